@@ -1,0 +1,112 @@
+/** The one error type callers see: `code` is stable API, `message` is for people. */
+
+/** How an error looks on the wire: HTTP status, OpenAI `type` and OpenAI `code` (spec: conventions C-1). */
+export interface WireError {
+  readonly status: number;
+  readonly type: string;
+  readonly code: string | null;
+}
+
+/** Stable error code. */
+export type ErrorCode =
+  | "INVALID_REQUEST"
+  | "UNSUPPORTED_PARAMETER"
+  | "UNSUPPORTED_MODALITY"
+  | "CONTEXT_LENGTH_EXCEEDED"
+  | "TEMPLATE_FAILED"
+  | "NOT_FOUND"
+  | "MODEL_NOT_FOUND"
+  | "METHOD_NOT_ALLOWED"
+  | "REQUEST_TIMEOUT"
+  | "REQUEST_TOO_LARGE"
+  | "UNSUPPORTED_MEDIA_TYPE"
+  | "QUEUE_FULL"
+  | "ABORTED"
+  | "MODEL_MALFORMED"
+  | "MODEL_UNSUPPORTED"
+  | "INTERNAL"
+  | "INSUFFICIENT_RESOURCES"
+  | "NOT_READY"
+  | "MODEL_LOADING"
+  | "DRAINING"
+  | "DEADLINE_EXCEEDED";
+
+/**
+ * Every code and what it becomes at the edge; the only such table.
+ *
+ * 429 is the caller's own quota or our full queue; 503 is only "not ready", "loading" or "draining",
+ * because a 5xx for shedding would burn the error budget and eject us from load balancers.
+ */
+export const ERRORS: Readonly<Record<ErrorCode, WireError>> = {
+  INVALID_REQUEST: { status: 400, type: "invalid_request_error", code: null },
+  UNSUPPORTED_PARAMETER: {
+    status: 400,
+    type: "invalid_request_error",
+    code: "unsupported_parameter",
+  },
+  UNSUPPORTED_MODALITY: {
+    status: 400,
+    type: "invalid_request_error",
+    code: "unsupported_modality",
+  },
+  CONTEXT_LENGTH_EXCEEDED: {
+    status: 400,
+    type: "invalid_request_error",
+    code: "context_length_exceeded",
+  },
+  /** The model's own chat template refused or overran its budget on this conversation. */
+  TEMPLATE_FAILED: { status: 400, type: "invalid_request_error", code: "template_failed" },
+  NOT_FOUND: { status: 404, type: "invalid_request_error", code: "not_found" },
+  MODEL_NOT_FOUND: { status: 404, type: "invalid_request_error", code: "model_not_found" },
+  METHOD_NOT_ALLOWED: { status: 405, type: "invalid_request_error", code: "method_not_allowed" },
+  REQUEST_TIMEOUT: { status: 408, type: "timeout_error", code: "request_timeout" },
+  REQUEST_TOO_LARGE: { status: 413, type: "invalid_request_error", code: "request_too_large" },
+  UNSUPPORTED_MEDIA_TYPE: {
+    status: 415,
+    type: "invalid_request_error",
+    code: "unsupported_media_type",
+  },
+  QUEUE_FULL: { status: 429, type: "overloaded_error", code: "queue_full" },
+  /** The client went away; logged, never sent. */
+  ABORTED: { status: 499, type: "server_error", code: "client_closed_request" },
+  /** A model file is broken or hostile: a length, an offset or a value that cannot be true. */
+  MODEL_MALFORMED: { status: 500, type: "server_error", code: "model_malformed" },
+  /** A model file is sound but asks for something this version cannot do. */
+  MODEL_UNSUPPORTED: { status: 500, type: "server_error", code: "model_unsupported" },
+  INTERNAL: { status: 500, type: "server_error", code: "internal_error" },
+  INSUFFICIENT_RESOURCES: { status: 500, type: "server_error", code: "insufficient_resources" },
+  NOT_READY: { status: 503, type: "server_error", code: "not_ready" },
+  MODEL_LOADING: { status: 503, type: "server_error", code: "model_loading" },
+  DRAINING: { status: 503, type: "server_error", code: "draining" },
+  DEADLINE_EXCEEDED: { status: 504, type: "timeout_error", code: "deadline_exceeded" },
+};
+
+/** What an error may carry beside its message. */
+export interface RuntimeErrorOptions extends ErrorOptions {
+  /** The request field at fault, as OpenAI's `param`: `messages[0].content`. */
+  readonly param?: string;
+}
+
+/** An error with a stable {@linkcode ErrorCode}. */
+export class RuntimeError extends Error {
+  readonly code: ErrorCode;
+  readonly param: string | undefined;
+
+  constructor(code: ErrorCode, message: string, options?: RuntimeErrorOptions) {
+    super(message, options);
+    this.name = "RuntimeError";
+    this.code = code;
+    this.param = options?.param;
+  }
+
+  /** `instanceof` that also holds across workers' copies and when two copies of the package are loaded. */
+  static is(error: unknown): error is RuntimeError {
+    return (
+      error instanceof Error &&
+      error.name === "RuntimeError" &&
+      "code" in error &&
+      typeof error.code === "string" &&
+      error.code in ERRORS
+    );
+  }
+}

@@ -1,0 +1,43 @@
+import type { WeightType } from "../tensor/dtype.ts";
+
+/** A metadata value. Integers of 64 bits are numbers, refused beyond 2^53. */
+export type MetadataValue = number | boolean | string | MetadataArray;
+
+/** Arrays are kept as compact as they come. */
+export type MetadataArray =
+  | Uint8Array
+  | Int8Array
+  | Uint16Array
+  | Int16Array
+  | Uint32Array
+  | Int32Array
+  | Float32Array
+  | Float64Array
+  | readonly number[]
+  | readonly boolean[]
+  | readonly string[]
+  | readonly MetadataArray[];
+
+/** Where a tensor lies and what it is. */
+export interface TensorInfo {
+  readonly name: string;
+  readonly type: WeightType;
+  /** Slowest dimension first, `[rows, columns]`: the reverse of the file's order. */
+  readonly shape: readonly number[];
+  readonly byteLength: number;
+  /** Which file of a split model holds it, and where. */
+  readonly shard: number;
+  readonly offset: number;
+}
+
+/** A checked GGUF model: every tensor's bytes exist. */
+export interface GgufModel {
+  readonly version: number;
+  readonly metadata: ReadonlyMap<string, MetadataValue>;
+  readonly tensors: ReadonlyMap<string, TensorInfo>;
+  /** Bytes of all shards. */
+  readonly byteLength: number;
+  /** Fill `into` from byte `offset` of the tensor on. */
+  read(tensor: TensorInfo, offset: number, into: Uint8Array): Promise<void>;
+  close(): Promise<void>;
+}

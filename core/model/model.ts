@@ -1,0 +1,78 @@
+import type { BatchLayout, Ops, RopeStyle } from "../tensor/backend.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+
+/** The hyper-parameters of a decoder, read from GGUF metadata and checked. */
+export interface ModelConfig {
+  /** `general.architecture`: `llama`, `mistral`, … */
+  readonly architecture: string;
+  /** `general.name`, or the architecture where the file has none. */
+  readonly name: string;
+  readonly dim: number;
+  readonly hiddenDim: number;
+  readonly layers: number;
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly headDim: number;
+  readonly vocabSize: number;
+  /** Positions that the model was made for. */
+  readonly contextLength: number;
+  readonly normEps: number;
+  readonly rope: RopeConfig;
+  /** A token sees itself and the `slidingWindow - 1` tokens before it; absent means all. */
+  readonly slidingWindow?: number;
+}
+
+/** Rotary position embedding. */
+export interface RopeConfig {
+  readonly style: RopeStyle;
+  /** Elements of a head that rotate. */
+  readonly dims: number;
+  readonly theta: number;
+  readonly scaling: RopeScaling;
+}
+
+/** How positions beyond the original context are squeezed in. */
+export type RopeScaling =
+  | { readonly type: "none" }
+  | { readonly type: "linear"; readonly factor: number }
+  | {
+      readonly type: "yarn";
+      readonly factor: number;
+      readonly originalContext: number;
+      readonly extFactor: number;
+      readonly attnFactor: number;
+      readonly betaFast: number;
+      readonly betaSlow: number;
+    }
+  /** Per-frequency divisors, as the `rope_freqs.weight` tensor of Llama 3 files has them. */
+  | { readonly type: "llama3"; readonly divisors: Float32Array };
+
+/** The input of one step: rows of tokens and where they belong. */
+export interface Batch extends BatchLayout {
+  /** [n] */
+  readonly tokens: Uint32Array;
+  /** [s] rows whose logits are wanted. */
+  readonly logitRows: Uint32Array;
+}
+
+/** A network that records one step. It keeps no per-request state. */
+export interface Model {
+  readonly config: ModelConfig;
+  readonly limits: ModelLimits;
+  /** Upload what depends on the batch alone; call it before `run`. */
+  prepare(batch: Batch): void;
+  /** Record the forward pass; the result holds logits[logitRows, vocab] once the step has run. */
+  forward(ops: Ops, batch: Batch): Tensor;
+}
+
+/** Sizes that are fixed when a model is loaded, so that the token loop allocates nothing. */
+export interface ModelLimits {
+  /** Rows of one step. */
+  readonly maxRows: number;
+  /** Rows of one step whose logits can be asked for. */
+  readonly maxLogitRows: number;
+  /** Cache blocks shared by all sequences. */
+  readonly blocks: number;
+  /** Positions per cache block. */
+  readonly blockSize: number;
+}

@@ -1,0 +1,126 @@
+import type { DType, Tensor } from "./tensor.ts";
+
+/**
+ * A device that owns memory and runs the operations of a decoder-only transformer.
+ *
+ * Implemented once per device under `backends/`; nothing else in the project touches a device.
+ */
+export interface Backend {
+  /** Shown to people and put into metrics: `wasm-simd128`, `wasm-relaxed`, `reference`. */
+  readonly name: string;
+  /** Threads that share the work of one operation. */
+  readonly threads: number;
+
+  /**
+   * Bring a weight `[rows, columns]` (or a vector `[n]`) in. The backend pulls the bytes that it wants
+   * through `read`, in ascending order, straight to where it wants them, and may lay them out anew: no
+   * second copy exists. Throws `RangeError` when it cannot fit.
+   */
+  loadWeight(
+    label: string,
+    dtype: DType,
+    shape: readonly number[],
+    read: ReadInto,
+  ): Promise<Tensor>;
+  /** Allocate zeroed activations. Throws `RangeError` when they cannot fit. */
+  alloc(label: string, shape: readonly number[]): Tensor;
+  /** Allocate one layer's paged cache of `slots` positions, zeroed. */
+  allocKv(label: string, slots: number, kvHeads: number, headDim: number): KvLayer;
+  /** The first `rows` rows of a tensor, sharing its memory. */
+  view(tensor: Tensor, rows: number): Tensor;
+  /** Copy activations in, from element 0 on. */
+  write(tensor: Tensor, values: Float32Array): void;
+  /**
+   * An activation tensor's values once all work before it is done. They are valid until the next
+   * `run`, and the caller may overwrite them: a CPU backend hands out its own memory.
+   */
+  read(tensor: Tensor): Promise<Float32Array>;
+
+  /**
+   * Run one step. `record` is called once, synchronously; a CPU backend executes as it is called, a
+   * GPU backend encodes commands and submits them together. Resolves when the step is queued.
+   */
+  run(record: (ops: Ops) => void): Promise<void>;
+  /** Bytes in use, for accounting. */
+  memory(): { readonly weights: number; readonly kv: number; readonly activations: number };
+  /** Release the device; the backend must not be used afterwards. */
+  close(): Promise<void>;
+}
+
+/** Fill `into` with the weight's bytes from `byteOffset` on. Rejects when they are not there. */
+export type ReadInto = (byteOffset: number, into: Uint8Array) => Promise<void>;
+
+/** Operations write into `out`; nothing is allocated while a step is recorded. */
+export interface Ops {
+  /** out[n, d] = table[tokens[n], d] */
+  embed(out: Tensor, table: Tensor, tokens: Uint32Array): void;
+  /** out[n, d] = x[n, d] / rms(x[n]) * weight[d] */
+  rmsNorm(out: Tensor, x: Tensor, weight: Tensor, eps: number): void;
+  /**
+   * out_i[n, m_i] = x[n, k] · weight_i[m_i, k]ᵀ for each product; x is read, and where the backend
+   * computes with integers quantised, once for all of them.
+   */
+  matmul(x: Tensor, products: readonly Product[]): void;
+  /**
+   * Rotate each head of x[n, heads, headDim] in place by `rotation`[n, dims / 2, 2], whose pairs are
+   * (cos, sin): `norm` rotates elements (2i, 2i + 1), `neox` elements (i, i + dims / 2) of a head.
+   */
+  rope(x: Tensor, rotation: Tensor, style: RopeStyle): void;
+  /**
+   * Store k, v[n, kvHeads, headDim] in the cache at `layout.slots`, then
+   * out[n, heads, headDim] = softmax(q·Kᵀ·scale)·V per sequence: causal, over the last `kv.window`
+   * positions where there is a window.
+   */
+  attention(
+    out: Tensor,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    kv: KvLayer,
+    layout: BatchLayout,
+    options: AttentionOptions,
+  ): void;
+  /** out[n, d] = silu(gate[n, d]) * up[n, d]; `out` may be `gate`. */
+  swiglu(out: Tensor, gate: Tensor, up: Tensor): void;
+  /** x[n, d] += y[n, d] */
+  addTo(x: Tensor, y: Tensor): void;
+  /** out[i, d] = x[rows[i], d] */
+  gather(out: Tensor, x: Tensor, rows: Uint32Array): void;
+}
+
+/** One product of a {@linkcode Ops.matmul}. */
+export interface Product {
+  readonly weight: Tensor;
+  readonly out: Tensor;
+}
+
+/** Which elements of a head rotate together. GGUF's llama and mistral files are `norm`. */
+export type RopeStyle = "norm" | "neox";
+
+/** What attention needs beside its tensors. */
+export interface AttentionOptions {
+  /** Usually 1 / sqrt(headDim). */
+  readonly scale: number;
+  /** A row sees itself and the `window - 1` positions before it; absent means all. */
+  readonly window?: number;
+}
+
+/** One layer's paged cache of keys and values; only the backend knows how they are stored. */
+export interface KvLayer {
+  readonly label: string;
+  readonly slots: number;
+}
+
+/** How the rows of a step belong to sequences. There is no prefill or decode phase, only rows. */
+export interface BatchLayout {
+  /** [n] position of each row in its sequence; consecutive within one sequence. */
+  readonly positions: Uint32Array;
+  /** [n] cache slot each row is written to. */
+  readonly slots: Uint32Array;
+  /** [s + 1] first row of each sequence; the last entry is n. */
+  readonly starts: Uint32Array;
+  /** [s, maxBlocks] cache blocks of each sequence, row-major. */
+  readonly blocks: Uint32Array;
+  /** Positions per cache block. */
+  readonly blockSize: number;
+}
