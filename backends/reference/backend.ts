@@ -1,0 +1,88 @@
+import { dequantize } from "../../core/quant/dequantize.ts";
+import type { Backend } from "../../core/tensor/backend.ts";
+import { byteLength } from "../../core/tensor/dtype.ts";
+import { referenceOps } from "./ops.ts";
+import { allocate, own, ReferenceKv, ReferenceTensor, sizeOf } from "./tensors.ts";
+
+/** Bytes asked for at once: few calls, and the file's bytes are never all held beside the values. */
+const READ_BYTES = 2 ** 20;
+
+/**
+ * Plain loops over float32 arrays: the oracle that every other backend is tested against, and what
+ * runs where there is neither WebAssembly nor a GPU.
+ *
+ * Weights are dequantised once, at load; activations and the cache are float32; sums are float64. It
+ * uses `Math.exp`, so between JavaScript engines results may differ in the last bit.
+ */
+export function createReferenceBackend(): Backend {
+  let weights = 0;
+  let kv = 0;
+  let activations = 0;
+
+  return {
+    name: "reference",
+    threads: 1,
+
+    async loadWeight(label, dtype, shape, read) {
+      const values = allocate(label, shape);
+      const columns = shape.at(-1) ?? 1;
+      const rowBytes = byteLength(dtype, columns);
+      const rows = values.length / columns;
+      const rowsAtOnce = Math.max(1, Math.floor(READ_BYTES / rowBytes));
+      for (let row = 0; row < rows; row += rowsAtOnce) {
+        const end = Math.min(rows, row + rowsAtOnce);
+        const bytes = new Uint8Array((end - row) * rowBytes);
+        await read(row * rowBytes, bytes);
+        dequantize(dtype, bytes, values.subarray(row * columns, end * columns));
+      }
+      weights += values.byteLength;
+      return new ReferenceTensor(label, dtype, shape, values);
+    },
+
+    alloc(label, shape) {
+      const values = allocate(label, shape);
+      activations += values.byteLength;
+      return new ReferenceTensor(label, "f32", shape, values);
+    },
+
+    allocKv(label, slots, kvHeads, headDim) {
+      const layer = new ReferenceKv(label, slots, kvHeads, headDim);
+      kv += layer.keys.byteLength + layer.values.byteLength;
+      return layer;
+    },
+
+    view(tensor, rows) {
+      const whole = own(tensor);
+      if (!Number.isInteger(rows) || rows < 0 || rows > whole.rows) {
+        throw new RangeError(`Cannot view ${rows} rows of "${whole.label}": it has ${whole.rows}`);
+      }
+      const shape = [rows, ...whole.shape.slice(1)];
+      const values = whole.values.subarray(0, sizeOf(shape));
+      return new ReferenceTensor(whole.label, whole.dtype, shape, values);
+    },
+
+    write(tensor, values) {
+      const target = own(tensor);
+      if (values.length > target.values.length) {
+        throw new RangeError(
+          `Cannot write ${values.length} values to "${target.label}": it holds ${target.values.length}`,
+        );
+      }
+      target.values.set(values);
+    },
+
+    // An async function turns what these throw into a rejection.
+    // eslint-disable-next-line typescript/require-await
+    async read(tensor) {
+      return own(tensor).values;
+    },
+
+    // eslint-disable-next-line typescript/require-await
+    async run(record) {
+      record(referenceOps);
+    },
+
+    memory: () => ({ weights, kv, activations }),
+    close: () => Promise.resolve(),
+  };
+}

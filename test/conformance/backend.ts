@@ -1,0 +1,50 @@
+import { afterAll, beforeAll, describe } from "vitest";
+import type { Backend } from "../../core/tensor/backend.ts";
+import type { WeightType } from "../../core/tensor/dtype.ts";
+import { attentionTests } from "./backend/attention.ts";
+import { elementwiseTests } from "./backend/elementwise.ts";
+import { matmulTests } from "./backend/matmul.ts";
+import { memoryTests } from "./backend/memory.ts";
+import { weightTests } from "./backend/weights.ts";
+
+/** What a backend promises. Errors are the norm of the difference over the norm of the exact result. */
+export interface BackendSuiteOptions {
+  /** Weight types that `loadWeight` takes. */
+  readonly weightTypes: readonly WeightType[];
+  /** Error of normalisation, rotation and gating. */
+  readonly tolerance: number;
+  /** Error of a product: 1e-2 where activations become 8-bit integers. */
+  matmulTolerance(type: WeightType): number;
+  /** Error of attention: 2e-3 where the cache holds 16-bit floats. */
+  readonly attentionTolerance: number;
+  /** Batching and chunking change no bit of any row. */
+  readonly exact: boolean;
+}
+
+/** What each part of the suite is given. */
+export interface BackendSuite extends BackendSuiteOptions {
+  /** The backend under test; only callable inside a test. */
+  readonly backend: () => Backend;
+}
+
+/** The contract of {@linkcode Backend} as tests; every implementation runs them. */
+export function describeBackend(
+  name: string,
+  create: () => Promise<Backend>,
+  options: BackendSuiteOptions,
+): void {
+  describe(`backend ${name}`, () => {
+    let backend: Backend;
+    beforeAll(async () => {
+      backend = await create();
+    });
+    afterAll(() => backend.close());
+
+    const suite: BackendSuite = { ...options, backend: () => backend };
+    memoryTests(suite);
+    weightTests(suite);
+    matmulTests(suite);
+    elementwiseTests(suite);
+    attentionTests(suite);
+  });
+}
