@@ -20,6 +20,8 @@ export interface ModelConfig {
   readonly rope: RopeConfig;
   /** A token sees itself and the `slidingWindow - 1` tokens before it; absent means all. */
   readonly slidingWindow?: number;
+  /** What scores are multiplied by; absent means 1 / sqrt(headDim). */
+  readonly attentionScale?: number;
 }
 
 /** Rotary position embedding. */

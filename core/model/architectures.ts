@@ -1,0 +1,42 @@
+import { RuntimeError } from "../errors.ts";
+import type { Backend } from "../tensor/backend.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { createLlama } from "./llama.ts";
+import { llamaShapes, llamaWeights } from "./llama-weights.ts";
+import type { Model, ModelConfig, ModelLimits } from "./model.ts";
+
+/** A family of networks: which tensors it has, and how it computes with them. */
+export interface Architecture {
+  /** Every tensor by its name in the file, with its shape `[rows, columns]`. */
+  shapes(config: ModelConfig, tied: boolean): ReadonlyMap<string, readonly number[]>;
+  /** The network, given every tensor that `shapes` names. */
+  create(
+    backend: Backend,
+    config: ModelConfig,
+    weights: ReadonlyMap<string, Tensor>,
+    limits: ModelLimits,
+  ): Model;
+}
+
+const llama: Architecture = {
+  shapes: llamaShapes,
+  create: (backend, config, weights, limits) =>
+    createLlama(backend, config, llamaWeights(config, weights), limits),
+};
+
+/** What `general.architecture` may be; the two are one network under the names that converters use. */
+const ARCHITECTURES: ReadonlyMap<string, Architecture> = new Map([
+  ["llama", llama],
+  ["mistral", llama],
+]);
+
+/** The family of a name. Throws `MODEL_UNSUPPORTED`, listing the known ones. */
+export function architectureOf(name: string): Architecture {
+  const architecture = ARCHITECTURES.get(name);
+  if (architecture !== undefined) return architecture;
+  throw new RuntimeError(
+    "MODEL_UNSUPPORTED",
+    `Cannot use model: architecture ${JSON.stringify(name).slice(0, 60)} is not supported, ` +
+      `only ${[...ARCHITECTURES.keys()].join(", ")}`,
+  );
+}
