@@ -1,3 +1,5 @@
+import { RuntimeError } from "../errors.ts";
+
 /** Random access to the bytes of a file, wherever it lies: on disk, behind range requests, in memory. */
 export interface ByteSource {
   /** Bytes in all. */
@@ -14,13 +16,23 @@ export interface ByteSource {
 
 /** A source over bytes in memory. */
 export function bytesSource(bytes: Uint8Array, name = "memory"): ByteSource {
-  return {
+  const source: ByteSource = {
     size: bytes.byteLength,
     name,
-    read(offset, into) {
+    async read(offset, into) {
+      checkRange(source, offset, into.byteLength);
       into.set(bytes.subarray(offset, offset + into.byteLength));
-      return Promise.resolve();
     },
     close: () => Promise.resolve(),
   };
+  return source;
+}
+
+/** For implementers of {@linkcode ByteSource}: throws `MODEL_MALFORMED` unless the bytes lie within the file. */
+export function checkRange(source: ByteSource, offset: number, length: number): void {
+  if (offset >= 0 && offset + length <= source.size) return;
+  throw new RuntimeError(
+    "MODEL_MALFORMED",
+    `Cannot read ${source.name}: bytes ${offset} to ${offset + length} are wanted, it has ${source.size}`,
+  );
 }

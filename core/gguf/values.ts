@@ -1,0 +1,190 @@
+/** Metadata of a GGUF header: `count` times a key, the type of its value, and the value. */
+import type { Cursor } from "./cursor.ts";
+import type { MetadataArray, MetadataValue } from "./gguf.ts";
+import {
+  MAX_ARRAY_DEPTH,
+  MAX_ARRAY_ELEMENTS,
+  MAX_KEY_BYTES,
+  MAX_METADATA_ENTRIES,
+  MAX_STRING_BYTES,
+} from "./limits.ts";
+import { malformed, quote } from "./problem.ts";
+
+/** A value of fixed size. */
+interface Scalar {
+  readonly bytes: number;
+  read(cursor: Cursor): number | boolean;
+  /** The compact array whose memory looks like the file's; absent where there is none. */
+  readonly compact?: (length: number) => CompactArray;
+}
+
+type CompactArray = Exclude<MetadataArray, readonly unknown[]>;
+
+/** By GGUF's numbers for them (`enum gguf_type`). */
+const SCALARS: ReadonlyMap<number, Scalar> = new Map<number, Scalar>([
+  [0, { bytes: 1, read: (c) => c.u8(), compact: (n) => new Uint8Array(n) }],
+  [1, { bytes: 1, read: (c) => c.i8(), compact: (n) => new Int8Array(n) }],
+  [2, { bytes: 2, read: (c) => c.u16(), compact: (n) => new Uint16Array(n) }],
+  [3, { bytes: 2, read: (c) => c.i16(), compact: (n) => new Int16Array(n) }],
+  [4, { bytes: 4, read: (c) => c.u32(), compact: (n) => new Uint32Array(n) }],
+  [5, { bytes: 4, read: (c) => c.i32(), compact: (n) => new Int32Array(n) }],
+  [6, { bytes: 4, read: (c) => c.f32(), compact: (n) => new Float32Array(n) }],
+  [7, { bytes: 1, read: readBoolean }],
+  [10, { bytes: 8, read: (c) => c.u64() }],
+  [11, { bytes: 8, read: (c) => c.i64() }],
+  [12, { bytes: 8, read: (c) => c.f64(), compact: (n) => new Float64Array(n) }],
+]);
+const STRING = 8;
+const ARRAY = 9;
+
+/** Least bytes of an entry: a key's length, a type and a value of one byte. */
+const LEAST_ENTRY_BYTES = 8 + 4 + 1;
+/** Least bytes of a string in an array: its length. */
+const LEAST_STRING_BYTES = 8;
+/** Least bytes of an array in an array: its elements' type and their number. */
+const LEAST_ARRAY_BYTES = 4 + 8;
+
+/** The entries at the cursor. Rejects with `MODEL_MALFORMED` for anything the format does not allow. */
+export async function readMetadata(
+  cursor: Cursor,
+  count: number,
+): Promise<Map<string, MetadataValue>> {
+  checkCount(cursor, "number of metadata entries", count, MAX_METADATA_ENTRIES, LEAST_ENTRY_BYTES);
+  const metadata = new Map<string, MetadataValue>();
+  for (let i = 0; i < count; i++) {
+    const key = await readName(cursor, `metadata key ${i}`, MAX_KEY_BYTES);
+    if (metadata.has(key)) throw malformed(cursor.file, `metadata key ${quote(key)} occurs twice`);
+    metadata.set(key, await readValue(cursor, key));
+  }
+  return metadata;
+}
+
+/**
+ * A string that names something, which must be valid UTF-8. (Values need not be: token strings of real
+ * vocabularies may hold any bytes, so there what is not UTF-8 reads as U+FFFD.)
+ */
+export async function readName(cursor: Cursor, what: string, most: number): Promise<string> {
+  if (!cursor.ready(8)) await cursor.fill(8);
+  const length = cursor.u64();
+  if (length > most)
+    throw malformed(cursor.file, `${what} has ${length} bytes, at most ${most} may be`);
+  if (!cursor.ready(length)) await cursor.fill(length);
+  const name = cursor.strictText(length);
+  if (name === undefined) throw malformed(cursor.file, `${what} is not valid UTF-8`);
+  return name;
+}
+
+/** Throws `MODEL_MALFORMED` when `count` is over `most`, or could not fit into what is left of the file. */
+export function checkCount(
+  cursor: Cursor,
+  what: string,
+  count: number,
+  most: number,
+  leastBytes: number,
+): void {
+  if (count > most) throw malformed(cursor.file, `${what} is ${count}, at most ${most} may be`);
+  // No overflow: `most` and `leastBytes` are small constants.
+  if (count * leastBytes > cursor.remaining()) {
+    throw malformed(
+      cursor.file,
+      `${what} is ${count}, which takes ${count * leastBytes} bytes or more; ${cursor.remaining()} are left`,
+    );
+  }
+}
+
+async function readValue(cursor: Cursor, key: string): Promise<MetadataValue> {
+  if (!cursor.ready(4)) await cursor.fill(4);
+  const type = cursor.u32();
+  if (type === STRING) return readText(cursor, key);
+  if (type === ARRAY) return readArray(cursor, key, 1, { elements: MAX_ARRAY_ELEMENTS });
+  const scalar = SCALARS.get(type);
+  if (scalar === undefined) throw unknownType(cursor, key, type);
+  if (!cursor.ready(scalar.bytes)) await cursor.fill(scalar.bytes);
+  return scalar.read(cursor);
+}
+
+async function readText(cursor: Cursor, key: string): Promise<string> {
+  if (!cursor.ready(8)) await cursor.fill(8);
+  const length = checkTextLength(cursor, key);
+  if (!cursor.ready(length)) await cursor.fill(length);
+  return cursor.text(length);
+}
+
+/** What one metadata value may still hold: nested arrays draw on the same account. */
+interface Budget {
+  elements: number;
+}
+
+async function readArray(
+  cursor: Cursor,
+  key: string,
+  depth: number,
+  budget: Budget,
+): Promise<MetadataArray> {
+  if (depth > MAX_ARRAY_DEPTH) {
+    throw malformed(
+      cursor.file,
+      `arrays in ${quote(key)} are nested deeper than ${MAX_ARRAY_DEPTH}`,
+    );
+  }
+  if (!cursor.ready(LEAST_ARRAY_BYTES)) await cursor.fill(LEAST_ARRAY_BYTES);
+  const type = cursor.u32();
+  const count = cursor.u64();
+  const scalar = SCALARS.get(type);
+  if (scalar === undefined && type !== STRING && type !== ARRAY)
+    throw unknownType(cursor, key, type);
+  const least = scalar?.bytes ?? (type === STRING ? LEAST_STRING_BYTES : LEAST_ARRAY_BYTES);
+  checkCount(cursor, `number of elements of ${quote(key)}`, count, budget.elements, least);
+  budget.elements -= count;
+
+  if (type === STRING) return readStrings(cursor, key, count);
+  if (scalar === undefined) {
+    const arrays: MetadataArray[] = [];
+    for (let i = 0; i < count; i++) arrays.push(await readArray(cursor, key, depth + 1, budget));
+    return arrays;
+  }
+  if (scalar.compact !== undefined) {
+    const array = scalar.compact(count);
+    await cursor.copy(new Uint8Array(array.buffer));
+    return array;
+  }
+  const values: (number | boolean)[] = [];
+  for (let i = 0; i < count; i++) {
+    if (!cursor.ready(scalar.bytes)) await cursor.fill(scalar.bytes);
+    values.push(scalar.read(cursor));
+  }
+  // One scalar reads either numbers or booleans.
+  return values as number[] | boolean[];
+}
+
+/** A vocabulary may have hundreds of thousands of tokens: the loop awaits only when the buffer is empty. */
+async function readStrings(cursor: Cursor, key: string, count: number): Promise<string[]> {
+  const strings: string[] = [];
+  for (let i = 0; i < count; i++) {
+    if (!cursor.ready(8)) await cursor.fill(8);
+    const length = checkTextLength(cursor, key);
+    if (!cursor.ready(length)) await cursor.fill(length);
+    strings.push(cursor.text(length));
+  }
+  return strings;
+}
+
+function checkTextLength(cursor: Cursor, key: string): number {
+  const length = cursor.u64();
+  if (length <= MAX_STRING_BYTES) return length;
+  throw malformed(
+    cursor.file,
+    `a string of ${quote(key)} has ${length} bytes, at most ${MAX_STRING_BYTES} may be`,
+  );
+}
+
+function readBoolean(cursor: Cursor): boolean {
+  const byte = cursor.u8();
+  if (byte > 1)
+    throw malformed(cursor.file, `a boolean before byte ${cursor.position()} is ${byte}`);
+  return byte === 1;
+}
+
+function unknownType(cursor: Cursor, key: string, type: number): Error {
+  return malformed(cursor.file, `value type ${type} of ${quote(key)} is not one of GGUF's 0 to 12`);
+}
