@@ -22,6 +22,7 @@ export function createReferenceBackend(): Backend {
   return {
     name: "reference",
     threads: 1,
+    kvBlock: 1,
 
     async loadWeight(label, dtype, shape, read) {
       const values = allocate(label, shape);

@@ -10,6 +10,8 @@ export interface Backend {
   readonly name: string;
   /** Threads that share the work of one operation. */
   readonly threads: number;
+  /** `BatchLayout.blockSize` must be a multiple of this: how the cache is laid out. */
+  readonly kvBlock: number;
 
   /**
    * Bring a weight `[rows, columns]` (or a vector `[n]`) in. The backend pulls the bytes that it wants

@@ -34,8 +34,8 @@ const firstRowAt = (slot: number): BatchLayout => ({
   positions: Uint32Array.of(0),
   slots: Uint32Array.of(slot),
   starts: Uint32Array.of(0, 1),
-  blocks: Uint32Array.of(slot / 4),
-  blockSize: 4,
+  blocks: Uint32Array.of(slot / 16),
+  blockSize: 16,
 });
 
 const SHAPES: readonly (readonly [string, AttentionShape])[] = [
@@ -43,7 +43,7 @@ const SHAPES: readonly (readonly [string, AttentionShape])[] = [
   ["as many queries as keys", { heads: 3, kvHeads: 3, headDim: 8, blockSize: 16, lengths: [20] }],
   ["grouped queries", { heads: 8, kvHeads: 2, headDim: 64, blockSize: 16, lengths: [37] }],
   ["one key head for all", { heads: 5, kvHeads: 1, headDim: 32, blockSize: 8, lengths: [17, 3] }],
-  ["an odd head size", { heads: 4, kvHeads: 2, headDim: 10, blockSize: 3, lengths: [13, 8] }],
+  ["an odd head size", { heads: 4, kvHeads: 2, headDim: 12, blockSize: 3, lengths: [13, 8] }],
   ["several lengths", { heads: 4, kvHeads: 2, headDim: 16, blockSize: 8, lengths: [1, 30, 7, 19] }],
   ["blocks of one", { heads: 2, kvHeads: 1, headDim: 8, blockSize: 1, lengths: [9, 5] }],
   [
@@ -142,14 +142,14 @@ export function attentionTests({ backend, attentionTolerance, exact }: BackendSu
   });
 
   test("attention reads only blocks of the sequence's table", async () => {
-    const kv = backend().allocKv("cache", 16, 1, 4);
+    const kv = backend().allocKv("cache", 48, 1, 4);
     const values = createRandom(30).normals(4);
     const poison = upload(backend(), [1, 1, 4], new Float32Array(4).fill(NaN));
     const x = upload(backend(), [1, 1, 4], values);
     const out = backend().alloc("out", [1, 1, 4]);
     await backend().run((ops) => {
-      ops.attention(out, poison, poison, poison, kv, firstRowAt(4), { scale: 1 });
-      ops.attention(out, x, x, x, kv, firstRowAt(8), { scale: 1 });
+      ops.attention(out, poison, poison, poison, kv, firstRowAt(16), { scale: 1 });
+      ops.attention(out, x, x, x, kv, firstRowAt(32), { scale: 1 });
     });
     const actual = await download(backend(), out);
     expect(relativeError(actual, values)).toBeLessThanOrEqual(attentionTolerance);

@@ -52,7 +52,8 @@ export async function runSchedule(
   schedule: Schedule,
   seed = 1,
 ): Promise<Float32Array[]> {
-  const { heads, kvHeads, headDim, blockSize, window } = shape;
+  const { heads, kvHeads, headDim, window } = shape;
+  const blockSize = Math.ceil(shape.blockSize / backend.kvBlock) * backend.kvBlock;
   const needed = shape.lengths.map((length) => Math.ceil(length / blockSize));
   const blocks = needed.reduce((sum, count) => sum + count, 0) + 3;
   const free = createRandom(seed).shuffled(blocks);

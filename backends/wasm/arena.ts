@@ -1,0 +1,51 @@
+import { MAX_PAGES, PAGE } from "./kernels.ts";
+
+/** Every allocation starts on a cache line. */
+const ALIGNMENT = 64;
+
+/** Hands out linear memory in ascending order; nothing is given back before the whole is dropped. */
+export interface Arena {
+  /** Offset of `bytes` zeroed bytes. Throws `RangeError` when 4 GiB are not enough. */
+  take(label: string, bytes: number): number;
+  /** Views are made anew after growth, which detaches the old buffer. */
+  f32(offset: number, length: number): Float32Array;
+  u32(offset: number, length: number): Uint32Array;
+  u8(offset: number, length: number): Uint8Array;
+}
+
+/** An arena over `memory` from `base` on. */
+export function createArena(memory: WebAssembly.Memory, base: number): Arena {
+  let next = align(base);
+
+  return {
+    take(label, bytes) {
+      const offset = next;
+      const end = align(offset + bytes);
+      const missing = Math.ceil((end - memory.buffer.byteLength) / PAGE);
+      if (end > MAX_PAGES * PAGE) throw tooLarge(label, bytes, offset);
+      if (missing > 0) {
+        try {
+          memory.grow(missing);
+        } catch {
+          throw tooLarge(label, bytes, offset);
+        }
+      }
+      next = end;
+      return offset;
+    },
+    f32: (offset, length) => new Float32Array(memory.buffer, offset, length),
+    u32: (offset, length) => new Uint32Array(memory.buffer, offset, length),
+    u8: (offset, length) => new Uint8Array(memory.buffer, offset, length),
+  };
+}
+
+function align(offset: number): number {
+  return Math.ceil(offset / ALIGNMENT) * ALIGNMENT;
+}
+
+function tooLarge(label: string, bytes: number, used: number): RangeError {
+  return new RangeError(
+    `Cannot allocate ${bytes} bytes for "${label}": ${used} are in use, and wasm32 or the machine has no more. ` +
+      "Use a smaller context, fewer sequences or a smaller quantisation",
+  );
+}

@@ -1,0 +1,149 @@
+import type { Backend } from "../../core/tensor/backend.ts";
+import { byteLength } from "../../core/tensor/dtype.ts";
+import type { Tensor } from "../../core/tensor/tensor.ts";
+import { createArena } from "./arena.ts";
+import type { Arena } from "./arena.ts";
+import { instantiateKernels } from "./kernels.ts";
+import type { Kernels } from "./kernels.ts";
+import { createOps } from "./ops.ts";
+import { KV_BLOCK, MAX_HEAD_DIM, PANEL_ROWS, panelBytes, WasmKv, WasmTensor } from "./tensors.ts";
+
+/** Bytes of a weight that are read at once, before they are laid out anew: small beside any model. */
+const STAGING_BYTES = 2 ** 20;
+
+/** What to run on. */
+export interface WasmBackendOptions {
+  /** A compiled kernel module; a runtime may forbid compiling bytes, so the adapter brings it. */
+  readonly module: WebAssembly.Module;
+  /** Which build it is: `simd128`, `relaxed`, `relaxed16`. */
+  readonly variant: string;
+}
+
+/**
+ * Weights quantised in WASM memory, activations quantised to int8 for each product, integer dot products:
+ * the strict path, whose results are the same bits on every engine and in every batch.
+ */
+export async function createWasmBackend(options: WasmBackendOptions): Promise<Backend> {
+  const kernels = await instantiateKernels(options.module);
+  const arena = createArena(kernels.memory, kernels.heapBase);
+  const owner = {};
+  const used = { weights: 0, kv: 0, activations: 0 };
+  let staging = { offset: 0, bytes: 0 };
+
+  const take = (kind: keyof typeof used, label: string, bytes: number): number => {
+    const offset = arena.take(label, bytes);
+    used[kind] += bytes;
+    return offset;
+  };
+  const own = (tensor: Tensor): WasmTensor => {
+    if (!(tensor instanceof WasmTensor) || tensor.owner !== owner) {
+      throw new TypeError(`Cannot use tensor "${tensor.label}": it belongs to another backend`);
+    }
+    return tensor;
+  };
+  const stage = (bytes: number): number => {
+    if (bytes > staging.bytes) staging = { offset: take("weights", "staging", bytes), bytes };
+    return staging.offset;
+  };
+  const ops = createOps({
+    kernels,
+    arena,
+    own,
+    owner,
+    scratch: (n) => take("activations", "scratch", n),
+  });
+
+  return {
+    name: `wasm-${options.variant}`,
+    threads: 1,
+    kvBlock: KV_BLOCK,
+
+    async loadWeight(label, dtype, shape, read) {
+      const vector = shape.length === 1;
+      const columns = shape.at(-1) ?? 1;
+      const rows = vector ? 1 : shape.slice(0, -1).reduce((product, size) => product * size, 1);
+      const rowBytes = byteLength(dtype, columns);
+      const panel = panelBytes(dtype, columns);
+      // A vector is kept as plain f32, so its panel is only a way-station.
+      const target = vector
+        ? stage(rowBytes + panel + 64) + rowBytes
+        : take("weights", label, Math.ceil(rows / PANEL_ROWS) * panel);
+      const atOnce = Math.max(1, Math.floor(STAGING_BYTES / rowBytes / PANEL_ROWS)) * PANEL_ROWS;
+      const raw = stage(Math.min(atOnce, rows) * rowBytes);
+      const repack = kernels.repack(dtype);
+      const panels = vector ? Math.ceil(target / 64) * 64 : target;
+      for (let row = 0; row < rows; row += atOnce) {
+        const count = Math.min(atOnce, rows - row);
+        await read(row * rowBytes, arena.u8(raw, count * rowBytes));
+        repack(panels + (row / PANEL_ROWS) * panel, raw, count, columns);
+      }
+      if (!vector) return new WasmTensor(owner, label, dtype, shape, target, true);
+      const plain = take("weights", label, columns * 4);
+      kernels.row(dtype)(plain, panels, 0, columns);
+      return new WasmTensor(owner, label, "f32", shape, plain, false);
+    },
+
+    alloc(label, shape) {
+      const values = shape.reduce((product, size) => product * size, 1);
+      // Element-wise kernels go four at a time.
+      const offset = take("activations", label, Math.ceil(values / 4) * 16);
+      return new WasmTensor(owner, label, "f32", shape, offset, false);
+    },
+
+    allocKv(label, slots, kvHeads, headDim) {
+      if (slots % KV_BLOCK !== 0 || headDim % 4 !== 0 || headDim > MAX_HEAD_DIM) {
+        throw new RangeError(
+          `Cannot cache ${slots} slots of ${headDim} values for "${label}": slots come in blocks of ${KV_BLOCK}, ` +
+            `head sizes in fours up to ${MAX_HEAD_DIM}`,
+        );
+      }
+      const bytes = slots * kvHeads * headDim * 4;
+      const at = { keys: take("kv", label, bytes), values: take("kv", label, bytes) };
+      return new WasmKv(owner, label, slots, at, { kvHeads, headDim });
+    },
+
+    view(tensor, rows) {
+      const whole = own(tensor);
+      if (!Number.isInteger(rows) || rows < 0 || rows > whole.rows) {
+        throw new RangeError(`Cannot view ${rows} rows of "${whole.label}": it has ${whole.rows}`);
+      }
+      const shape = [rows, ...whole.shape.slice(1)];
+      return new WasmTensor(owner, whole.label, whole.dtype, shape, whole.offset, whole.panels);
+    },
+
+    write(tensor, values) {
+      const target = own(tensor);
+      if (values.length > target.length) {
+        throw new RangeError(
+          `Cannot write ${values.length} values to "${target.label}": it holds ${target.length}`,
+        );
+      }
+      arena.f32(target.offset, values.length).set(values);
+    },
+
+    // An async function turns what these throw into a rejection.
+    // eslint-disable-next-line typescript/require-await
+    async read(tensor) {
+      const source = own(tensor);
+      return arena.f32(source.offset, source.length);
+    },
+
+    // eslint-disable-next-line typescript/require-await
+    async run(record) {
+      record(ops);
+    },
+
+    memory: () => ({ ...used }),
+    close: () => Promise.resolve(),
+  };
+}
+
+/** What the operations work on. */
+export interface WasmContext {
+  readonly kernels: Kernels;
+  readonly arena: Arena;
+  readonly owner: object;
+  readonly own: (tensor: Tensor) => WasmTensor;
+  /** Offset of scratch memory that stays. */
+  readonly scratch: (bytes: number) => number;
+}

@@ -1,0 +1,183 @@
+//! Attention over a paged cache, in one pass with an online softmax (Milakov and Gimelshein 2018; Dao et
+//! al. 2022), so that nothing of the context's length is ever stored.
+//!
+//! A cache block holds 16 positions of one layer: keys transposed, [kv head, head_dim, 16], so that 16
+//! scores are four vectors without horizontal sums, then values as they come, [kv head, 16, head_dim].
+//! Blocks are visited in the order of positions and always whole, with what a row must not see masked:
+//! the result of a row depends on its history alone, never on how rows came together in a step.
+
+use crate::math::exp;
+use crate::simd::*;
+
+/// Positions of a cache block; the host's `blockSize`.
+pub const BLOCK: usize = 16;
+
+/// Head size limit: the accumulator of one head lives on the stack.
+pub const MAX_HEAD_DIM: usize = 512;
+
+/// A score that no real one comes near, yet finite, so that differences of two are not NaN.
+const MASKED: f32 = -1e30;
+
+#[repr(C)]
+pub struct Shape {
+    pub heads: u32,
+    pub kv_heads: u32,
+    pub head_dim: u32,
+    /// Positions a row sees, itself included; 0 for all.
+    pub window: u32,
+    pub scale: f32,
+}
+
+/// Write the keys and values of `n` rows to their slots.
+#[no_mangle]
+pub unsafe extern "C" fn kv_store(
+    cache_k: *mut f32,
+    cache_v: *mut f32,
+    k: *const f32,
+    v: *const f32,
+    slots: *const u32,
+    n: usize,
+    kv_heads: usize,
+    head_dim: usize,
+) {
+    let width = kv_heads * head_dim;
+    for row in 0..n {
+        let slot = *slots.add(row) as usize;
+        let (block, at) = (slot / BLOCK * BLOCK * width, slot % BLOCK);
+        for c in 0..width {
+            *cache_k.add(block + c * BLOCK + at) = *k.add(row * width + c);
+        }
+        for head in 0..kv_heads {
+            let to = cache_v.add(block + (head * BLOCK + at) * head_dim);
+            core::ptr::copy_nonoverlapping(v.add(row * width + head * head_dim), to, head_dim);
+        }
+    }
+}
+
+/// Attention of rows `first..last` of one sequence: out and q are [rows, heads, head_dim]; `blocks` are
+/// the sequence's cache blocks; row i has position `position + i`.
+#[no_mangle]
+pub unsafe extern "C" fn attention(
+    out: *mut f32,
+    q: *const f32,
+    cache_k: *const f32,
+    cache_v: *const f32,
+    blocks: *const u32,
+    position: usize,
+    n: usize,
+    shape: *const Shape,
+    first_head: usize,
+    last_head: usize,
+) {
+    let s = &*shape;
+    let (heads, kv_heads, head_dim) = (s.heads as usize, s.kv_heads as usize, s.head_dim as usize);
+    for row in 0..n {
+        let here = position + row;
+        let from = if s.window > 0 && here + 1 > s.window as usize { here + 1 - s.window as usize } else { 0 };
+        for head in first_head..last_head {
+            let at = (row * heads + head) * head_dim;
+            let kv = head * kv_heads / heads;
+            one_head(out.add(at), q.add(at), cache_k, cache_v, blocks, (from, here), kv, kv_heads, head_dim, s.scale);
+        }
+    }
+}
+
+/// One row of one head over positions `from..=here`.
+#[inline(always)]
+unsafe fn one_head(
+    out: *mut f32,
+    q: *const f32,
+    cache_k: *const f32,
+    cache_v: *const f32,
+    blocks: *const u32,
+    (from, here): (usize, usize),
+    kv: usize,
+    kv_heads: usize,
+    head_dim: usize,
+    scale: f32,
+) {
+    let width = kv_heads * head_dim;
+    let mut acc = [f32x4_splat(0.0); MAX_HEAD_DIM / 4];
+    let mut most = MASKED;
+    let mut sum = f32x4_splat(0.0);
+    let mut p = [f32x4_splat(0.0); BLOCK / 4];
+    for b in from / BLOCK..=here / BLOCK {
+        let block = *blocks.add(b) as usize * BLOCK * width + kv * head_dim * BLOCK;
+        scores(&mut p, q, cache_k.add(block), head_dim, scale);
+        mask(&mut p, b * BLOCK, from, here);
+        let top = f32x4_pmax(f32x4_pmax(p[0], p[1]), f32x4_pmax(p[2], p[3]));
+        let top = largest(top);
+        if top > most {
+            let shrink = exp(f32x4_splat(most - top));
+            sum = f32x4_mul(sum, shrink);
+            for a in acc.iter_mut().take(head_dim / 4) {
+                *a = f32x4_mul(*a, shrink);
+            }
+            most = top;
+        }
+        for v in p.iter_mut() {
+            *v = exp(f32x4_sub(*v, f32x4_splat(most)));
+            sum = f32x4_add(sum, *v);
+        }
+        let weights = p.as_ptr() as *const f32;
+        let values = cache_v.add(block);
+        // Masked positions may hold another sequence's numbers: skip them rather than weigh them by 0.
+        let low = if from > b * BLOCK { from - b * BLOCK } else { 0 };
+        let high = if here < b * BLOCK + BLOCK { here - b * BLOCK + 1 } else { BLOCK };
+        for i in low..high {
+            let w = f32x4_splat(*weights.add(i));
+            for (c, a) in acc.iter_mut().take(head_dim / 4).enumerate() {
+                *a = mul_add(v128_load(values.add(i * head_dim + 4 * c) as *const v128), w, *a);
+            }
+        }
+    }
+    let inverse = f32x4_splat(1.0 / crate::elementwise::horizontal(sum));
+    for (c, a) in acc.iter().take(head_dim / 4).enumerate() {
+        v128_store(out.add(4 * c) as *mut v128, f32x4_mul(*a, inverse));
+    }
+}
+
+/// q · k for the 16 positions of a block.
+#[inline(always)]
+unsafe fn scores(p: &mut [v128; 4], q: *const f32, keys: *const f32, head_dim: usize, scale: f32) {
+    let z = f32x4_splat(0.0);
+    let (mut a, mut b, mut c, mut d) = (z, z, z, z);
+    let mut k = keys as Bytes;
+    for i in 0..head_dim {
+        let x = splat32(q.add(i) as Bytes, 0);
+        a = mul_add(load(k, 0), x, a);
+        b = mul_add(load(k, 16), x, b);
+        c = mul_add(load(k, 32), x, c);
+        d = mul_add(load(k, 48), x, d);
+        k = k.add(4 * BLOCK);
+    }
+    let s = f32x4_splat(scale);
+    *p = [f32x4_mul(a, s), f32x4_mul(b, s), f32x4_mul(c, s), f32x4_mul(d, s)];
+}
+
+/// Hide the positions of a block outside `from..=here`.
+#[inline(always)]
+fn mask(p: &mut [v128; 4], base: usize, from: usize, here: usize) {
+    if base >= from && base + BLOCK <= here + 1 {
+        return;
+    }
+    for (i, v) in p.iter_mut().enumerate() {
+        let at = i32x4_add(i32x4_splat((base + 4 * i) as i32), i32x4(0, 1, 2, 3));
+        let seen = v128_and(
+            i32x4_ge(at, i32x4_splat(from as i32)),
+            i32x4_le(at, i32x4_splat(here as i32)),
+        );
+        *v = v128_bitselect(*v, f32x4_splat(MASKED), seen);
+    }
+}
+
+#[inline(always)]
+fn largest(v: v128) -> f32 {
+    let a = f32x4_extract_lane::<0>(v);
+    let b = f32x4_extract_lane::<1>(v);
+    let c = f32x4_extract_lane::<2>(v);
+    let d = f32x4_extract_lane::<3>(v);
+    let ab = if a > b { a } else { b };
+    let cd = if c > d { c } else { d };
+    if ab > cd { ab } else { cd }
+}

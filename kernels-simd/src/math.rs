@@ -1,0 +1,25 @@
+//! exp in f32 vectors: the same bits on every engine.
+
+use crate::simd::*;
+
+/// e^x for four lanes. |relative error| ≤ 2^-22 for -87.3 ≤ x ≤ 88.3; 0 below, the largest result above.
+///
+/// Cody and Waite's reduction x = n ln 2 + r, |r| ≤ ln 2 / 2, in two parts so that r is exact to the
+/// last bits, then the Taylor polynomial of degree 7 (its rest, r^8 / 8!, is below 2^-27), then n goes
+/// into the exponent.
+#[inline(always)]
+pub fn exp(x: v128) -> v128 {
+    let low = f32x4_splat(-87.33);
+    let tiny = f32x4_lt(x, low);
+    let x = f32x4_pmax(f32x4_pmin(x, f32x4_splat(88.37)), low);
+    let n = f32x4_nearest(f32x4_mul(x, f32x4_splat(core::f32::consts::LOG2_E)));
+    // 355/512 has nine significant bits, so n · 355/512 is exact.
+    let r = f32x4_sub(x, f32x4_mul(n, f32x4_splat(0.693_359_4)));
+    let r = f32x4_sub(r, f32x4_mul(n, f32x4_splat(-2.121_944_4e-4)));
+    let mut p = f32x4_splat(1.0 / 5040.0);
+    for c in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
+        p = mul_add(p, r, f32x4_splat(c));
+    }
+    let power = i32x4_shl(i32x4_add(i32x4_trunc_sat_f32x4(n), i32x4_splat(127)), 23);
+    v128_andnot(f32x4_mul(p, power), tiny)
+}

@@ -1,0 +1,143 @@
+//! out[n, m] = x[n, k] · W[m, k]ᵀ for weights in panels, one export per type and role.
+//!
+//! Work is divided by panels: whoever owns a panel computes all its outputs, so the result does not
+//! depend on how many share the work. Tokens go four, two or one at a time through the same sequence of
+//! additions, so it does not depend on the batch either.
+
+use crate::activation;
+use crate::quant::k_quants::*;
+use crate::quant::legacy::*;
+use crate::quant::*;
+use crate::simd::*;
+
+/// Interleave `rows` GGUF rows of `k` columns at `raw` into panels at `out`.
+unsafe fn repack<Q: Quant>(out: *mut u8, raw: Bytes, rows: usize, k: usize) {
+    let blocks = k / Q::COLUMNS;
+    let stride = blocks * Q::BLOCK;
+    let mut record = out;
+    let mut row = 0;
+    while row < rows {
+        for b in 0..blocks {
+            let live = if rows - row < ROWS { rows - row } else { ROWS };
+            Q::repack(record, raw.add(row * stride + b * Q::BLOCK), stride, live);
+            record = record.add(Q::RECORD);
+        }
+        row += ROWS;
+    }
+}
+
+/// Write row `row` of a matrix in panels as f32.
+unsafe fn row<Q: Quant>(out: *mut f32, panels: Bytes, row: usize, k: usize) {
+    let blocks = k / Q::COLUMNS;
+    let panel = panels.add(row / ROWS * blocks * Q::RECORD);
+    for b in 0..blocks {
+        Q::row(out.add(b * Q::COLUMNS), panel.add(b * Q::RECORD), row % ROWS);
+    }
+}
+
+/// Panels `first..last` of W with `n` tokens; `acts` holds their activation records.
+#[inline(always)]
+unsafe fn matmul<Q: Quant>(
+    out: *mut f32,
+    panels: Bytes,
+    acts: Bytes,
+    shape: (usize, usize, usize),
+    first: usize,
+    last: usize,
+) {
+    let (n, m, k) = shape;
+    let stride = k / 32 * activation::RECORD;
+    let panel = k / Q::COLUMNS * Q::RECORD;
+    for p in first..last {
+        let w = panels.add(p * panel);
+        let rows = if m - p * ROWS < ROWS { m - p * ROWS } else { ROWS };
+        let mut t = 0;
+        while t < n {
+            let a = acts.add(t * stride);
+            let o = out.add(t * m + p * ROWS);
+            if n - t >= 4 {
+                tile::<Q, 4>(o, w, a, stride, (m, k, rows));
+                t += 4;
+            } else if n - t >= 2 {
+                tile::<Q, 2>(o, w, a, stride, (m, k, rows));
+                t += 2;
+            } else {
+                tile::<Q, 1>(o, w, a, stride, (m, k, rows));
+                t += 1;
+            }
+        }
+    }
+}
+
+/// One panel with `N` tokens.
+#[inline(always)]
+unsafe fn tile<Q: Quant, const N: usize>(
+    out: *mut f32,
+    w: Bytes,
+    acts: Bytes,
+    stride: usize,
+    (m, k, rows): (usize, usize, usize),
+) {
+    let at = |i: usize| acts.add(if i < N { i * stride } else { 0 });
+    let mut tokens = Tokens(at(0), at(1), at(2), at(3));
+    let mut tile = Tile::zero();
+    let mut record = w;
+    for _ in 0..k / Q::COLUMNS {
+        Q::multiply::<N>(&mut tile, record, tokens);
+        record = record.add(Q::RECORD);
+        tokens = tokens.skip(Q::COLUMNS / 32 * activation::RECORD);
+    }
+    store::<N>(&tile, out, m, rows);
+}
+
+/// Write the tile's live rows.
+#[inline(always)]
+pub unsafe fn store<const N: usize>(tile: &Tile, out: *mut f32, m: usize, rows: usize) {
+    for n in 0..N {
+        let o = out.add(n * m);
+        if rows == ROWS {
+            v128_store(o as *mut v128, tile.x[n]);
+            v128_store(o.add(4) as *mut v128, tile.y[n]);
+        } else {
+            let mut eight = [0f32; ROWS];
+            v128_store(eight.as_mut_ptr() as *mut v128, tile.x[n]);
+            v128_store(eight.as_mut_ptr().add(4) as *mut v128, tile.y[n]);
+            for (r, value) in eight.iter().enumerate().take(rows) {
+                *o.add(r) = *value;
+            }
+        }
+    }
+}
+
+macro_rules! exports {
+    ($($quant:ty, $repack:ident, $row:ident, $matmul:ident;)*) => { $(
+        #[no_mangle]
+        pub unsafe extern "C" fn $repack(out: *mut u8, raw: *const u8, rows: usize, k: usize) {
+            repack::<$quant>(out, raw, rows, k);
+        }
+        #[no_mangle]
+        pub unsafe extern "C" fn $row(out: *mut f32, panels: *const u8, index: usize, k: usize) {
+            row::<$quant>(out, panels, index, k);
+        }
+        #[no_mangle]
+        pub unsafe extern "C" fn $matmul(
+            out: *mut f32, panels: *const u8, acts: *const u8,
+            n: usize, m: usize, k: usize, first: usize, last: usize,
+        ) {
+            matmul::<$quant>(out, panels, acts, (n, m, k), first, last);
+        }
+    )* };
+}
+
+exports! {
+    Q4_0, repack_q4_0, row_q4_0, matmul_q4_0;
+    Q4_1, repack_q4_1, row_q4_1, matmul_q4_1;
+    Q5_0, repack_q5_0, row_q5_0, matmul_q5_0;
+    Q5_1, repack_q5_1, row_q5_1, matmul_q5_1;
+    Q8_0, repack_q8_0, row_q8_0, matmul_q8_0;
+    Q2K, repack_q2_k, row_q2_k, matmul_q2_k;
+    Q3K, repack_q3_k, row_q3_k, matmul_q3_k;
+    Q4K, repack_q4_k, row_q4_k, matmul_q4_k;
+    Q5K, repack_q5_k, row_q5_k, matmul_q5_k;
+    Q6K, repack_q6_k, row_q6_k, matmul_q6_k;
+}

@@ -1,0 +1,236 @@
+//! How quants lie in a record: nibbles, bit planes and bytes, each with its packer, its unpacker and the
+//! look-up of one value. Step i of a run of 32 columns covers columns 8i..8i+8; `group` is 0 for rows 0–3
+//! and 1 for rows 4–7; byte 4r+c of a vector belongs to row r of its group and column c of four.
+
+use super::{Unpack, ROWS};
+use crate::simd::*;
+
+/// Eight rows × 32 columns of unpacked quants.
+pub type Run = [[u8; 32]; ROWS];
+
+/// Bytes of a run as nibbles, one-bit planes, two-bit planes and bytes.
+pub const NIBBLES: usize = 128;
+pub const BITS: usize = 32;
+pub const CRUMBS: usize = 64;
+pub const BYTES: usize = 256;
+
+/// Where the first of column `c`'s bits lies: vector, byte and whether it is one of the high four columns.
+#[inline(always)]
+fn place(r: usize, c: usize) -> (usize, usize, usize, usize) {
+    (c / 8, r / 4, 4 * (r % 4) + c % 4, c / 4 % 2)
+}
+
+/// Visit every value of a run.
+#[inline(always)]
+fn each(mut f: impl FnMut(usize, usize)) {
+    for r in 0..ROWS {
+        for c in 0..32 {
+            f(r, c);
+        }
+    }
+}
+
+/// Low four bits. Vector 2i + group; columns 8i..+4 in the low nibbles, 8i+4..+4 in the high ones.
+pub unsafe fn pack_nibbles(out: *mut u8, run: &Run) {
+    each(|r, c| {
+        let (i, group, byte, high) = place(r, c);
+        let p = unsafe { &mut *out.add(32 * i + 16 * group + byte) };
+        let nibble = run[r][c] & 15;
+        *p = if high == 0 { nibble } else { *p | nibble << 4 };
+    });
+}
+
+#[inline(always)]
+pub unsafe fn nibble(p: Bytes, r: usize, c: usize) -> u8 {
+    let (i, group, byte, high) = place(r, c);
+    *p.add(32 * i + 16 * group + byte) >> (4 * high) & 15
+}
+
+/// One bit of each value, bit number `bit`. Vector = group; bit 2i of a byte for columns 8i..+4, 2i+1 for
+/// columns 8i+4..+4.
+pub unsafe fn pack_bits(out: *mut u8, run: &Run, bit: u32) {
+    core::ptr::write_bytes(out, 0, BITS);
+    each(|r, c| {
+        let (i, group, byte, high) = place(r, c);
+        unsafe { *out.add(16 * group + byte) |= (run[r][c] >> bit & 1) << (2 * i + high) };
+    });
+}
+
+#[inline(always)]
+pub unsafe fn bit(p: Bytes, r: usize, c: usize) -> u8 {
+    let (i, group, byte, high) = place(r, c);
+    *p.add(16 * group + byte) >> (2 * i + high) & 1
+}
+
+/// Two bits of each value, from bit `shift` on. Vector i; from the lowest: rows 0–3 columns 8i..+4, rows
+/// 0–3 columns 8i+4..+4, then rows 4–7.
+pub unsafe fn pack_crumbs(out: *mut u8, run: &Run, shift: u32) {
+    core::ptr::write_bytes(out, 0, CRUMBS);
+    each(|r, c| {
+        let (i, group, byte, high) = place(r, c);
+        unsafe { *out.add(16 * i + byte) |= (run[r][c] >> shift & 3) << (4 * group + 2 * high) };
+    });
+}
+
+#[inline(always)]
+pub unsafe fn crumb(p: Bytes, r: usize, c: usize) -> u8 {
+    let (i, group, byte, high) = place(r, c);
+    *p.add(16 * i + byte) >> (4 * group + 2 * high) & 3
+}
+
+/// Whole bytes. Vector 4i + 2 high + group.
+pub unsafe fn pack_bytes(out: *mut u8, run: &Run) {
+    each(|r, c| {
+        let (i, group, byte, high) = place(r, c);
+        unsafe { *out.add(64 * i + 32 * high + 16 * group + byte) = run[r][c] };
+    });
+}
+
+#[inline(always)]
+pub unsafe fn byte(p: Bytes, r: usize, c: usize) -> u8 {
+    let (i, group, byte, high) = place(r, c);
+    *p.add(64 * i + 32 * high + 16 * group + byte)
+}
+
+/// Four bits a value.
+#[derive(Clone, Copy)]
+pub struct Nibbles(pub Bytes);
+
+impl Nibbles {
+    #[inline(always)]
+    unsafe fn at(self, i: usize) -> (v128, v128, v128, v128) {
+        let (x, y) = (load(self.0, 32 * i), load(self.0, 32 * i + 16));
+        let low = u8x16_splat(15);
+        (
+            v128_and(x, low),
+            v128_and(u16x8_shr(x, 4), low),
+            v128_and(y, low),
+            v128_and(u16x8_shr(y, 4), low),
+        )
+    }
+}
+
+impl Unpack for Nibbles {
+    const CHAIN: usize = 4;
+    const WIDE: bool = false;
+    #[inline(always)]
+    unsafe fn step(&mut self, i: usize) -> (v128, v128, v128, v128) {
+        self.at(i)
+    }
+}
+
+/// The one-bit planes of rows 0–3 and 4–7, shifted down as the steps go; bit 0 becomes bit `TO`.
+#[derive(Clone, Copy)]
+pub struct Planes<const TO: u32>(v128, v128);
+
+impl<const TO: u32> Planes<TO> {
+    #[inline(always)]
+    pub unsafe fn new(p: Bytes) -> Self {
+        Planes(load(p, 0), load(p, 16))
+    }
+
+    /// 16-bit shifts move bits across bytes, but never into the two lowest of what is left of a byte.
+    #[inline(always)]
+    fn next(&mut self) -> (v128, v128, v128, v128) {
+        let mask = u8x16_splat(1 << TO);
+        let out = (
+            v128_and(u16x8_shl(self.0, TO), mask),
+            v128_and(u16x8_shl(self.0, TO - 1), mask),
+            v128_and(u16x8_shl(self.1, TO), mask),
+            v128_and(u16x8_shl(self.1, TO - 1), mask),
+        );
+        self.0 = u16x8_shr(self.0, 2);
+        self.1 = u16x8_shr(self.1, 2);
+        out
+    }
+}
+
+/// Five bits a value: nibbles and a plane.
+#[derive(Clone, Copy)]
+pub struct Five(pub Nibbles, pub Planes<4>);
+
+impl Unpack for Five {
+    const CHAIN: usize = 2;
+    const WIDE: bool = false;
+    #[inline(always)]
+    unsafe fn step(&mut self, i: usize) -> (v128, v128, v128, v128) {
+        let (n, p) = (self.0.at(i), self.1.next());
+        (v128_or(n.0, p.0), v128_or(n.1, p.1), v128_or(n.2, p.2), v128_or(n.3, p.3))
+    }
+}
+
+/// Two bits a value.
+#[derive(Clone, Copy)]
+pub struct Crumbs(pub Bytes);
+
+impl Crumbs {
+    #[inline(always)]
+    unsafe fn at(self, i: usize) -> (v128, v128, v128, v128) {
+        let z = load(self.0, 16 * i);
+        let low = u8x16_splat(3);
+        (
+            v128_and(z, low),
+            v128_and(u16x8_shr(z, 2), low),
+            v128_and(u16x8_shr(z, 4), low),
+            v128_and(u16x8_shr(z, 6), low),
+        )
+    }
+}
+
+impl Unpack for Crumbs {
+    const CHAIN: usize = 4;
+    const WIDE: bool = false;
+    #[inline(always)]
+    unsafe fn step(&mut self, i: usize) -> (v128, v128, v128, v128) {
+        self.at(i)
+    }
+}
+
+/// Three bits a value: two and a plane.
+#[derive(Clone, Copy)]
+pub struct Three(pub Crumbs, pub Planes<2>);
+
+impl Unpack for Three {
+    const CHAIN: usize = 4;
+    const WIDE: bool = false;
+    #[inline(always)]
+    unsafe fn step(&mut self, i: usize) -> (v128, v128, v128, v128) {
+        let (n, p) = (self.0.at(i), self.1.next());
+        (v128_or(n.0, p.0), v128_or(n.1, p.1), v128_or(n.2, p.2), v128_or(n.3, p.3))
+    }
+}
+
+/// Six bits a value: nibbles and two more bits.
+#[derive(Clone, Copy)]
+pub struct Six(pub Nibbles, pub Bytes);
+
+impl Unpack for Six {
+    const CHAIN: usize = 1;
+    const WIDE: bool = false;
+    #[inline(always)]
+    unsafe fn step(&mut self, i: usize) -> (v128, v128, v128, v128) {
+        let n = self.0.at(i);
+        let z = load(self.1, 16 * i);
+        let mask = u8x16_splat(0x30);
+        (
+            v128_or(n.0, v128_and(u16x8_shl(z, 4), mask)),
+            v128_or(n.1, v128_and(u16x8_shl(z, 2), mask)),
+            v128_or(n.2, v128_and(z, mask)),
+            v128_or(n.3, v128_and(u16x8_shr(z, 2), mask)),
+        )
+    }
+}
+
+/// Whole bytes.
+#[derive(Clone, Copy)]
+pub struct Whole(pub Bytes);
+
+impl Unpack for Whole {
+    const CHAIN: usize = 4;
+    const WIDE: bool = true;
+    #[inline(always)]
+    unsafe fn step(&mut self, i: usize) -> (v128, v128, v128, v128) {
+        let p = 64 * i;
+        (load(self.0, p), load(self.0, p + 32), load(self.0, p + 16), load(self.0, p + 48))
+    }
+}
