@@ -1,0 +1,129 @@
+import type { Engine, GenerateRequest, GenerateTimings } from "../engine/engine.ts";
+import type { SamplingParams } from "../sampler/params.ts";
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import { createStopMatcher, type StopResult } from "./stop.ts";
+import { createTokenQueue, type AnswerToken } from "./token.ts";
+
+/** What to answer. */
+export interface AnswerRequest {
+  readonly prompt: readonly number[];
+  /** At most this many tokens, ≥ 1. */
+  readonly maxTokens: number;
+  readonly sampling: SamplingParams;
+  /** The answer ends before the first of these. */
+  readonly stop: readonly string[];
+  /** Report each token's log-probability and this many alternatives. */
+  readonly logprobs?: number;
+  readonly signal?: AbortSignal;
+  /** Called as each token arrives, before its text is released; for latency metrics. */
+  readonly onToken?: () => void;
+}
+
+/** A piece of the answer, or its end; `done` comes last and once. */
+export type AnswerEvent = AnswerText | AnswerDone;
+
+/** Text that is final. */
+export interface AnswerText {
+  readonly type: "text";
+  /** Whole characters; empty only where `tokens` has something that shows no text. */
+  readonly text: string;
+  /** The tokens whose text begins here, where log-probabilities were asked for. */
+  readonly tokens: readonly AnswerToken[];
+}
+
+/** Why the answer ended and what it took. */
+export interface AnswerDone {
+  readonly type: "done";
+  /** `stop`: a stop token or a stop string; `length`: the token limit. */
+  readonly reason: "stop" | "length";
+  /** The stop string that ended the answer. */
+  readonly stopSequence?: string;
+  readonly usage: { readonly promptTokens: number; readonly completionTokens: number };
+  readonly timings: AnswerTimings;
+}
+
+/** Durations in milliseconds. */
+export interface AnswerTimings {
+  /** From asking the engine to the first token; the whole time where there was none. */
+  readonly firstTokenMs: number;
+  /** From the first token to the last. */
+  readonly decodeMs: number;
+  /** The engine's own account; absent where a stop string cut generation short. */
+  readonly engine?: GenerateTimings;
+}
+
+/**
+ * An answer as text: the engine's tokens decoded, with stop strings honoured and only text released
+ * that is final. Generation is aborted as soon as a stop string is complete, and when the caller
+ * leaves the loop or aborts the signal. Throws what `Engine.generate` throws.
+ *
+ * @param now Monotonic clock in milliseconds.
+ */
+export async function* answer(
+  engine: Engine,
+  tokenizer: Tokenizer,
+  request: AnswerRequest,
+  now: () => number = () => performance.now(),
+): AsyncGenerator<AnswerEvent, void, undefined> {
+  const decoder = tokenizer.decoder(request.prompt);
+  const stops = createStopMatcher(request.stop);
+  const details = createTokenQueue(tokenizer, request.logprobs !== undefined);
+  const asked = now();
+  let first: number | undefined;
+  let last = asked;
+  let completionTokens = 0;
+  let reason: AnswerDone["reason"] = "stop";
+  let stopped: StopResult | undefined;
+  let timings: GenerateTimings | undefined;
+
+  for await (const event of engine.generate(toGenerate(request, tokenizer))) {
+    if (event.type === "done") {
+      reason = event.reason;
+      timings = event.timings;
+      break;
+    }
+    last = now();
+    first ??= last;
+    completionTokens++;
+    request.onToken?.();
+    const decoded = decoder.push(event.token);
+    details.add(event, decoded);
+    const released = stops.push(decoded);
+    if (released.stop !== undefined) {
+      // Leave first and speak afterwards: a slow reader must not keep the slot.
+      stopped = released;
+      break;
+    }
+    const { text } = released;
+    const tokens = details.take(text);
+    if (text !== "" || tokens.length > 0) yield { type: "text", text, tokens };
+  }
+
+  const tail = stopped ?? stops.push(decoder.end());
+  const text = tail.stop === undefined ? tail.text + stops.end() : tail.text;
+  const tokens = tail.stop === undefined ? details.takeAll() : details.take(text);
+  if (text !== "" || tokens.length > 0) yield { type: "text", text, tokens };
+  yield {
+    type: "done",
+    reason: tail.stop === undefined ? reason : "stop",
+    ...(tail.stop === undefined ? {} : { stopSequence: tail.stop }),
+    usage: { promptTokens: request.prompt.length, completionTokens },
+    timings: {
+      firstTokenMs: (first ?? now()) - asked,
+      decodeMs: first === undefined ? 0 : last - first,
+      ...(timings === undefined ? {} : { engine: timings }),
+    },
+  };
+}
+
+function toGenerate(request: AnswerRequest, tokenizer: Tokenizer): GenerateRequest {
+  const { prompt, maxTokens, sampling, logprobs, signal } = request;
+  return {
+    tokens: prompt,
+    maxTokens,
+    sampling,
+    stopTokens: [...tokenizer.stops],
+    ...(logprobs === undefined ? {} : { logprobs }),
+    ...(signal === undefined ? {} : { signal }),
+  };
+}

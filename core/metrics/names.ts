@@ -1,0 +1,168 @@
+/**
+ * Every metric there is: the one source of names, help, labels and buckets. The `vllm:` names are those
+ * of vLLM, so that its dashboards and the Kubernetes inference gateway work unchanged; labels are
+ * bounded by construction (model names come from our own list, never from a request).
+ */
+
+/** What a metric is called and means. `L`: its labels' names. */
+export interface MetricSpec<L extends string = string> {
+  readonly name: string;
+  readonly help: string;
+  readonly labels: readonly L[];
+}
+
+/** Only grows; its name ends in `_total`. */
+export interface CounterSpec<L extends string = string> extends MetricSpec<L> {
+  readonly type: "counter";
+}
+
+/** Goes up and down. */
+export interface GaugeSpec<L extends string = string> extends MetricSpec<L> {
+  readonly type: "gauge";
+}
+
+/** A distribution; `buckets` are upper bounds in ascending order, infinity left out. */
+export interface HistogramSpec<L extends string = string> extends MetricSpec<L> {
+  readonly type: "histogram";
+  readonly buckets: readonly number[];
+}
+
+/** Seconds to the first token, from a cached prompt to a long queue. */
+const FIRST_TOKEN_BUCKETS: readonly number[] = [
+  0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80,
+  160, 640, 2560,
+];
+/** Seconds between two tokens. */
+const TOKEN_BUCKETS: readonly number[] = [
+  0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80,
+];
+/** Seconds of a whole request; the four below 0.3 are for small models at the edge. */
+const REQUEST_BUCKETS: readonly number[] = [
+  0.01, 0.05, 0.1, 0.15, 0.3, 0.5, 0.8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 120, 240,
+  480, 960, 1920, 7680,
+];
+/** Tokens of a prompt or an answer: 1, 2, 5 in each decade. */
+const LENGTH_BUCKETS: readonly number[] = [
+  1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000,
+];
+
+const gauge = <L extends string>(name: string, help: string, labels: readonly L[]) =>
+  ({ type: "gauge", name, help, labels }) satisfies GaugeSpec<L>;
+const counter = <L extends string>(name: string, help: string, labels: readonly L[]) =>
+  ({ type: "counter", name, help, labels }) satisfies CounterSpec<L>;
+const histogram = <L extends string>(
+  name: string,
+  help: string,
+  labels: readonly L[],
+  buckets: readonly number[],
+) => ({ type: "histogram", name, help, labels, buckets }) satisfies HistogramSpec<L>;
+
+export const REQUESTS_RUNNING: GaugeSpec<"model_name"> = gauge(
+  "vllm:num_requests_running",
+  "Requests that the engine is computing.",
+  ["model_name"],
+);
+export const REQUESTS_WAITING: GaugeSpec<"model_name"> = gauge(
+  "vllm:num_requests_waiting",
+  "Requests that wait for a place in the engine.",
+  ["model_name"],
+);
+export const KV_CACHE_USAGE: GaugeSpec<"model_name"> = gauge(
+  "vllm:kv_cache_usage_perc",
+  "Share of the key-value cache in use; 1 is all of it.",
+  ["model_name"],
+);
+export const PREEMPTIONS: CounterSpec<"model_name"> = counter(
+  "vllm:num_preemptions_total",
+  "Times that a request's cache was taken away and computed again.",
+  ["model_name"],
+);
+export const PROMPT_TOKENS: CounterSpec<"model_name"> = counter(
+  "vllm:prompt_tokens_total",
+  "Prompt tokens that the engine was given.",
+  ["model_name"],
+);
+export const GENERATED_TOKENS: CounterSpec<"model_name"> = counter(
+  "vllm:generation_tokens_total",
+  "Tokens that the engine generated.",
+  ["model_name"],
+);
+export const ANSWERS: CounterSpec<"model_name" | "finished_reason"> = counter(
+  "vllm:request_success_total",
+  "Finished answers by reason: stop, length or abort.",
+  ["model_name", "finished_reason"],
+);
+export const FIRST_TOKEN_SECONDS: HistogramSpec<"model_name"> = histogram(
+  "vllm:time_to_first_token_seconds",
+  "Seconds from a request's arrival to its first token.",
+  ["model_name"],
+  FIRST_TOKEN_BUCKETS,
+);
+export const INTER_TOKEN_SECONDS: HistogramSpec<"model_name"> = histogram(
+  "vllm:inter_token_latency_seconds",
+  "Seconds between one token and the next.",
+  ["model_name"],
+  TOKEN_BUCKETS,
+);
+export const ANSWER_SECONDS: HistogramSpec<"model_name"> = histogram(
+  "vllm:e2e_request_latency_seconds",
+  "Seconds from a request's arrival to the end of its answer.",
+  ["model_name"],
+  REQUEST_BUCKETS,
+);
+export const QUEUE_SECONDS: HistogramSpec<"model_name"> = histogram(
+  "vllm:request_queue_time_seconds",
+  "Seconds that a request waited for a place in the engine.",
+  ["model_name"],
+  REQUEST_BUCKETS,
+);
+export const PREFILL_SECONDS: HistogramSpec<"model_name"> = histogram(
+  "vllm:request_prefill_time_seconds",
+  "Seconds that the engine took for a prompt.",
+  ["model_name"],
+  REQUEST_BUCKETS,
+);
+export const DECODE_SECONDS: HistogramSpec<"model_name"> = histogram(
+  "vllm:request_decode_time_seconds",
+  "Seconds from the first token of an answer to its last.",
+  ["model_name"],
+  REQUEST_BUCKETS,
+);
+export const PROMPT_LENGTH: HistogramSpec<"model_name"> = histogram(
+  "vllm:request_prompt_tokens",
+  "Tokens of a prompt.",
+  ["model_name"],
+  LENGTH_BUCKETS,
+);
+export const ANSWER_LENGTH: HistogramSpec<"model_name"> = histogram(
+  "vllm:request_generation_tokens",
+  "Tokens of an answer.",
+  ["model_name"],
+  LENGTH_BUCKETS,
+);
+export const REQUESTS: CounterSpec<"code_class"> = counter(
+  "sirocco_requests_total",
+  "Requests under /v1 by outcome; a stream that failed half-way counts as its error, a client that left as 4xx.",
+  ["code_class"],
+);
+export const REQUEST_SECONDS: HistogramSpec<"code_class"> = histogram(
+  "sirocco_request_duration_seconds",
+  "Seconds from a request's arrival under /v1 to the last byte of its answer.",
+  ["code_class"],
+  REQUEST_BUCKETS,
+);
+export const MEMORY_BYTES: GaugeSpec<"kind"> = gauge(
+  "sirocco_memory_bytes",
+  "Bytes in use by kind.",
+  ["kind"],
+);
+export const BUILD_INFO: GaugeSpec<"version"> = gauge(
+  "sirocco_build_info",
+  "Always 1; the version is the label.",
+  ["version"],
+);
+export const SERIES_OVERFLOW: CounterSpec<"metric"> = counter(
+  "sirocco_metric_overflow_total",
+  "Samples that went to the series `other` because a metric had too many series.",
+  ["metric"],
+);
