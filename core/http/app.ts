@@ -1,0 +1,134 @@
+import { Hono, type Context } from "hono";
+import { RuntimeError } from "../errors.ts";
+import { createMetrics, type Metrics } from "../metrics/metrics.ts";
+import { PROMETHEUS_CONTENT_TYPE } from "../metrics/prometheus.ts";
+import { chatRoute } from "./chat.ts";
+import { completionRoute } from "./completions.ts";
+import { DEFAULT_LIMITS, type AppDeps, type HttpLimits } from "./deps.ts";
+import { beginExchange, type Exchange } from "./exchange.ts";
+import { errorCode, toFailure } from "./failure.ts";
+import { liveness, readiness, startup, type Health } from "./health.ts";
+import { findModel, toWireModel } from "./models.ts";
+import { PAGE_CSP, PAGE_HTML } from "./page/generated.ts";
+import { complete, type Route, type Server } from "./pipeline.ts";
+import { createServerMetrics } from "./server-metrics.ts";
+import type { Asked } from "./wire/asked.ts";
+
+/** The server as one function, for every runtime's way of listening. */
+export interface App {
+  /** Never rejects. `env` is what some runtimes hand to a handler; it is not used. */
+  fetch(request: Request, env?: unknown): Response | Promise<Response>;
+  /** What the server counts; others may add theirs. */
+  readonly metrics: Metrics;
+}
+
+type Env = { Variables: { exchange: Exchange } };
+type Handler = (c: Context<Env>) => Response | Promise<Response>;
+
+/** The application: middleware and routes in the order in which a request meets them. */
+export function createApp(deps: AppDeps): App {
+  const limits: HttpLimits = { ...DEFAULT_LIMITS, ...deps.limits };
+  const metrics = createMetrics();
+  const server: Server = { deps, limits, metrics: createServerMetrics(metrics, deps) };
+  const app = new Hono<Env>();
+
+  app.use(async (c, next) => {
+    const exchange = beginExchange(c.req.raw, deps, server.metrics);
+    c.set("exchange", exchange);
+    await next();
+    c.res.headers.set("x-request-id", exchange.id);
+    c.res.headers.set("x-content-type-options", "nosniff");
+    c.res.headers.set("openai-processing-ms", String(Math.round(deps.now() - exchange.arrived)));
+    if (!exchange.streaming) exchange.end(c.res.status);
+  });
+
+  const post =
+    <A extends Asked>(route: Route<A>): Handler =>
+    (c) =>
+      complete(c.req.raw, route, c.get("exchange"), server);
+  const live = probe(() => liveness(deps, limits));
+  const ready = probe(() => readiness(deps, limits));
+  const routes: readonly (readonly ["GET" | "POST", string, Handler])[] = [
+    ["POST", "/v1/chat/completions", post(chatRoute)],
+    ["POST", "/v1/completions", post(completionRoute)],
+    ["GET", "/v1/models", () => json({ object: "list", data: deps.models().map(toWireModel) })],
+    // Ids may have slashes: organisation/model.
+    [
+      "GET",
+      "/v1/models/:id{.+}",
+      (c) => json(toWireModel(findModel(deps.models(), c.req.param("id") ?? ""))),
+    ],
+    ["GET", "/livez", live],
+    ["GET", "/healthz", live],
+    ["GET", "/readyz", ready],
+    ["GET", "/health", ready],
+    ["GET", "/ready", ready],
+    ["GET", "/startupz", probe(() => startup(deps))],
+    ["GET", "/metrics", () => exposition(metrics)],
+    ["GET", "/", () => page()],
+  ];
+  for (const [method, path, handler] of routes) {
+    app.on(method, path, handler);
+    app.all(path, (c) => otherMethod(c, method));
+  }
+
+  app.notFound((c) => {
+    throw new RuntimeError("NOT_FOUND", `Cannot find ${c.req.path.slice(0, 200)}`);
+  });
+  app.onError((error, c) => {
+    c.get("exchange").fail(error);
+    const failure = toFailure(error, retryAfter(error, server));
+    return json(failure.body, failure.status, failure.headers);
+  });
+  return { fetch: (request) => app.fetch(request), metrics };
+}
+
+const probe =
+  (look: () => Health): Handler =>
+  () =>
+    toProbeAnswer(look());
+
+/** Only a full queue has an estimate of its own. */
+function retryAfter(error: unknown, server: Server): number | undefined {
+  return errorCode(error) === "QUEUE_FULL" ? server.metrics.retryAfterSeconds() : undefined;
+}
+
+/** A path that exists, asked in another way. No CORS header is ever sent: other sites stay out. */
+function otherMethod(c: Context<Env>, method: "GET" | "POST"): Response {
+  const allow = method === "GET" ? "GET, HEAD, OPTIONS" : "POST, OPTIONS";
+  if (c.req.method === "OPTIONS") return new Response(null, { status: 204, headers: { allow } });
+  const error = new RuntimeError(
+    "METHOD_NOT_ALLOWED",
+    `Cannot ${c.req.method} ${c.req.path.slice(0, 200)}: use ${method}`,
+  );
+  c.get("exchange").fail(error);
+  const { status, body } = toFailure(error);
+  return json(body, status, { allow });
+}
+
+function toProbeAnswer({ fine, body }: Health): Response {
+  return json(body, fine ? 200 : 503, { "cache-control": "no-store" });
+}
+
+function exposition(metrics: Metrics): Response {
+  return new Response(metrics.render(), { headers: { "content-type": PROMETHEUS_CONTENT_TYPE } });
+}
+
+function page(): Response {
+  return new Response(PAGE_HTML, {
+    headers: {
+      "content-type": "text/html; charset=utf-8",
+      "content-security-policy": PAGE_CSP,
+      "referrer-policy": "no-referrer",
+      "cache-control": "no-cache",
+    },
+  });
+}
+
+function json(
+  body: object,
+  status = 200,
+  headers: Readonly<Record<string, string>> = {},
+): Response {
+  return Response.json(body, { status, headers });
+}

@@ -1,0 +1,102 @@
+import { RuntimeError } from "../errors.ts";
+import type { HttpLimits } from "./deps.ts";
+import { parseJson } from "./wire/json.ts";
+
+/**
+ * The JSON of a request's body. Nothing is believed: the type is checked first, bytes are counted as
+ * they arrive, and nesting is checked before parsing. Throws `UNSUPPORTED_MEDIA_TYPE`,
+ * `REQUEST_TOO_LARGE`, `REQUEST_TIMEOUT`, `ABORTED`, `INVALID_REQUEST`.
+ */
+export async function readJson(request: Request, limits: HttpLimits): Promise<unknown> {
+  checkType(request.headers);
+  const bytes = await readBytes(request, limits);
+  let text: string;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw new RuntimeError("INVALID_REQUEST", "Cannot read the body: it is not UTF-8", { cause });
+  }
+  try {
+    return parseJson(text);
+  } catch (cause) {
+    const why = cause instanceof SyntaxError ? cause.message : "it is not valid JSON";
+    throw new RuntimeError("INVALID_REQUEST", `Cannot read the body: ${why}`, { cause });
+  }
+}
+
+/**
+ * A page of another site can make a browser send `text/plain` without asking, but not
+ * `application/json`: this check is what keeps such pages out.
+ */
+function checkType(headers: Headers): void {
+  const type = headers.get("content-type") ?? "";
+  if (!/^application\/json\s*(;\s*charset\s*=\s*"?utf-8"?\s*)?$/i.test(type.trim())) {
+    throw new RuntimeError(
+      "UNSUPPORTED_MEDIA_TYPE",
+      `Cannot read a body of type ${JSON.stringify(type.slice(0, 100))}: send content-type application/json`,
+    );
+  }
+  const encoding = headers.get("content-encoding") ?? "identity";
+  if (encoding.toLowerCase() !== "identity") {
+    throw new RuntimeError(
+      "UNSUPPORTED_MEDIA_TYPE",
+      `Cannot read a body with content-encoding ${JSON.stringify(encoding.slice(0, 100))}: send it uncompressed`,
+    );
+  }
+}
+
+async function readBytes(request: Request, limits: HttpLimits): Promise<Uint8Array> {
+  const tooLarge = () =>
+    new RuntimeError(
+      "REQUEST_TOO_LARGE",
+      `Cannot read the body: it exceeds ${limits.bodyBytes} bytes`,
+    );
+  if (Number(request.headers.get("content-length") ?? 0) > limits.bodyBytes) throw tooLarge();
+  if (request.body === null) return new Uint8Array();
+
+  const reader = request.body.getReader();
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  let late = false;
+  // Cancelling ends the pending read; a race per chunk would pile up reactions on one promise.
+  const timer = setTimeout(() => {
+    late = true;
+    reader.cancel().catch(() => {});
+  }, limits.bodyTimeoutMs);
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      size += value.byteLength;
+      if (size > limits.bodyBytes) {
+        reader.cancel().catch(() => {});
+        throw tooLarge();
+      }
+      chunks.push(value);
+    }
+  } catch (error) {
+    if (RuntimeError.is(error)) throw error;
+    throw new RuntimeError("ABORTED", "The client left before its body was complete", {
+      cause: error,
+    });
+  } finally {
+    clearTimeout(timer);
+  }
+  if (late) {
+    throw new RuntimeError(
+      "REQUEST_TIMEOUT",
+      `Cannot wait for the body longer than ${limits.bodyTimeoutMs / 1000} s`,
+    );
+  }
+  return concatenate(chunks, size);
+}
+
+function concatenate(chunks: readonly Uint8Array[], size: number): Uint8Array {
+  const whole = new Uint8Array(size);
+  let at = 0;
+  for (const chunk of chunks) {
+    whole.set(chunk, at);
+    at += chunk.byteLength;
+  }
+  return whole;
+}

@@ -1,0 +1,79 @@
+import type { ChatTemplate } from "../chat/template.ts";
+import type { Engine } from "../engine/engine.ts";
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+
+/** A model that requests can name. */
+export interface ServedModel {
+  readonly id: string;
+  /** Other names that requests may use. */
+  readonly aliases?: readonly string[];
+  /** Unix seconds. */
+  readonly created: number;
+  readonly engine: Engine;
+  readonly tokenizer: Tokenizer;
+  /** Absent where the model file has none: it then serves plain completions only. */
+  readonly template: ChatTemplate | undefined;
+  /** Tokens that one request may hold, prompt and answer together. */
+  readonly contextLength: number;
+  /** Identifies the weights: a sha256 in hex, or a shorter fingerprint. */
+  readonly digest: string;
+  readonly ownedBy: string;
+}
+
+/**
+ * `loading`: requests wait for the model. `ready`. `leaving`: readiness fails, so that load balancers
+ * turn away, while requests are still served. `draining`: new requests are refused, running ones end.
+ */
+export type ServerState = "loading" | "ready" | "leaving" | "draining";
+
+/** What the application needs from its surroundings. */
+export interface AppDeps {
+  models(): readonly ServedModel[];
+  state(): ServerState;
+  readonly version: string;
+  /** Milliseconds of a monotonic clock: for durations. */
+  now(): number;
+  /** Milliseconds since 1970: for timestamps. */
+  wallClock(): number;
+  /** A fresh identifier of letters, digits, `-` and `_`. */
+  randomId(): string;
+  /** Takes one record per request; it must not throw. */
+  log(record: LogRecord): void;
+  /** Bytes in use by kind (`rss`, `wasm`, `gpu`, …), for metrics. */
+  memory?(): Readonly<Record<string, number>>;
+  readonly limits?: Partial<HttpLimits>;
+}
+
+/** A line of the log: plain data, never the content of a prompt or an answer. */
+export type LogRecord = Readonly<Record<string, string | number | boolean | null>> & {
+  readonly level: "info" | "error";
+  readonly event: string;
+};
+
+/** Limits and intervals that a deployment may change. */
+export interface HttpLimits {
+  /** Bytes of a request's body. */
+  readonly bodyBytes: number;
+  /** Milliseconds that a client has to send its body. */
+  readonly bodyTimeoutMs: number;
+  /** A stream that has been silent for this long says that it is alive. */
+  readonly keepAliveMs: number;
+  /** A stream whose client has not read for this long is closed. */
+  readonly stallMs: number;
+  /** Milliseconds that a request waits for a model that is still loading. */
+  readonly loadingWaitMs: number;
+  /** An engine that has work but has finished no step for this long counts as dead. */
+  readonly engineStallMs: number;
+}
+
+/** The defaults, for a server; workers want smaller bodies and a keep-alive of 250 ms. */
+export const DEFAULT_LIMITS: HttpLimits = {
+  // A long context of 128 k tokens is about half a megabyte of text; 4 MiB leaves room for escapes.
+  bodyBytes: 4 * 1024 * 1024,
+  bodyTimeoutMs: 30_000,
+  // Some servers end a stream that has been silent for 10 s.
+  keepAliveMs: 5000,
+  stallMs: 30_000,
+  loadingWaitMs: 60_000,
+  engineStallMs: 10_000,
+};

@@ -1,0 +1,69 @@
+import { ERRORS } from "../errors.ts";
+import type { AppDeps, LogRecord } from "./deps.ts";
+import type { ServerMetrics } from "./server-metrics.ts";
+import { errorCode } from "./failure.ts";
+import { requestId } from "./request-id.ts";
+
+/** One request and its answer, watched until the last byte. */
+export interface Exchange {
+  /** Goes into `x-request-id` and the log. */
+  readonly id: string;
+  /** When the request arrived, by the monotonic clock. */
+  readonly arrived: number;
+  /** Whether {@linkcode end} will be called by the stream that answers, and not when its headers leave. */
+  readonly streaming: boolean;
+  startStreaming(): void;
+  /** Add to the log record; the content of prompts and answers never goes there. */
+  note(facts: Readonly<Record<string, string | number | boolean | null>>): void;
+  /** Note what went wrong: its code, and for our own defects where it happened. */
+  fail(error: unknown): void;
+  /** The answer is complete, has failed or was left, as `status` says; later calls do nothing. */
+  end(status: number): void;
+}
+
+/** Watch a request that has just arrived. */
+export function beginExchange(request: Request, deps: AppDeps, metrics: ServerMetrics): Exchange {
+  const arrived = deps.now();
+  const path = new URL(request.url).pathname;
+  const id = requestId(request.headers, () => deps.randomId());
+  const facts: Record<string, string | number | boolean | null> = {};
+  let streaming = false;
+  let ended = false;
+  return {
+    id,
+    arrived,
+    get streaming() {
+      return streaming;
+    },
+    startStreaming() {
+      streaming = true;
+    },
+    note(more) {
+      Object.assign(facts, more);
+    },
+    fail(error) {
+      const code = errorCode(error);
+      facts["code"] = code;
+      // Messages of other errors repeat what the client sent.
+      if (ERRORS[code].status < 500) return;
+      facts["error"] = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    },
+    end(status) {
+      if (ended) return;
+      ended = true;
+      const milliseconds = deps.now() - arrived;
+      if (path.startsWith("/v1/")) metrics.request(status, milliseconds);
+      const record: LogRecord = {
+        ...facts,
+        level: status >= 500 ? "error" : "info",
+        event: "request",
+        request_id: id,
+        method: request.method,
+        path,
+        status,
+        duration_ms: Math.round(milliseconds),
+      };
+      deps.log(record);
+    },
+  };
+}

@@ -1,0 +1,64 @@
+import type { AppDeps, HttpLimits, ServedModel } from "./deps.ts";
+
+/** What a probe learns. */
+export interface Health {
+  readonly fine: boolean;
+  readonly body: {
+    readonly status: "ok" | "failing";
+    readonly state: string;
+    /** Why not, in words; empty where all is well. */
+    readonly reasons: readonly string[];
+    readonly version: string;
+    readonly models: readonly {
+      readonly model: string;
+      readonly backend: string;
+      readonly stalled_ms: number;
+    }[];
+  };
+}
+
+/** `/livez`: does every engine make progress? If not, only a restart helps. */
+export function liveness(deps: AppDeps, limits: HttpLimits): Health {
+  return report(deps, stalls(deps.models(), limits));
+}
+
+/** `/readyz`: should requests be sent here now? */
+export function readiness(deps: AppDeps, limits: HttpLimits): Health {
+  const state = deps.state();
+  const models = deps.models();
+  const reasons = stalls(models, limits);
+  if (state !== "ready") reasons.unshift(`the server is ${state}`);
+  else if (models.length === 0) reasons.unshift("no model is served");
+  return report(deps, reasons);
+}
+
+/** `/startupz`: has the first loading come to an end? */
+export function startup(deps: AppDeps): Health {
+  return report(deps, deps.state() === "loading" ? ["the server is loading"] : []);
+}
+
+function stalls(models: readonly ServedModel[], limits: HttpLimits): string[] {
+  return models.flatMap(({ id, engine }) => {
+    const { stalledMs } = engine.stats();
+    if (stalledMs < limits.engineStallMs) return [];
+    return [`the engine of ${id} has finished no step for ${Math.round(stalledMs)} ms`];
+  });
+}
+
+function report(deps: AppDeps, reasons: readonly string[]): Health {
+  const fine = reasons.length === 0;
+  return {
+    fine,
+    body: {
+      status: fine ? "ok" : "failing",
+      state: deps.state(),
+      reasons,
+      version: deps.version,
+      models: deps.models().map(({ id, engine }) => ({
+        model: id,
+        backend: engine.info.backend,
+        stalled_ms: Math.round(engine.stats().stalledMs),
+      })),
+    },
+  };
+}

@@ -1,0 +1,52 @@
+import { RuntimeError } from "../errors.ts";
+import type { ServedModel } from "./deps.ts";
+
+/** A model in OpenAI's list, with what we know beyond that under `sirocco`. */
+export interface WireModel {
+  readonly id: string;
+  readonly object: "model";
+  /** Unix seconds. */
+  readonly created: number;
+  readonly owned_by: string;
+  readonly sirocco: {
+    readonly backend: string;
+    readonly threads: number;
+    readonly context_length: number;
+    readonly digest: string;
+    readonly aliases: readonly string[];
+    readonly chat: boolean;
+  };
+}
+
+/** The model with this id or alias. Throws `MODEL_NOT_FOUND`, naming those that there are. */
+export function findModel(models: readonly ServedModel[], name: string): ServedModel {
+  const found =
+    models.find(({ id }) => id === name) ??
+    models.find(({ aliases }) => aliases?.includes(name) === true);
+  if (found !== undefined) return found;
+  const known = models.map(({ id }) => `'${id}'`).join(", ");
+  throw new RuntimeError(
+    "MODEL_NOT_FOUND",
+    `Cannot find the model '${name.slice(0, 100)}': ${known === "" ? "none is served" : `served are ${known}`}`,
+    { param: "model" },
+  );
+}
+
+/** A model as `GET /v1/models` shows it. */
+export function toWireModel(model: ServedModel): WireModel {
+  const { backend, threads } = model.engine.info;
+  return {
+    id: model.id,
+    object: "model",
+    created: model.created,
+    owned_by: model.ownedBy,
+    sirocco: {
+      backend,
+      threads,
+      context_length: model.contextLength,
+      digest: model.digest,
+      aliases: model.aliases ?? [],
+      chat: model.template !== undefined,
+    },
+  };
+}

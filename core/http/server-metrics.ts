@@ -1,0 +1,99 @@
+import type { AnswerDone } from "../answer/answer.ts";
+import type { Metrics } from "../metrics/metrics.ts";
+import * as names from "../metrics/names.ts";
+import type { AppDeps, ServedModel } from "./deps.ts";
+
+/** What the HTTP layer measures. */
+export interface ServerMetrics {
+  /** A request under /v1 has ended. */
+  request(status: number, milliseconds: number): void;
+  /** Watch one answer of a model; `arrived` by the monotonic clock. */
+  answer(model: ServedModel, arrived: number): AnswerMeter;
+  /** When a full queue will have room again, by how fast answers have ended so far. */
+  retryAfterSeconds(): number;
+}
+
+/** Watches one answer. */
+export interface AnswerMeter {
+  token(): void;
+  done(event: AnswerDone): void;
+  aborted(): void;
+}
+
+/** Register the server's metrics and keep them up to date. */
+export function createServerMetrics(metrics: Metrics, deps: AppDeps): ServerMetrics {
+  let answers = 0;
+  let answerMs = 0;
+  metrics.gauge(names.BUILD_INFO, { version: deps.version }).set(1);
+  metrics.onRender(() => collect(metrics, deps));
+
+  return {
+    request(status, milliseconds) {
+      const labels = { code_class: `${Math.trunc(status / 100)}xx` };
+      metrics.counter(names.REQUESTS, labels).add();
+      metrics.histogram(names.REQUEST_SECONDS, labels).observe(milliseconds / 1000);
+    },
+    answer(model, arrived) {
+      const labels = { model_name: model.id };
+      const observe = (spec: names.HistogramSpec<"model_name">, milliseconds: number) =>
+        metrics.histogram(spec, labels).observe(milliseconds / 1000);
+      const finish = (finishedReason: string) =>
+        metrics.counter(names.ANSWERS, { ...labels, finished_reason: finishedReason }).add();
+      const betweenTokens = metrics.histogram(names.INTER_TOKEN_SECONDS, labels);
+      let last: number | undefined;
+      return {
+        token() {
+          const now = deps.now();
+          if (last === undefined) observe(names.FIRST_TOKEN_SECONDS, now - arrived);
+          else betweenTokens.observe((now - last) / 1000);
+          last = now;
+        },
+        done({ reason, usage, timings }) {
+          const milliseconds = deps.now() - arrived;
+          answers++;
+          answerMs += milliseconds;
+          finish(reason);
+          observe(names.ANSWER_SECONDS, milliseconds);
+          observe(names.DECODE_SECONDS, timings.decodeMs);
+          if (timings.engine !== undefined) {
+            observe(names.QUEUE_SECONDS, timings.engine.queueMs);
+            observe(names.PREFILL_SECONDS, timings.engine.prefillMs);
+          }
+          metrics.histogram(names.PROMPT_LENGTH, labels).observe(usage.promptTokens);
+          metrics.histogram(names.ANSWER_LENGTH, labels).observe(usage.completionTokens);
+        },
+        aborted: () => finish("abort"),
+      };
+    },
+    retryAfterSeconds() {
+      const meanSeconds = answers === 0 ? 1 : answerMs / answers / 1000;
+      const rounds = deps.models().map(({ engine }) => {
+        const { running, waiting } = engine.stats();
+        return waiting / Math.max(running, 1);
+      });
+      return meanSeconds * Math.max(...rounds, 1);
+    },
+  };
+}
+
+/** Read what the engines count themselves. */
+function collect(metrics: Metrics, deps: AppDeps): void {
+  const memory = new Map(Object.entries(deps.memory?.() ?? {}));
+  const add = (kind: string, bytes: number) => memory.set(kind, (memory.get(kind) ?? 0) + bytes);
+  for (const { id, engine } of deps.models()) {
+    const labels = { model_name: id };
+    const stats = engine.stats();
+    metrics.gauge(names.REQUESTS_RUNNING, labels).set(stats.running);
+    metrics.gauge(names.REQUESTS_WAITING, labels).set(stats.waiting);
+    metrics
+      .gauge(names.KV_CACHE_USAGE, labels)
+      .set(stats.kvBlocksUsed / Math.max(stats.kvBlocksTotal, 1));
+    metrics.counter(names.PREEMPTIONS, labels).record(stats.preemptions);
+    metrics.counter(names.PROMPT_TOKENS, labels).record(stats.promptTokens);
+    metrics.counter(names.GENERATED_TOKENS, labels).record(stats.generatedTokens);
+    add("weights", engine.info.memory.weights);
+    add("kv", engine.info.memory.kv);
+    add("activations", engine.info.memory.activations);
+  }
+  for (const [kind, bytes] of memory) metrics.gauge(names.MEMORY_BYTES, { kind }).set(bytes);
+}

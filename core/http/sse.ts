@@ -1,0 +1,89 @@
+import type { HttpLimits } from "./deps.ts";
+
+/** Headers of an event stream: nothing between us and the client may keep or collect it. */
+export const SSE_HEADERS: Readonly<Record<string, string>> = {
+  "content-type": "text/event-stream; charset=utf-8",
+  "cache-control": "no-cache",
+  "x-accel-buffering": "no",
+};
+
+/** The frame that ends a stream that went well. */
+export const SSE_DONE = "data: [DONE]\n\n";
+
+/** A comment: clients skip it, connections stay open, and writing it shows whether anyone is there. */
+const PING = ": ping\n\n";
+
+/** One event. JSON has no line breaks of its own, so the frame is one line. */
+export function sseFrame(data: object): string {
+  return `data: ${JSON.stringify(data)}\n\n`;
+}
+
+/**
+ * Frames as a response body that is pulled: the next frame is asked for when the client has taken the
+ * last one, so a slow reader slows production. Silence is filled with pings. The stream ends when the
+ * frames end, when the client leaves, or when it has not read for `stallMs`; `release` is then called,
+ * exactly once, and has to stop whatever produces the frames.
+ */
+export function sseBody(
+  frames: AsyncIterator<string, void>,
+  limits: Pick<HttpLimits, "keepAliveMs" | "stallMs">,
+  release: () => void,
+): ReadableStream<Uint8Array> {
+  const encoder = new TextEncoder();
+  let pending: Promise<IteratorResult<string, void>> | undefined;
+  let stalled: ReturnType<typeof setTimeout> | undefined;
+  let released = false;
+  const close = () => {
+    clearTimeout(stalled);
+    if (released) return;
+    released = true;
+    release();
+  };
+
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        clearTimeout(stalled);
+        pending ??= frames.next();
+        let result: IteratorResult<string, void> | undefined;
+        try {
+          result = await within(pending, limits.keepAliveMs);
+        } catch (error) {
+          close();
+          throw error;
+        }
+        if (released) return;
+        if (result === undefined) {
+          controller.enqueue(encoder.encode(PING));
+        } else if (result.done === true) {
+          controller.close();
+          close();
+          return;
+        } else {
+          pending = undefined;
+          controller.enqueue(encoder.encode(result.value));
+        }
+        stalled = setTimeout(() => {
+          controller.error(new Error("The client has stopped reading"));
+          close();
+        }, limits.stallMs);
+      },
+      cancel: close,
+    },
+    // Nothing is produced ahead of the reader.
+    { highWaterMark: 0 },
+  );
+}
+
+/** What `promise` becomes, or `undefined` where that takes longer than `milliseconds`. */
+export async function within<T>(promise: Promise<T>, milliseconds: number): Promise<T | undefined> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), milliseconds);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

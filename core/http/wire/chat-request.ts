@@ -1,0 +1,152 @@
+import * as v from "valibot";
+import type { ChatMessage, ChatToolCall } from "../../chat/template.ts";
+import { RuntimeError } from "../../errors.ts";
+import type { AskedChat } from "./asked.ts";
+import { check } from "./check.ts";
+import { flag, integer, list, maybe, object, text } from "./fields.ts";
+import { parseJson } from "./json.ts";
+import { screen } from "./parameters.ts";
+import { SHARED_FIELDS, toAsked } from "./shared-fields.ts";
+
+/** Turns of a conversation; each costs the template some steps. */
+const MAX_MESSAGES = 1024;
+/** Parts of one message. */
+const MAX_PARTS = 1024;
+/** Calls in one message; OpenAI allows as many tools. */
+const MAX_TOOL_CALLS = 128;
+/** Text of one message: the body's own limit is smaller, this one only closes the range. */
+const MAX_TEXT = 16 * 1024 * 1024;
+
+const content: v.GenericSchema<unknown, string | unknown[]> = v.lazy((input) =>
+  Array.isArray(input)
+    ? list(v.unknown(), 1, MAX_PARTS, "parts")
+    : v.pipe(v.string("text or an array of parts"), v.maxLength(MAX_TEXT, "shorter text")),
+);
+
+const toolCall = object({
+  id: text(1, 128),
+  type: v.literal("function", '"function"'),
+  function: object({ name: text(1, 128), arguments: text(0, MAX_TEXT) }),
+});
+
+/** A field that answers carry and clients send back: nothing but its empty form means anything here. */
+const nothing = v.nullish(v.never("null"));
+
+const message = object({
+  role: v.picklist(
+    ["system", "developer", "user", "assistant", "tool"],
+    "system, developer, user, assistant or tool",
+  ),
+  content: maybe(content),
+  name: maybe(text(1, 64)),
+  tool_call_id: maybe(text(1, 128)),
+  tool_calls: maybe(list(toolCall, 1, MAX_TOOL_CALLS, "calls")),
+  refusal: nothing,
+  audio: nothing,
+  function_call: nothing,
+  annotations: maybe(list(v.unknown(), 0, 0, "annotations")),
+});
+
+type Message = v.InferOutput<typeof message>;
+
+const request = object({
+  ...SHARED_FIELDS,
+  messages: list(message, 1, MAX_MESSAGES, "messages"),
+  max_completion_tokens: SHARED_FIELDS.max_tokens,
+  logprobs: maybe(flag()),
+  top_logprobs: maybe(integer(0, 20)),
+});
+
+const textPart = object({ type: v.literal("text", '"text"'), text: text(0, MAX_TEXT) });
+
+/**
+ * A body of `POST /v1/chat/completions`, checked. Throws `INVALID_REQUEST`, `UNSUPPORTED_PARAMETER`,
+ * `UNSUPPORTED_MODALITY`.
+ */
+export function parseChatRequest(body: unknown): AskedChat {
+  const { fields, ignored } = screen(body);
+  const values = check(request, fields);
+  const { max_tokens: older, max_completion_tokens: newer } = values;
+  if (older !== undefined && newer !== undefined && older !== newer) {
+    throw invalid("max_tokens", "it differs from 'max_completion_tokens'; send one of them");
+  }
+  if (values.top_logprobs !== undefined && values.logprobs !== true) {
+    throw invalid("top_logprobs", "it is for requests with logprobs: true");
+  }
+  return {
+    ...toAsked({ ...values, max_tokens: newer ?? older }, ignored),
+    promptParam: "messages",
+    messages: values.messages.map(toMessage),
+    logprobs: values.logprobs === true ? (values.top_logprobs ?? 0) : undefined,
+  };
+}
+
+function toMessage(given: Message, index: number): ChatMessage {
+  const at = `messages[${index}]`;
+  if (given.role !== "assistant" && given.tool_calls !== undefined) {
+    throw invalid(`${at}.tool_calls`, "only an assistant makes calls");
+  }
+  if ((given.role === "tool") !== (given.tool_call_id !== undefined)) {
+    throw invalid(`${at}.tool_call_id`, "it belongs to messages of role tool, and to each of them");
+  }
+  if (given.content === undefined && given.tool_calls === undefined) {
+    throw invalid(`${at}.content`, "it is missing");
+  }
+  return {
+    // "developer" is what newer models call the same thing.
+    role: given.role === "developer" ? "system" : given.role,
+    content: toText(given.content ?? "", index),
+    ...(given.name === undefined ? {} : { name: given.name }),
+    ...(given.tool_call_id === undefined ? {} : { toolCallId: given.tool_call_id }),
+    ...(given.tool_calls === undefined
+      ? {}
+      : {
+          toolCalls: given.tool_calls.map((call, i) => toToolCall(call, `${at}.tool_calls[${i}]`)),
+        }),
+  };
+}
+
+/** Parts that would need another kind of model. */
+const OTHER_MODALITIES: ReadonlySet<unknown> = new Set([
+  "image_url",
+  "input_image",
+  "image",
+  "input_audio",
+  "audio",
+  "audio_url",
+  "video_url",
+  "file",
+  "document_url",
+]);
+
+/** Parts are joined with nothing between them: no character that the client has not written. */
+function toText(given: string | readonly unknown[], index: number): string {
+  if (typeof given === "string") return given;
+  return given.map((part, i) => toPartText(part, ["messages", index, "content", i])).join("");
+}
+
+function toPartText(part: unknown, at: readonly (string | number)[]): string {
+  const type = typeof part === "object" && part !== null && "type" in part ? part.type : undefined;
+  if (OTHER_MODALITIES.has(type)) {
+    const param = `messages[${at[1]}].content[${at[3]}]`;
+    throw new RuntimeError(
+      "UNSUPPORTED_MODALITY",
+      `Cannot accept '${param}' of type ${JSON.stringify(type)}: this model reads text only`,
+      { param },
+    );
+  }
+  return check(textPart, part, at).text;
+}
+
+function toToolCall(call: NonNullable<Message["tool_calls"]>[number], at: string): ChatToolCall {
+  const { name, arguments: json } = call.function;
+  try {
+    return { id: call.id, function: { name, arguments: parseJson(json) } };
+  } catch {
+    throw invalid(`${at}.function.arguments`, "it is not valid JSON");
+  }
+}
+
+function invalid(param: string, why: string): RuntimeError {
+  return new RuntimeError("INVALID_REQUEST", `Cannot accept '${param}': ${why}`, { param });
+}

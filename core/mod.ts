@@ -1,0 +1,43 @@
+/** The public surface of the runtime-agnostic core. */
+
+export {
+  answer,
+  type AnswerDone,
+  type AnswerEvent,
+  type AnswerRequest,
+  type AnswerText,
+  type AnswerTimings,
+} from "./answer/answer.ts";
+export type { AnswerToken, TokenChance } from "./answer/token.ts";
+export type { ChatMessage, ChatTemplate, ChatToolCall, RenderOptions } from "./chat/template.ts";
+export type {
+  DoneEvent,
+  Engine,
+  EngineInfo,
+  EngineStats,
+  GenerateEvent,
+  GenerateRequest,
+  GenerateTimings,
+  ScoreRequest,
+  TokenEvent,
+} from "./engine/engine.ts";
+export {
+  ERRORS,
+  RuntimeError,
+  type ErrorCode,
+  type RuntimeErrorOptions,
+  type WireError,
+} from "./errors.ts";
+export { createApp, type App } from "./http/app.ts";
+export {
+  DEFAULT_LIMITS,
+  type AppDeps,
+  type HttpLimits,
+  type LogRecord,
+  type ServedModel,
+  type ServerState,
+} from "./http/deps.ts";
+export type { Counter, Gauge, Histogram, Labels, Metrics } from "./metrics/metrics.ts";
+export type { CounterSpec, GaugeSpec, HistogramSpec, MetricSpec } from "./metrics/names.ts";
+export { GREEDY, type SamplingParams } from "./sampler/params.ts";
+export type { EncodeOptions, TokenDecoder, Tokenizer } from "./tokenizer/tokenizer.ts";
