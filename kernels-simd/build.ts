@@ -43,7 +43,7 @@ export function sourceDigest(): string {
     .filter((name) => name.endsWith(".rs"))
     .map((name) => `src/${name.replaceAll("\\", "/")}`)
     .concat("Cargo.toml", "build.ts")
-    .sort((a, b) => (a < b ? -1 : 1));
+    .toSorted((a, b) => (a < b ? -1 : 1));
   for (const file of files) {
     hash
       .update(`${file}\n`)

@@ -31,29 +31,30 @@ pub unsafe extern "C" fn quantize_activations(out: *mut u8, x: *const f32, n: us
 #[inline(always)]
 unsafe fn quantize_block(out: *mut u8, x: *const f32) {
     let at = |i: usize| v128_load(x.add(4 * i) as *const v128);
-    let mut most = f32x4_abs(at(0));
-    for i in 1..8 {
-        most = f32x4_pmax(most, f32x4_abs(at(i)));
-    }
+    let size = |i: usize| f32x4_abs(at(i));
+    let most = f32x4_pmax(
+        f32x4_pmax(f32x4_pmax(size(0), size(1)), f32x4_pmax(size(2), size(3))),
+        f32x4_pmax(f32x4_pmax(size(4), size(5)), f32x4_pmax(size(6), size(7))),
+    );
     let most = max_lane(most);
     let scale = most / 127.0;
     let inverse = f32x4_splat(if most > 0.0 { 127.0 / most } else { 0.0 });
     let quantized = |i: usize| i32x4_trunc_sat_f32x4(f32x4_nearest(f32x4_mul(at(i), inverse)));
-    let mut sums = [0i32; 2];
-    for half in 0..2 {
-        let (a, b) = (quantized(4 * half), quantized(4 * half + 1));
-        let (c, d) = (quantized(4 * half + 2), quantized(4 * half + 3));
+    let half = |h: usize| {
+        let (a, b) = (quantized(4 * h), quantized(4 * h + 1));
+        let (c, d) = (quantized(4 * h + 2), quantized(4 * h + 3));
         let total = i32x4_add(i32x4_add(a, b), i32x4_add(c, d));
-        sums[half] = i32x4_extract_lane::<0>(total)
+        let (ab, cd) = (i16x8_narrow_i32x4(a, b), i16x8_narrow_i32x4(c, d));
+        v128_store(out.add(16 * h) as *mut v128, i8x16_narrow_i16x8(ab, cd));
+        let order = |v| i16x8_shuffle::<0, 2, 1, 3, 4, 6, 5, 7>(v, v);
+        v128_store(out.add(64 + 32 * h) as *mut v128, order(ab));
+        v128_store(out.add(80 + 32 * h) as *mut v128, order(cd));
+        i32x4_extract_lane::<0>(total)
             + i32x4_extract_lane::<1>(total)
             + i32x4_extract_lane::<2>(total)
-            + i32x4_extract_lane::<3>(total);
-        let (ab, cd) = (i16x8_narrow_i32x4(a, b), i16x8_narrow_i32x4(c, d));
-        v128_store(out.add(16 * half) as *mut v128, i8x16_narrow_i16x8(ab, cd));
-        let order = |v| i16x8_shuffle::<0, 2, 1, 3, 4, 6, 5, 7>(v, v);
-        v128_store(out.add(64 + 32 * half) as *mut v128, order(ab));
-        v128_store(out.add(80 + 32 * half) as *mut v128, order(cd));
-    }
+            + i32x4_extract_lane::<3>(total)
+    };
+    let sums = [half(0), half(1)];
     let put = |offset: usize, value: u32| *(out.add(offset) as *mut u32) = value;
     put(FOLDED, (scale * HALF_SCALE).to_bits());
     put(SCALE, scale.to_bits());

@@ -97,78 +97,129 @@ unsafe fn one_head(
     scale: f32,
 ) {
     let width = kv_heads * head_dim;
-    let mut acc = [f32x4_splat(0.0); MAX_HEAD_DIM / 4];
+    let mut room = [core::mem::MaybeUninit::<f32>::uninit(); MAX_HEAD_DIM];
+    let acc = room.as_mut_ptr() as *mut f32;
     let mut most = MASKED;
     let mut sum = f32x4_splat(0.0);
-    let mut p = [f32x4_splat(0.0); BLOCK / 4];
+    let mut fresh = true;
     for b in from / BLOCK..=here / BLOCK {
         let block = *blocks.add(b) as usize * BLOCK * width + kv * head_dim * BLOCK;
-        scores(&mut p, q, cache_k.add(block), head_dim, scale);
-        mask(&mut p, b * BLOCK, from, here);
-        let top = f32x4_pmax(f32x4_pmax(p[0], p[1]), f32x4_pmax(p[2], p[3]));
-        let top = largest(top);
-        if top > most {
-            let shrink = exp(f32x4_splat(most - top));
-            sum = f32x4_mul(sum, shrink);
-            for a in acc.iter_mut().take(head_dim / 4) {
-                *a = f32x4_mul(*a, shrink);
-            }
-            most = top;
-        }
-        for v in p.iter_mut() {
-            *v = exp(f32x4_sub(*v, f32x4_splat(most)));
-            sum = f32x4_add(sum, *v);
-        }
-        let weights = p.as_ptr() as *const f32;
-        let values = cache_v.add(block);
+        let s = scores(q, cache_k.add(block), head_dim, scale);
+        let s = mask(s, b * BLOCK, from, here);
+        let top = largest(f32x4_pmax(f32x4_pmax(s.0, s.1), f32x4_pmax(s.2, s.3)));
+        let next = if top > most { top } else { most };
+        let shrink = exp(f32x4_splat(most - next));
+        most = next;
+        let weigh = |v| exp(f32x4_sub(v, f32x4_splat(next)));
+        let p = [weigh(s.0), weigh(s.1), weigh(s.2), weigh(s.3)];
+        sum = f32x4_add(f32x4_mul(sum, shrink), f32x4_add(f32x4_add(p[0], p[1]), f32x4_add(p[2], p[3])));
         // Masked positions may hold another sequence's numbers: skip them rather than weigh them by 0.
         let low = if from > b * BLOCK { from - b * BLOCK } else { 0 };
         let high = if here < b * BLOCK + BLOCK { here - b * BLOCK + 1 } else { BLOCK };
-        for i in low..high {
-            let w = f32x4_splat(*weights.add(i));
-            for (c, a) in acc.iter_mut().take(head_dim / 4).enumerate() {
-                *a = mul_add(v128_load(values.add(i * head_dim + 4 * c) as *const v128), w, *a);
-            }
-        }
+        accumulate(acc, cache_v.add(block), p.as_ptr() as *const f32, (low, high), head_dim, if fresh { None } else { Some(shrink) });
+        fresh = false;
     }
     let inverse = f32x4_splat(1.0 / crate::elementwise::horizontal(sum));
-    for (c, a) in acc.iter().take(head_dim / 4).enumerate() {
-        v128_store(out.add(4 * c) as *mut v128, f32x4_mul(*a, inverse));
+    let mut c = 0;
+    while c < head_dim {
+        v128_store(out.add(c) as *mut v128, f32x4_mul(load(acc.add(c) as Bytes, 0), inverse));
+        c += 4;
     }
 }
 
+/// acc = acc · shrink + Σ weights[i] · values[i] over positions low..high; without `shrink`, acc starts at 0.
+/// Sixteen dimensions at a time stay in registers.
+#[inline(always)]
+unsafe fn accumulate(
+    acc: *mut f32,
+    values: *const f32,
+    weights: *const f32,
+    (low, high): (usize, usize),
+    head_dim: usize,
+    shrink: Option<v128>,
+) {
+    let z = f32x4_splat(0.0);
+    let mut c = 0;
+    while c + 16 <= head_dim {
+        let at = acc.add(c) as *mut u8;
+        let (mut x, mut y, mut u, mut v) = match shrink {
+            None => (z, z, z, z),
+            Some(s) => (
+                f32x4_mul(load(at, 0), s),
+                f32x4_mul(load(at, 16), s),
+                f32x4_mul(load(at, 32), s),
+                f32x4_mul(load(at, 48), s),
+            ),
+        };
+        let mut p = values.add(low * head_dim + c) as Bytes;
+        let mut i = low;
+        while i < high {
+            let w = splat32(weights.add(i) as Bytes, 0);
+            x = mul_add(load(p, 0), w, x);
+            y = mul_add(load(p, 16), w, y);
+            u = mul_add(load(p, 32), w, u);
+            v = mul_add(load(p, 48), w, v);
+            p = p.add(4 * head_dim);
+            i += 1;
+        }
+        v128_store(at as *mut v128, x);
+        v128_store(at.add(16) as *mut v128, y);
+        v128_store(at.add(32) as *mut v128, u);
+        v128_store(at.add(48) as *mut v128, v);
+        c += 16;
+    }
+    while c < head_dim {
+        let at = acc.add(c) as *mut u8;
+        let mut x = match shrink {
+            None => z,
+            Some(s) => f32x4_mul(load(at, 0), s),
+        };
+        let mut i = low;
+        while i < high {
+            let w = splat32(weights.add(i) as Bytes, 0);
+            x = mul_add(load(values.add(i * head_dim + c) as Bytes, 0), w, x);
+            i += 1;
+        }
+        v128_store(at as *mut v128, x);
+        c += 4;
+    }
+}
+
+/// Four vectors of four positions.
+type Scores = (v128, v128, v128, v128);
+
 /// q · k for the 16 positions of a block.
 #[inline(always)]
-unsafe fn scores(p: &mut [v128; 4], q: *const f32, keys: *const f32, head_dim: usize, scale: f32) {
+unsafe fn scores(q: *const f32, keys: *const f32, head_dim: usize, scale: f32) -> Scores {
     let z = f32x4_splat(0.0);
     let (mut a, mut b, mut c, mut d) = (z, z, z, z);
     let mut k = keys as Bytes;
-    for i in 0..head_dim {
+    let mut i = 0;
+    while i < head_dim {
         let x = splat32(q.add(i) as Bytes, 0);
         a = mul_add(load(k, 0), x, a);
         b = mul_add(load(k, 16), x, b);
         c = mul_add(load(k, 32), x, c);
         d = mul_add(load(k, 48), x, d);
         k = k.add(4 * BLOCK);
+        i += 1;
     }
     let s = f32x4_splat(scale);
-    *p = [f32x4_mul(a, s), f32x4_mul(b, s), f32x4_mul(c, s), f32x4_mul(d, s)];
+    (f32x4_mul(a, s), f32x4_mul(b, s), f32x4_mul(c, s), f32x4_mul(d, s))
 }
 
 /// Hide the positions of a block outside `from..=here`.
 #[inline(always)]
-fn mask(p: &mut [v128; 4], base: usize, from: usize, here: usize) {
+fn mask(s: Scores, base: usize, from: usize, here: usize) -> Scores {
     if base >= from && base + BLOCK <= here + 1 {
-        return;
+        return s;
     }
-    for (i, v) in p.iter_mut().enumerate() {
-        let at = i32x4_add(i32x4_splat((base + 4 * i) as i32), i32x4(0, 1, 2, 3));
-        let seen = v128_and(
-            i32x4_ge(at, i32x4_splat(from as i32)),
-            i32x4_le(at, i32x4_splat(here as i32)),
-        );
-        *v = v128_bitselect(*v, f32x4_splat(MASKED), seen);
-    }
+    let hide = |v: v128, i: usize| {
+        let at = i32x4_add(i32x4_splat((base + i) as i32), i32x4(0, 1, 2, 3));
+        let seen = v128_and(i32x4_ge(at, i32x4_splat(from as i32)), i32x4_le(at, i32x4_splat(here as i32)));
+        v128_bitselect(v, f32x4_splat(MASKED), seen)
+    };
+    (hide(s.0, 0), hide(s.1, 4), hide(s.2, 8), hide(s.3, 12))
 }
 
 #[inline(always)]

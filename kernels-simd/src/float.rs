@@ -130,7 +130,7 @@ unsafe fn tile<F: Float, const N: usize>(out: *mut f32, w: Bytes, x: *const f32,
         }
         p = p.add(ROWS * F::SIZE);
     }
-    store::<N>(&Tile { x: [x0, x1, x2, x3], y: [y0, y1, y2, y3] }, out, m, rows);
+    store::<N>(&Tile { x0, x1, x2, x3, y0, y1, y2, y3 }, out, m, rows);
 }
 
 macro_rules! exports {

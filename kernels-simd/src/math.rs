@@ -16,10 +16,11 @@ pub fn exp(x: v128) -> v128 {
     // 355/512 has nine significant bits, so n · 355/512 is exact.
     let r = f32x4_sub(x, f32x4_mul(n, f32x4_splat(0.693_359_4)));
     let r = f32x4_sub(r, f32x4_mul(n, f32x4_splat(-2.121_944_4e-4)));
-    let mut p = f32x4_splat(1.0 / 5040.0);
-    for c in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
-        p = mul_add(p, r, f32x4_splat(c));
-    }
+    let step = |p, c| mul_add(p, r, f32x4_splat(c));
+    let p = step(f32x4_splat(1.0 / 5040.0), 1.0 / 720.0);
+    let p = step(step(p, 1.0 / 120.0), 1.0 / 24.0);
+    let p = step(step(p, 1.0 / 6.0), 0.5);
+    let p = step(step(p, 1.0), 1.0);
     let power = i32x4_shl(i32x4_add(i32x4_trunc_sat_f32x4(n), i32x4_splat(127)), 23);
     v128_andnot(f32x4_mul(p, power), tiny)
 }

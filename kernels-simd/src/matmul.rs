@@ -93,19 +93,26 @@ unsafe fn tile<Q: Quant, const N: usize>(
 /// Write the tile's live rows.
 #[inline(always)]
 pub unsafe fn store<const N: usize>(tile: &Tile, out: *mut f32, m: usize, rows: usize) {
-    for n in 0..N {
-        let o = out.add(n * m);
-        if rows == ROWS {
-            v128_store(o as *mut v128, tile.x[n]);
-            v128_store(o.add(4) as *mut v128, tile.y[n]);
-        } else {
-            let mut eight = [0f32; ROWS];
-            v128_store(eight.as_mut_ptr() as *mut v128, tile.x[n]);
-            v128_store(eight.as_mut_ptr().add(4) as *mut v128, tile.y[n]);
-            for (r, value) in eight.iter().enumerate().take(rows) {
-                *o.add(r) = *value;
-            }
-        }
+    store_token(out, tile.x0, tile.y0, rows);
+    if N > 1 {
+        store_token(out.add(m), tile.x1, tile.y1, rows);
+    }
+    if N > 2 {
+        store_token(out.add(2 * m), tile.x2, tile.y2, rows);
+        store_token(out.add(3 * m), tile.x3, tile.y3, rows);
+    }
+}
+
+#[inline(always)]
+unsafe fn store_token(out: *mut f32, x: v128, y: v128, rows: usize) {
+    if rows == ROWS {
+        v128_store(out as *mut v128, x);
+        v128_store(out.add(4) as *mut v128, y);
+    } else {
+        let mut eight = [0f32; ROWS];
+        v128_store(eight.as_mut_ptr() as *mut v128, x);
+        v128_store(eight.as_mut_ptr().add(4) as *mut v128, y);
+        core::ptr::copy_nonoverlapping(eight.as_ptr(), out, rows);
     }
 }
 

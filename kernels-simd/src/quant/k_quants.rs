@@ -182,18 +182,12 @@ impl<K: KQuant> Quant for K {
         }
         let scale = f32x4_splat(HALF_SCALE);
         let d = Pair::halves(record, 0);
-        let (dx, dy) = (f32x4_mul(d.0, scale), f32x4_mul(d.1, scale));
-        for n in 0..N {
-            tile.x[n] = mul_add(scaled.x[n], dx, tile.x[n]);
-            tile.y[n] = mul_add(scaled.y[n], dy, tile.y[n]);
-        }
+        let d = Pair(f32x4_mul(d.0, scale), f32x4_mul(d.1, scale));
+        tile.join::<N>(scaled, |f, s, second| mul_add(s, d.of(second), f));
         if K::MINIMA {
             let m = Pair::halves(record, 16);
-            let (mx, my) = (f32x4_mul(m.0, scale), f32x4_mul(m.1, scale));
-            for n in 0..N {
-                tile.x[n] = f32x4_sub(tile.x[n], f32x4_mul(least.x[n], mx));
-                tile.y[n] = f32x4_sub(tile.y[n], f32x4_mul(least.y[n], my));
-            }
+            let m = Pair(f32x4_mul(m.0, scale), f32x4_mul(m.1, scale));
+            tile.join::<N>(least, |f, s, second| f32x4_sub(f, f32x4_mul(s, m.of(second))));
         }
     }
 }

@@ -34,10 +34,18 @@ pub trait Quant {
     unsafe fn multiply<const N: usize>(tile: &mut Tile, record: Bytes, tokens: Tokens);
 }
 
-/// Output of eight rows × up to four tokens: `x` rows 0–3, `y` rows 4–7.
+/// f32 sums of eight rows × up to four tokens: `x` rows 0–3, `y` rows 4–7. Fields, not arrays: an index
+/// that is not a constant would put them all into memory.
+#[derive(Clone, Copy)]
 pub struct Tile {
-    pub x: [v128; 4],
-    pub y: [v128; 4],
+    pub x0: v128,
+    pub x1: v128,
+    pub x2: v128,
+    pub x3: v128,
+    pub y0: v128,
+    pub y1: v128,
+    pub y2: v128,
+    pub y3: v128,
 }
 
 /// Where the activation records of up to four tokens are.
@@ -203,7 +211,7 @@ impl Tile {
     #[inline(always)]
     pub fn zero() -> Tile {
         let z = f32x4_splat(0.0);
-        Tile { x: [z, z, z, z], y: [z, z, z, z] }
+        Tile { x0: z, x1: z, x2: z, x3: z, y0: z, y1: z, y2: z, y3: z }
     }
 
     /// tile += f(sums) for each token: `f` gets the sums, the token's activation record, and whether the
@@ -215,17 +223,34 @@ impl Tile {
         t: Tokens,
         f: impl Fn(v128, v128, Bytes, bool) -> v128,
     ) {
-        self.x[0] = f(self.x[0], s.x0, t.0, false);
-        self.y[0] = f(self.y[0], s.y0, t.0, true);
+        self.x0 = f(self.x0, s.x0, t.0, false);
+        self.y0 = f(self.y0, s.y0, t.0, true);
         if N > 1 {
-            self.x[1] = f(self.x[1], s.x1, t.1, false);
-            self.y[1] = f(self.y[1], s.y1, t.1, true);
+            self.x1 = f(self.x1, s.x1, t.1, false);
+            self.y1 = f(self.y1, s.y1, t.1, true);
         }
         if N > 2 {
-            self.x[2] = f(self.x[2], s.x2, t.2, false);
-            self.y[2] = f(self.y[2], s.y2, t.2, true);
-            self.x[3] = f(self.x[3], s.x3, t.3, false);
-            self.y[3] = f(self.y[3], s.y3, t.3, true);
+            self.x2 = f(self.x2, s.x2, t.2, false);
+            self.y2 = f(self.y2, s.y2, t.2, true);
+            self.x3 = f(self.x3, s.x3, t.3, false);
+            self.y3 = f(self.y3, s.y3, t.3, true);
+        }
+    }
+
+    /// self = f(self, other, whether the rows are 4–7) for each token.
+    #[inline(always)]
+    pub fn join<const N: usize>(&mut self, o: Tile, f: impl Fn(v128, v128, bool) -> v128) {
+        self.x0 = f(self.x0, o.x0, false);
+        self.y0 = f(self.y0, o.y0, true);
+        if N > 1 {
+            self.x1 = f(self.x1, o.x1, false);
+            self.y1 = f(self.y1, o.y1, true);
+        }
+        if N > 2 {
+            self.x2 = f(self.x2, o.x2, false);
+            self.y2 = f(self.y2, o.y2, true);
+            self.x3 = f(self.x3, o.x3, false);
+            self.y3 = f(self.y3, o.y3, true);
         }
     }
 }
