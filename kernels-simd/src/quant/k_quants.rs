@@ -85,7 +85,7 @@ impl<K: KQuant> Quant for K {
     const RECORD: usize = head(K::MINIMA) + RUNS * (side(K::MINIMA, K::SCALES) + K::QUANTS);
 
     unsafe fn repack(record: *mut u8, blocks: Bytes, stride: usize, rows: usize) {
-        let mut run = [[[0u8; 32]; ROWS]; RUNS];
+        let mut runs: [Run; RUNS] = [[[0; 8]; ROWS]; RUNS];
         let step = side(K::MINIMA, K::SCALES) + K::QUANTS;
         for r in 0..ROWS {
             let b = if r < rows { K::unpack(blocks.add(r * stride)) } else { Block::zero(K::ZERO as u8) };
@@ -102,10 +102,12 @@ impl<K: KQuant> Quant for K {
                         *p.add(8 * (K::SCALES + h) + r) = b.minimum[sub];
                     }
                 }
-                run[j][r].copy_from_slice(&b.q[32 * j..32 * j + 32]);
+                for (k, word) in runs[j][r].iter_mut().enumerate() {
+                    *word = core::ptr::read_unaligned(b.q.as_ptr().add(32 * j + 4 * k) as *const u32);
+                }
             }
         }
-        for (j, run) in run.iter().enumerate() {
+        for (j, run) in runs.iter().enumerate() {
             K::pack(record.add(head(K::MINIMA) + j * step + side(K::MINIMA, K::SCALES)), run);
         }
     }

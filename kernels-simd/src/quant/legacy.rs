@@ -17,24 +17,32 @@ unsafe fn repack_halves(record: *mut u8, at: usize, blocks: Bytes, offset: usize
     }
 }
 
-/// Value `j` of a block whose nibbles start at `offset`: the first half of a block in the low nibbles.
 #[inline(always)]
-unsafe fn low_bits(block: Bytes, offset: usize, j: usize) -> u8 {
-    *block.add(offset + j % 16) >> (4 * (j / 16)) & 15
+unsafe fn u32_at(p: Bytes, offset: usize) -> u32 {
+    core::ptr::read_unaligned(p.add(offset) as *const u32)
 }
 
-/// The fifth bits of a Q5 block, a u32 with bit j for value j.
+/// Columns 4k..4k+4 of a block whose nibbles start at `offset`: its first half is in the low nibbles.
 #[inline(always)]
-unsafe fn fifth_bit(block: Bytes, offset: usize, j: usize) -> u8 {
-    (*block.add(offset + j / 8) >> (j % 8) & 1) << 4
+unsafe fn nibbles(block: Bytes, offset: usize, k: usize) -> u32 {
+    u32_at(block, offset + 4 * (k % 4)) >> (4 * (k / 4)) & each(15)
 }
 
-/// A run of 32 columns of eight blocks; rows past the end take `fill`, which stands for zero.
-unsafe fn unpack(blocks: Bytes, stride: usize, rows: usize, fill: u8, f: impl Fn(Bytes, usize) -> u8) -> Run {
-    let mut run = [[fill; 32]; ROWS];
+/// The fifth bits of columns 4k..4k+4, from a u32 at `offset` with bit j for column j.
+#[inline(always)]
+unsafe fn fifth_bits(block: Bytes, offset: usize, k: usize) -> u32 {
+    let four = u32_at(block, offset) >> (4 * k);
+    (four & 1 | (four & 2) << 7 | (four & 4) << 14 | (four & 8) << 21) << 4
+}
+
+/// A run of 32 columns of eight blocks, `f(block, k)` giving columns 4k..4k+4; rows past the end take
+/// `zero`, the quant that stands for 0.
+#[inline(always)]
+unsafe fn unpack(blocks: Bytes, stride: usize, rows: usize, zero: u8, f: impl Fn(Bytes, usize) -> u32) -> Run {
+    let mut run = [[each(zero); 8]; ROWS];
     for (r, row) in run.iter_mut().enumerate().take(rows) {
-        for (j, q) in row.iter_mut().enumerate() {
-            *q = f(blocks.add(r * stride), j);
+        for (k, word) in row.iter_mut().enumerate() {
+            *word = f(blocks.add(r * stride), k);
         }
     }
     run
@@ -76,7 +84,7 @@ impl Quant for Q4_0 {
     const RECORD: usize = 16 + NIBBLES;
     unsafe fn repack(record: *mut u8, blocks: Bytes, stride: usize, rows: usize) {
         repack_halves(record, 0, blocks, 0, stride, rows);
-        pack_nibbles(record.add(16), &unpack(blocks, stride, rows, 8, |b, j| low_bits(b, 2, j)));
+        pack_nibbles(record.add(16), &unpack(blocks, stride, rows, 8, |b, k| nibbles(b, 2, k)));
     }
     unsafe fn row(out: *mut f32, record: Bytes, r: usize) {
         let d = half(u16_at(record, 2 * r));
@@ -98,7 +106,7 @@ impl Quant for Q4_1 {
     unsafe fn repack(record: *mut u8, blocks: Bytes, stride: usize, rows: usize) {
         repack_halves(record, 0, blocks, 0, stride, rows);
         repack_halves(record, 16, blocks, 2, stride, rows);
-        pack_nibbles(record.add(32), &unpack(blocks, stride, rows, 0, |b, j| low_bits(b, 4, j)));
+        pack_nibbles(record.add(32), &unpack(blocks, stride, rows, 0, |b, k| nibbles(b, 4, k)));
     }
     unsafe fn row(out: *mut f32, record: Bytes, r: usize) {
         let (d, m) = (half(u16_at(record, 2 * r)), half(u16_at(record, 16 + 2 * r)));
@@ -119,7 +127,7 @@ impl Quant for Q5_0 {
     const RECORD: usize = 16 + BITS + NIBBLES;
     unsafe fn repack(record: *mut u8, blocks: Bytes, stride: usize, rows: usize) {
         repack_halves(record, 0, blocks, 0, stride, rows);
-        let run = unpack(blocks, stride, rows, 16, |b, j| low_bits(b, 6, j) | fifth_bit(b, 2, j));
+        let run = unpack(blocks, stride, rows, 16, |b, k| nibbles(b, 6, k) | fifth_bits(b, 2, k));
         pack_bits(record.add(16), &run, 4);
         pack_nibbles(record.add(16 + BITS), &run);
     }
@@ -145,7 +153,7 @@ impl Quant for Q5_1 {
     unsafe fn repack(record: *mut u8, blocks: Bytes, stride: usize, rows: usize) {
         repack_halves(record, 0, blocks, 0, stride, rows);
         repack_halves(record, 16, blocks, 2, stride, rows);
-        let run = unpack(blocks, stride, rows, 0, |b, j| low_bits(b, 8, j) | fifth_bit(b, 4, j));
+        let run = unpack(blocks, stride, rows, 0, |b, k| nibbles(b, 8, k) | fifth_bits(b, 4, k));
         pack_bits(record.add(32), &run, 4);
         pack_nibbles(record.add(32 + BITS), &run);
     }
@@ -171,7 +179,7 @@ impl Quant for Q8_0 {
     const RECORD: usize = 16 + BYTES;
     unsafe fn repack(record: *mut u8, blocks: Bytes, stride: usize, rows: usize) {
         repack_halves(record, 0, blocks, 0, stride, rows);
-        let run = unpack(blocks, stride, rows, 128, |b, j| *b.add(2 + j) ^ 0x80);
+        let run = unpack(blocks, stride, rows, 128, |b, k| u32_at(b, 2 + 4 * k) ^ each(0x80));
         pack_bytes(record.add(16), &run);
     }
     unsafe fn row(out: *mut f32, record: Bytes, r: usize) {

@@ -5,8 +5,8 @@
 use super::{Unpack, ROWS};
 use crate::simd::*;
 
-/// Eight rows × 32 columns of unpacked quants.
-pub type Run = [[u8; 32]; ROWS];
+/// Eight rows × 32 columns of unpacked quants, four columns to a word, the first in the lowest byte.
+pub type Run = [[u32; 8]; ROWS];
 
 /// Bytes of a run as nibbles, one-bit planes, two-bit planes and bytes.
 pub const NIBBLES: usize = 128;
@@ -14,30 +14,25 @@ pub const BITS: usize = 32;
 pub const CRUMBS: usize = 64;
 pub const BYTES: usize = 256;
 
-/// Where the first of column `c`'s bits lies: vector, byte and whether it is one of the high four columns.
+/// The same value in each byte of a word.
+pub const fn each(byte: u8) -> u32 {
+    byte as u32 * 0x0101_0101
+}
+
+/// Where column `c`'s bits lie: step, group, byte, and whether it is one of the high four columns.
 #[inline(always)]
 fn place(r: usize, c: usize) -> (usize, usize, usize, usize) {
     (c / 8, r / 4, 4 * (r % 4) + c % 4, c / 4 % 2)
 }
 
-/// Visit every value of a run.
-#[inline(always)]
-fn each(mut f: impl FnMut(usize, usize)) {
-    for r in 0..ROWS {
-        for c in 0..32 {
-            f(r, c);
-        }
-    }
-}
-
 /// Low four bits. Vector 2i + group; columns 8i..+4 in the low nibbles, 8i+4..+4 in the high ones.
 pub unsafe fn pack_nibbles(out: *mut u8, run: &Run) {
-    each(|r, c| {
-        let (i, group, byte, high) = place(r, c);
-        let p = unsafe { &mut *out.add(32 * i + 16 * group + byte) };
-        let nibble = run[r][c] & 15;
-        *p = if high == 0 { nibble } else { *p | nibble << 4 };
-    });
+    for (r, row) in run.iter().enumerate() {
+        for i in 0..4 {
+            let (low, high) = (row[2 * i] & each(15), row[2 * i + 1] & each(15));
+            *(out.add(32 * i + 4 * r) as *mut u32) = low | high << 4;
+        }
+    }
 }
 
 #[inline(always)]
@@ -49,11 +44,13 @@ pub unsafe fn nibble(p: Bytes, r: usize, c: usize) -> u8 {
 /// One bit of each value, bit number `bit`. Vector = group; bit 2i of a byte for columns 8i..+4, 2i+1 for
 /// columns 8i+4..+4.
 pub unsafe fn pack_bits(out: *mut u8, run: &Run, bit: u32) {
-    core::ptr::write_bytes(out, 0, BITS);
-    each(|r, c| {
-        let (i, group, byte, high) = place(r, c);
-        unsafe { *out.add(16 * group + byte) |= (run[r][c] >> bit & 1) << (2 * i + high) };
-    });
+    for (r, row) in run.iter().enumerate() {
+        let mut plane = 0;
+        for (k, word) in row.iter().enumerate() {
+            plane |= (word >> bit & each(1)) << k;
+        }
+        *(out.add(4 * r) as *mut u32) = plane;
+    }
 }
 
 #[inline(always)]
@@ -65,11 +62,17 @@ pub unsafe fn bit(p: Bytes, r: usize, c: usize) -> u8 {
 /// Two bits of each value, from bit `shift` on. Vector i; from the lowest: rows 0–3 columns 8i..+4, rows
 /// 0–3 columns 8i+4..+4, then rows 4–7.
 pub unsafe fn pack_crumbs(out: *mut u8, run: &Run, shift: u32) {
-    core::ptr::write_bytes(out, 0, CRUMBS);
-    each(|r, c| {
-        let (i, group, byte, high) = place(r, c);
-        unsafe { *out.add(16 * i + byte) |= (run[r][c] >> shift & 3) << (4 * group + 2 * high) };
-    });
+    for i in 0..4 {
+        for r in 0..4 {
+            let mut word = 0;
+            for group in 0..2 {
+                let row = &run[4 * group + r];
+                word |= (row[2 * i] >> shift & each(3)) << (4 * group);
+                word |= (row[2 * i + 1] >> shift & each(3)) << (4 * group + 2);
+            }
+            *(out.add(16 * i + 4 * r) as *mut u32) = word;
+        }
+    }
 }
 
 #[inline(always)]
@@ -80,10 +83,11 @@ pub unsafe fn crumb(p: Bytes, r: usize, c: usize) -> u8 {
 
 /// Whole bytes. Vector 4i + 2 high + group.
 pub unsafe fn pack_bytes(out: *mut u8, run: &Run) {
-    each(|r, c| {
-        let (i, group, byte, high) = place(r, c);
-        unsafe { *out.add(64 * i + 32 * high + 16 * group + byte) = run[r][c] };
-    });
+    for (r, row) in run.iter().enumerate() {
+        for (k, word) in row.iter().enumerate() {
+            *(out.add(32 * k + 4 * r) as *mut u32) = *word;
+        }
+    }
 }
 
 #[inline(always)]
