@@ -72,13 +72,13 @@ export function createApp(deps: AppDeps): App {
     app.all(path, (c) => otherMethod(c, method));
   }
 
-  app.notFound((c) => {
-    throw new RuntimeError("NOT_FOUND", `Cannot find ${c.req.path.slice(0, 200)}`);
-  });
+  app.notFound((c) =>
+    refuse(c, new RuntimeError("NOT_FOUND", `Cannot find ${c.req.path.slice(0, 200)}`)),
+  );
   app.onError((error, c) => {
-    c.get("exchange").fail(error);
-    const failure = toFailure(error, retryAfter(error, server));
-    return json(failure.body, failure.status, failure.headers);
+    // Only a full queue has an estimate of its own of when to come back.
+    const full = errorCode(error) === "QUEUE_FULL";
+    return refuse(c, error, {}, full ? server.metrics.retryAfterSeconds() : undefined);
   });
   return { fetch: (request) => app.fetch(request), metrics };
 }
@@ -88,9 +88,16 @@ const probe =
   () =>
     toProbeAnswer(look());
 
-/** Only a full queue has an estimate of its own. */
-function retryAfter(error: unknown, server: Server): number | undefined {
-  return errorCode(error) === "QUEUE_FULL" ? server.metrics.retryAfterSeconds() : undefined;
+/** An error as an answer, and as a fact for the log. */
+function refuse(
+  c: Context<Env>,
+  error: unknown,
+  headers: Readonly<Record<string, string>> = {},
+  retryAfterSeconds?: number,
+): Response {
+  c.get("exchange").fail(error);
+  const failure = toFailure(error, retryAfterSeconds);
+  return json(failure.body, failure.status, { ...failure.headers, ...headers });
 }
 
 /** A path that exists, asked in another way. No CORS header is ever sent: other sites stay out. */
@@ -101,9 +108,7 @@ function otherMethod(c: Context<Env>, method: "GET" | "POST"): Response {
     "METHOD_NOT_ALLOWED",
     `Cannot ${c.req.method} ${c.req.path.slice(0, 200)}: use ${method}`,
   );
-  c.get("exchange").fail(error);
-  const { status, body } = toFailure(error);
-  return json(body, status, { allow });
+  return refuse(c, error, { allow });
 }
 
 function toProbeAnswer({ fine, body }: Health): Response {
