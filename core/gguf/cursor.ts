@@ -16,8 +16,8 @@ export interface Cursor {
   readonly file: string;
   /** Offset in the file of the next byte. */
   position(): number;
-  /** Bytes between here and the end of the file, or of the largest header. */
-  remaining(): number;
+  /** Throws `MODEL_MALFORMED`, naming `what` needs them, unless the next `bytes` bytes exist. */
+  checkExists(bytes: number, what: string): void;
   /** Whether the next `bytes` bytes can be read at once. */
   ready(bytes: number): boolean;
   /** Bring the next `bytes` bytes in. Rejects with `MODEL_MALFORMED` when the file has no more. */
@@ -62,14 +62,11 @@ export function createCursor(source: ByteSource): Cursor {
     at += bytes;
     return from;
   };
-  const checkExists = (bytes: number): void => {
+  const checkExists = (bytes: number, what: string): void => {
     if (bytes <= end - base - at) return;
-    throw malformed(
-      source.name,
-      end === source.size
-        ? `it ends at byte ${end}, within a header that needs ${bytes} bytes from byte ${base + at} on`
-        : `its header is longer than ${MAX_HEADER_BYTES} bytes`,
-    );
+    const most =
+      end === source.size ? `the file ends at ${end}` : `a header ends by ${MAX_HEADER_BYTES}`;
+    throw malformed(source.name, `${what} needs ${bytes} bytes from byte ${base + at} on: ${most}`);
   };
   const wide = (low: number, high: number): number => {
     const value = high * 2 ** 32 + low;
@@ -80,10 +77,10 @@ export function createCursor(source: ByteSource): Cursor {
   return {
     file: source.name,
     position: () => base + at,
-    remaining: () => end - base - at,
+    checkExists,
     ready: (bytes) => bytes <= filled - at,
     async fill(bytes) {
-      checkExists(bytes);
+      checkExists(bytes, "its header");
       const kept = buffer.subarray(at, filled);
       if (bytes > buffer.byteLength) {
         buffer = new Uint8Array(bytes);
@@ -98,7 +95,7 @@ export function createCursor(source: ByteSource): Cursor {
       filled += fetched;
     },
     async copy(into) {
-      checkExists(into.byteLength);
+      checkExists(into.byteLength, "its header");
       const buffered = Math.min(into.byteLength, filled - at);
       into.set(buffer.subarray(at, at + buffered));
       at += buffered;

@@ -84,12 +84,7 @@ export function checkCount(
 ): void {
   if (count > most) throw malformed(cursor.file, `${what} is ${count}, at most ${most} may be`);
   // No overflow: `most` and `leastBytes` are small constants.
-  if (count * leastBytes > cursor.remaining()) {
-    throw malformed(
-      cursor.file,
-      `${what} is ${count}, which takes ${count * leastBytes} bytes or more; ${cursor.remaining()} are left`,
-    );
-  }
+  cursor.checkExists(count * leastBytes, `${what} is ${count}, which`);
 }
 
 async function readValue(cursor: Cursor, key: string): Promise<MetadataValue> {
