@@ -271,7 +271,7 @@ export const PAGE_HTML: string = `<!doctype html>
     </header>
     <main id="main">
       <div id="log" role="log" aria-label="Conversation"></div>
-      <p id="empty">Ask something. The model runs on this machine; nothing leaves it.</p>
+      <p id="empty">Ask something. The model runs on this server; nothing is sent anywhere else.</p>
     </main>
     <form id="form">
       <div class="box">

@@ -1,5 +1,5 @@
 /** Nesting of JSON: far more than any request needs, far less than a stack bears. */
-export const MAX_JSON_DEPTH = 64;
+const MAX_JSON_DEPTH = 64;
 
 /**
  * The value of a JSON text. Brackets are counted before parsing, so that hostile nesting reaches no
