@@ -1,6 +1,7 @@
 import { MAX_HEADER_BYTES } from "./limits.ts";
 import { malformed } from "./problem.ts";
 import type { ByteSource } from "./source.ts";
+import { decodeLeniently, decodeRun, decodeStrictly } from "./text-run.ts";
 
 /** Bytes fetched at a time, so that a header costs a handful of reads and not one per field. */
 const CHUNK_BYTES = 256 * 1024;
@@ -9,7 +10,7 @@ const CHUNK_BYTES = 256 * 1024;
  * Reads a header from front to back through a buffer.
  *
  * Every read is preceded by `ready(n)`, which is synchronous, and where that says no by `fill(n)`:
- * awaiting each of 100 000 strings would take longer than decoding them.
+ * awaiting each of a million fields would take longer than reading them.
  */
 export interface Cursor {
   /** Name of the file, for errors. */
@@ -40,11 +41,9 @@ export interface Cursor {
   text(bytes: number): string;
   /** The next bytes as UTF-8, or `undefined` where they are not. */
   strictText(bytes: number): string | undefined;
+  /** Append the next strings, each with its length before it: at most `most`, and only buffered ones. */
+  texts(most: number, into: string[]): void;
 }
-
-// A byte order mark is a token of some vocabularies, not a signature to drop.
-const lenient = new TextDecoder("utf-8", { ignoreBOM: true });
-const strict = new TextDecoder("utf-8", { ignoreBOM: true, fatal: true });
 
 /** A cursor at the first byte of `source`. */
 export function createCursor(source: ByteSource): Cursor {
@@ -123,15 +122,14 @@ export function createCursor(source: ByteSource): Cursor {
     },
     text(bytes) {
       const from = advance(bytes);
-      return lenient.decode(buffer.subarray(from, from + bytes));
+      return decodeLeniently(buffer.subarray(from, from + bytes));
     },
     strictText(bytes) {
       const from = advance(bytes);
-      try {
-        return strict.decode(buffer.subarray(from, from + bytes));
-      } catch {
-        return undefined;
-      }
+      return decodeStrictly(buffer.subarray(from, from + bytes));
+    },
+    texts(most, into) {
+      at = decodeRun(buffer, at, filled, most, into);
     },
   };
 }

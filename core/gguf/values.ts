@@ -100,7 +100,13 @@ async function readValue(cursor: Cursor, key: string): Promise<MetadataValue> {
 
 async function readText(cursor: Cursor, key: string): Promise<string> {
   if (!cursor.ready(8)) await cursor.fill(8);
-  const length = checkTextLength(cursor, key);
+  const length = cursor.u64();
+  if (length > MAX_STRING_BYTES) {
+    throw malformed(
+      cursor.file,
+      `a string of ${quote(key)} has ${length} bytes, at most ${MAX_STRING_BYTES} may be`,
+    );
+  }
   if (!cursor.ready(length)) await cursor.fill(length);
   return cursor.text(length);
 }
@@ -152,25 +158,16 @@ async function readArray(
   return values as number[] | boolean[];
 }
 
-/** A vocabulary may have hundreds of thousands of tokens: the loop awaits only when the buffer is empty. */
+/** A vocabulary may have hundreds of thousands of tokens: all that the buffer holds are read together. */
 async function readStrings(cursor: Cursor, key: string, count: number): Promise<string[]> {
   const strings: string[] = [];
-  for (let i = 0; i < count; i++) {
-    if (!cursor.ready(8)) await cursor.fill(8);
-    const length = checkTextLength(cursor, key);
-    if (!cursor.ready(length)) await cursor.fill(length);
-    strings.push(cursor.text(length));
+  cursor.texts(count, strings);
+  while (strings.length < count) {
+    // The one across the buffer's end; fetching the rest of it brings the next ones in.
+    strings.push(await readText(cursor, key));
+    cursor.texts(count - strings.length, strings);
   }
   return strings;
-}
-
-function checkTextLength(cursor: Cursor, key: string): number {
-  const length = cursor.u64();
-  if (length <= MAX_STRING_BYTES) return length;
-  throw malformed(
-    cursor.file,
-    `a string of ${quote(key)} has ${length} bytes, at most ${MAX_STRING_BYTES} may be`,
-  );
 }
 
 function readBoolean(cursor: Cursor): boolean {

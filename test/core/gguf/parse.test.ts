@@ -170,6 +170,16 @@ describe("openGguf", () => {
     expect(source.reads).toBeLessThan(18);
   });
 
+  test("reads tens of thousands of tiny arrays as quickly as their bytes", async () => {
+    const entries = Array.from({ length: 60_000 }, (_, i) => [`k${i}`, ["x"]] as const);
+    const bytes = writeGguf({ metadata: Object.fromEntries(entries) });
+    const began = performance.now();
+    const { metadata } = await openGguf(bytesSource(bytes));
+    expect(performance.now() - began).toBeLessThan(2000);
+    expect(metadata.size).toBe(60_000);
+    expect(metadata.get("k59999")).toEqual(["x"]);
+  });
+
   test("closes its source when the model is closed, and when it is refused", async () => {
     const good = countingSource(writeGguf({}));
     const model = await openGguf(good);
