@@ -14,8 +14,7 @@ test("a client that leaves a stream while tokens come frees the slot (cancel)", 
   await reader.read();
   expect(engine.busy()).toBe(1);
   await reader.cancel();
-  await soon(5);
-  expect(engine.busy()).toBe(0);
+  await vi.waitFor(() => expect(engine.busy()).toBe(0));
   expect(engine.produced()).toBeLessThan(6);
   expect(logs).toMatchObject([{ status: 499, path: PATH, stream: true }]);
 });
@@ -26,8 +25,7 @@ test("a client that leaves a stream frees the slot (request signal alone)", asyn
   const reader = (await post(PATH, streamed, { signal: client.signal })).body!.getReader();
   await reader.read();
   client.abort();
-  await soon(5);
-  expect(engine.busy()).toBe(0);
+  await vi.waitFor(() => expect(engine.busy()).toBe(0));
   expect(logs).toMatchObject([{ status: 499 }]);
   reader.cancel().catch(() => {});
 });
@@ -39,8 +37,7 @@ test("a client that leaves during a silent prompt frees the slot", async () => {
   expect(new TextDecoder().decode((await reader.read()).value)).toBe(": ping\n\n");
   expect(engine.busy()).toBe(1);
   await reader.cancel();
-  await soon(1);
-  expect(engine.busy()).toBe(0);
+  await vi.waitFor(() => expect(engine.busy()).toBe(0));
   expect(logs).toMatchObject([{ status: 499 }]);
 });
 
@@ -49,8 +46,7 @@ test("a client that leaves before reading anything frees the slot", async () => 
   const response = await post(PATH, streamed);
   expect(engine.busy()).toBe(1);
   await response.body!.cancel();
-  await soon(1);
-  expect(engine.busy()).toBe(0);
+  await vi.waitFor(() => expect(engine.busy()).toBe(0));
 });
 
 test("a client that leaves an answer in one piece frees the slot", async () => {
@@ -95,7 +91,11 @@ test("silence is filled with comments that clients skip", async () => {
     { limits },
   );
   const frames = await framesOf(await post(PATH, streamed));
-  expect(frames.slice(2, 4)).toEqual([": ping", ": ping"]);
+  const first = frames.findIndex((frame) => frame.includes('"content":"a"'));
+  const second = frames.findIndex((frame) => frame.includes('"content":"b"'));
+  const between = frames.slice(first + 1, second);
+  expect(between.length).toBeGreaterThan(0);
+  expect(new Set(between)).toEqual(new Set([": ping"]));
   expect(frames.filter((frame) => frame !== ": ping")).toHaveLength(5);
   expect(frames.at(-1)).toBe("data: [DONE]");
 });
