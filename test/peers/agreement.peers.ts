@@ -1,0 +1,141 @@
+import { execFile } from "node:child_process";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { promisify } from "node:util";
+import { beforeAll, describe, expect, test } from "vitest";
+import { shared } from "../fixtures/shared.ts";
+
+/** llama.cpp's greedy continuation of one prompt. */
+interface Continuation {
+  readonly prompt: string;
+  readonly promptTokens: readonly number[];
+  readonly tokens: readonly number[];
+  /** How far the chosen logit was above the next one, per token. */
+  readonly margins: readonly number[];
+}
+
+interface Perplexity {
+  readonly tokens: number;
+  readonly nll: number;
+  readonly ppl: number;
+}
+
+const root = path.resolve(import.meta.dirname, "../..");
+const cli = path.join(root, "dist/adapters/node/cli/main.js");
+const oracle = path.join(import.meta.dirname, "llama-oracle.mjs");
+const prompts = path.join(import.meta.dirname, "prompts.json");
+const models = process.env["SIROCCO_MODELS"] ?? path.join(root, ".cache/models");
+const model = path.join(models, "SmolLM2-135M-Instruct.Q4_1.gguf");
+
+const CHUNK = 512;
+const CHUNKS = 4;
+/** 1 %: f16 and f32 caches of llama.cpp itself are 0.4 % apart on this text. */
+const PERPLEXITY_TOLERANCE = 0.01;
+/** New tokens that must agree, or all up to the end where the answer is shorter. */
+const AGREEING = 32;
+const PROMPTS_THAT_AGREE = 9;
+/**
+ * A logit distance that rounding can turn. Both sides round activations to 8 bits, at different places; f16 and f32 caches of llama.cpp
+ * part ways at distances up to 0.1. A difference at a larger distance is a defect, whatever the other prompts say.
+ */
+const TIE = 0.35;
+
+const execute = promisify(execFile);
+
+async function json<T>(script: string, args: readonly string[]): Promise<T> {
+  const { stdout } = await execute(process.execPath, [script, ...args], {
+    cwd: root,
+    maxBuffer: 1 << 26,
+  });
+  return JSON.parse(stdout) as T;
+}
+
+/** Four chunks of the text that perplexities are usually quoted on; where it is absent, this project's own documents. */
+async function perplexityText(): Promise<string> {
+  const wikitext = shared("data/text/wikitext2-valid-tokenized.txt");
+  const sources =
+    wikitext === undefined
+      ? ["README.md", "CONTRIBUTING.md", "LICENSE"].map((name) => path.join(root, name))
+      : [wikitext];
+  const texts = await Promise.all(
+    sources.map((source) => readFile(source, "utf8").catch(() => "")),
+  );
+  // Above six characters a token are rare in English: this is enough for the chunks and little to tokenise.
+  const text = texts.join("\n\n").slice(0, CHUNK * CHUNKS * 6);
+  const file = path.join(root, ".cache/peers/perplexity.txt");
+  await mkdir(path.dirname(file), { recursive: true });
+  await writeFile(file, text);
+  return file;
+}
+
+describe("SmolLM2-135M-Instruct Q4_1 in llama.cpp and in sirocco", () => {
+  let continuations: readonly Continuation[];
+
+  beforeAll(async () => {
+    const said = await json<{ answers: readonly Continuation[] }>(oracle, [
+      "--model",
+      model,
+      "--prompts",
+      prompts,
+      "-n",
+      "48",
+    ]);
+    continuations = said.answers;
+  });
+
+  test("tokenises every prompt to the same ids", async () => {
+    for (const { prompt, promptTokens } of continuations) {
+      const ids = await json<readonly number[]>(cli, [
+        "tokenize",
+        "-m",
+        model,
+        "--text",
+        prompt,
+        "--json",
+      ]);
+      expect(ids, prompt).toEqual(promptTokens);
+    }
+  });
+
+  test(`gives a perplexity within ${PERPLEXITY_TOLERANCE * 100} %`, async (context) => {
+    const text = await perplexityText();
+    const length = ["--ctx", String(CHUNK), "--chunks", String(CHUNKS)];
+    const theirs = await json<Perplexity>(oracle, ["--model", model, "--text", text, ...length]);
+    const ours = await json<Perplexity>(cli, [
+      "perplexity",
+      "-m",
+      model,
+      "-f",
+      text,
+      ...length,
+      "--json",
+    ]);
+    await context.annotate(
+      `sirocco ${ours.ppl.toFixed(4)}, llama.cpp ${theirs.ppl.toFixed(4)}, ${theirs.tokens} tokens`,
+    );
+    expect(ours.tokens).toBe(theirs.tokens);
+    expect(Math.abs(ours.ppl / theirs.ppl - 1)).toBeLessThan(PERPLEXITY_TOLERANCE);
+  });
+
+  test(`continues ${PROMPTS_THAT_AGREE} of 10 prompts with the same ${AGREEING} tokens, and differs only in near ties`, async (context) => {
+    let agreed = 0;
+    for (const { prompt, tokens, margins } of continuations) {
+      const flags = ["-n", "48", "--temperature", "0", "--json"];
+      const ours = await json<{ tokens: readonly number[] }>(cli, [
+        "run",
+        "-m",
+        model,
+        "-p",
+        prompt,
+        ...flags,
+      ]);
+      const parting = tokens.findIndex((token, i) => ours.tokens[i] !== token);
+      const same = parting === -1 ? tokens.length : parting;
+      if (same >= Math.min(AGREEING, tokens.length)) agreed++;
+      else expect(margins[parting], `${prompt}: token ${parting}`).toBeLessThan(TIE);
+      await context.annotate(`${same} of ${tokens.length} tokens agree: ${JSON.stringify(prompt)}`);
+    }
+    expect(continuations).toHaveLength(10);
+    expect(agreed).toBeGreaterThanOrEqual(PROMPTS_THAT_AGREE);
+  });
+});
