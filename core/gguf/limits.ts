@@ -14,8 +14,12 @@ export const MAX_STRING_BYTES: number = 16 * 2 ** 20;
 export const MAX_KEY_BYTES = 65_535;
 /** One tensor's name, by the GGUF specification. */
 export const MAX_TENSOR_NAME_BYTES = 64;
-/** Elements of one array, those of nested arrays included. Merges are the longest real arrays, below 600 000. */
+/** Elements of one array. Merges are the longest real arrays, below 600 000. */
 export const MAX_ARRAY_ELEMENTS = 2_000_000;
+/** Elements of all arrays. A boolean takes one byte in the file and eight with us. */
+export const MAX_TOTAL_ELEMENTS = 8_000_000;
+/** Arrays that lie in arrays, in all: each costs some microseconds, whatever it holds. */
+export const MAX_NESTED_ARRAYS = 65_536;
 /** Arrays within arrays: an array of arrays is allowed, and no file is known to need it. */
 export const MAX_ARRAY_DEPTH = 2;
 /** Metadata entries. Real files have fewer than 100. */

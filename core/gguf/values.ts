@@ -6,7 +6,9 @@ import {
   MAX_ARRAY_ELEMENTS,
   MAX_KEY_BYTES,
   MAX_METADATA_ENTRIES,
+  MAX_NESTED_ARRAYS,
   MAX_STRING_BYTES,
+  MAX_TOTAL_ELEMENTS,
 } from "./limits.ts";
 import { malformed, quote } from "./problem.ts";
 
@@ -51,10 +53,11 @@ export async function readMetadata(
 ): Promise<Map<string, MetadataValue>> {
   checkCount(cursor, "number of metadata entries", count, MAX_METADATA_ENTRIES, LEAST_ENTRY_BYTES);
   const metadata = new Map<string, MetadataValue>();
+  const budget: Budget = { elements: MAX_TOTAL_ELEMENTS, nested: MAX_NESTED_ARRAYS };
   for (let i = 0; i < count; i++) {
     const key = await readName(cursor, `metadata key ${i}`, MAX_KEY_BYTES);
     if (metadata.has(key)) throw malformed(cursor.file, `metadata key ${quote(key)} occurs twice`);
-    metadata.set(key, await readValue(cursor, key));
+    metadata.set(key, await readValue(cursor, key, budget));
   }
   return metadata;
 }
@@ -87,11 +90,11 @@ export function checkCount(
   cursor.checkExists(count * leastBytes, `${what} is ${count}, which`);
 }
 
-async function readValue(cursor: Cursor, key: string): Promise<MetadataValue> {
+async function readValue(cursor: Cursor, key: string, budget: Budget): Promise<MetadataValue> {
   if (!cursor.ready(4)) await cursor.fill(4);
   const type = cursor.u32();
   if (type === STRING) return readText(cursor, key);
-  if (type === ARRAY) return readArray(cursor, key, 1, { elements: MAX_ARRAY_ELEMENTS });
+  if (type === ARRAY) return readArray(cursor, key, 1, budget);
   const scalar = SCALARS.get(type);
   if (scalar === undefined) throw unknownType(cursor, key, type);
   if (!cursor.ready(scalar.bytes)) await cursor.fill(scalar.bytes);
@@ -111,9 +114,10 @@ async function readText(cursor: Cursor, key: string): Promise<string> {
   return cursor.text(length);
 }
 
-/** What one metadata value may still hold: nested arrays draw on the same account. */
+/** What the arrays to come may still hold. */
 interface Budget {
   elements: number;
+  nested: number;
 }
 
 async function readArray(
@@ -135,8 +139,13 @@ async function readArray(
   if (scalar === undefined && type !== STRING && type !== ARRAY)
     throw unknownType(cursor, key, type);
   const least = scalar?.bytes ?? (type === STRING ? LEAST_STRING_BYTES : LEAST_ARRAY_BYTES);
-  checkCount(cursor, `number of elements of ${quote(key)}`, count, budget.elements, least);
+  const what = `number of elements of ${quote(key)}`;
+  checkCount(cursor, what, count, Math.min(MAX_ARRAY_ELEMENTS, budget.elements), least);
   budget.elements -= count;
+  if (type === ARRAY) {
+    checkCount(cursor, `number of arrays in ${quote(key)}`, count, budget.nested, least);
+    budget.nested -= count;
+  }
 
   if (type === STRING) return readStrings(cursor, key, count);
   if (scalar === undefined) {

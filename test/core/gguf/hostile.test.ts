@@ -162,17 +162,26 @@ const MALFORMED: readonly (readonly [string, Uint8Array, RegExp])[] = [
     /nested deeper than 2/,
   ],
   [
-    "nested arrays that hold too much together",
+    "arrays that hold too much together",
     entry(array, (o) => {
       o.u32(array);
-      o.u64(3);
-      for (let i = 0; i < 3; i++) {
+      o.u64(5);
+      for (let i = 0; i < 5; i++) {
         o.u32(u8);
-        o.u64(900_000);
-        o.bytes(new Uint8Array(900_000));
+        o.u64(1_900_000);
+        o.bytes(new Uint8Array(1_900_000));
       }
     }),
-    /is 900000, at most 199997 may be/,
+    /is 1900000, at most 399995 may be/,
+  ],
+  [
+    "65 537 arrays in an array",
+    entry(array, (o) => {
+      o.u32(array);
+      o.u64(65_537);
+      o.bytes(new Uint8Array(65_537 * 12));
+    }),
+    /arrays in "key" is 65537, at most 65536/,
   ],
 
   ["alignment 0", metadata({ "general.alignment": typed("u32", 0) }), /power of two/],
