@@ -18,7 +18,7 @@ export interface Cursor {
   /** Offset in the file of the next byte. */
   position(): number;
   /** Throws `MODEL_MALFORMED`, naming `what` needs them, unless the next `bytes` bytes exist. */
-  checkExists(bytes: number, what: string): void;
+  checkExists(bytes: number, what: () => string): void;
   /** Whether the next `bytes` bytes can be read at once. */
   ready(bytes: number): boolean;
   /** Bring the next `bytes` bytes in. Rejects with `MODEL_MALFORMED` when the file has no more. */
@@ -61,11 +61,14 @@ export function createCursor(source: ByteSource): Cursor {
     at += bytes;
     return from;
   };
-  const checkExists = (bytes: number, what: string): void => {
+  const checkExists = (bytes: number, what: () => string): void => {
     if (bytes <= end - base - at) return;
     const most =
       end === source.size ? `the file ends at ${end}` : `a header ends by ${MAX_HEADER_BYTES}`;
-    throw malformed(source.name, `${what} needs ${bytes} bytes from byte ${base + at} on: ${most}`);
+    throw malformed(
+      source.name,
+      `${what()} needs ${bytes} bytes from byte ${base + at} on: ${most}`,
+    );
   };
   const wide = (low: number, high: number): number => {
     const value = high * 2 ** 32 + low;
@@ -79,7 +82,7 @@ export function createCursor(source: ByteSource): Cursor {
     checkExists,
     ready: (bytes) => bytes <= filled - at,
     async fill(bytes) {
-      checkExists(bytes, "its header");
+      checkExists(bytes, () => "its header");
       const kept = buffer.subarray(at, filled);
       if (bytes > buffer.byteLength) {
         buffer = new Uint8Array(bytes);
@@ -94,7 +97,7 @@ export function createCursor(source: ByteSource): Cursor {
       filled += fetched;
     },
     async copy(into) {
-      checkExists(into.byteLength, "its header");
+      checkExists(into.byteLength, () => "its header");
       const buffered = Math.min(into.byteLength, filled - at);
       into.set(buffer.subarray(at, at + buffered));
       at += buffered;

@@ -52,7 +52,7 @@ const LEAST_ENTRY_BYTES = 8 + 4 + 8 + 4 + 8;
  * `MODEL_UNSUPPORTED` for types that cannot be read.
  */
 export async function readTensorInfos(cursor: Cursor, count: number): Promise<TensorEntry[]> {
-  checkCount(cursor, "number of tensors", count, MAX_TENSORS, LEAST_ENTRY_BYTES);
+  checkCount(cursor, () => "number of tensors", count, MAX_TENSORS, LEAST_ENTRY_BYTES);
   const entries: TensorEntry[] = [];
   for (let i = 0; i < count; i++) {
     const name = await readName(cursor, `name of tensor ${i}`, MAX_TENSOR_NAME_BYTES);

@@ -39,6 +39,9 @@ const SCALARS: ReadonlyMap<number, Scalar> = new Map<number, Scalar>([
 const STRING = 8;
 const ARRAY = 9;
 
+/** Strings that are worth decoding together. */
+const LEAST_RUN = 8;
+
 /** Least bytes of an entry: a key's length, a type and a value of one byte. */
 const LEAST_ENTRY_BYTES = 8 + 4 + 1;
 /** Least bytes of a string in an array: its length. */
@@ -51,7 +54,13 @@ export async function readMetadata(
   cursor: Cursor,
   count: number,
 ): Promise<Map<string, MetadataValue>> {
-  checkCount(cursor, "number of metadata entries", count, MAX_METADATA_ENTRIES, LEAST_ENTRY_BYTES);
+  checkCount(
+    cursor,
+    () => "number of metadata entries",
+    count,
+    MAX_METADATA_ENTRIES,
+    LEAST_ENTRY_BYTES,
+  );
   const metadata = new Map<string, MetadataValue>();
   const budget: Budget = { elements: MAX_TOTAL_ELEMENTS, nested: MAX_NESTED_ARRAYS };
   for (let i = 0; i < count; i++) {
@@ -77,17 +86,17 @@ export async function readName(cursor: Cursor, what: string, most: number): Prom
   return name;
 }
 
-/** Throws `MODEL_MALFORMED` when `count` is over `most`, or could not fit into what is left of the file. */
+/** Throws `MODEL_MALFORMED`, naming `what` it counts, when `count` is over `most`, or could not fit into what is left of the file. */
 export function checkCount(
   cursor: Cursor,
-  what: string,
+  what: () => string,
   count: number,
   most: number,
   leastBytes: number,
 ): void {
-  if (count > most) throw malformed(cursor.file, `${what} is ${count}, at most ${most} may be`);
+  if (count > most) throw malformed(cursor.file, `${what()} is ${count}, at most ${most} may be`);
   // No overflow: `most` and `leastBytes` are small constants.
-  cursor.checkExists(count * leastBytes, `${what} is ${count}, which`);
+  cursor.checkExists(count * leastBytes, () => `${what()} is ${count}, which`);
 }
 
 async function readValue(cursor: Cursor, key: string, budget: Budget): Promise<MetadataValue> {
@@ -139,11 +148,11 @@ async function readArray(
   if (scalar === undefined && type !== STRING && type !== ARRAY)
     throw unknownType(cursor, key, type);
   const least = scalar?.bytes ?? (type === STRING ? LEAST_STRING_BYTES : LEAST_ARRAY_BYTES);
-  const what = `number of elements of ${quote(key)}`;
+  const what = (): string => `number of elements of ${quote(key)}`;
   checkCount(cursor, what, count, Math.min(MAX_ARRAY_ELEMENTS, budget.elements), least);
   budget.elements -= count;
   if (type === ARRAY) {
-    checkCount(cursor, `number of arrays in ${quote(key)}`, count, budget.nested, least);
+    checkCount(cursor, () => `number of arrays in ${quote(key)}`, count, budget.nested, least);
     budget.nested -= count;
   }
 
@@ -170,11 +179,11 @@ async function readArray(
 /** A vocabulary may have hundreds of thousands of tokens: all that the buffer holds are read together. */
 async function readStrings(cursor: Cursor, key: string, count: number): Promise<string[]> {
   const strings: string[] = [];
-  cursor.texts(count, strings);
   while (strings.length < count) {
+    const left = count - strings.length;
+    if (left >= LEAST_RUN) cursor.texts(left, strings);
     // The one across the buffer's end; fetching the rest of it brings the next ones in.
-    strings.push(await readText(cursor, key));
-    cursor.texts(count - strings.length, strings);
+    if (strings.length < count) strings.push(await readText(cursor, key));
   }
   return strings;
 }

@@ -173,9 +173,10 @@ describe("openGguf", () => {
   test("reads tens of thousands of tiny arrays as quickly as their bytes", async () => {
     const entries = Array.from({ length: 60_000 }, (_, i) => [`k${i}`, ["x"]] as const);
     const bytes = writeGguf({ metadata: Object.fromEntries(entries) });
-    const began = performance.now();
+    // Processor time: on a busy machine the clock says nothing.
+    const began = process.cpuUsage();
     const { metadata } = await openGguf(bytesSource(bytes));
-    expect(performance.now() - began).toBeLessThan(2000);
+    expect(process.cpuUsage(began).user).toBeLessThan(2_000_000);
     expect(metadata.size).toBe(60_000);
     expect(metadata.get("k59999")).toEqual(["x"]);
   });
