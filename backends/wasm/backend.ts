@@ -6,7 +6,7 @@ import type { Arena } from "./arena.ts";
 import { instantiateKernels } from "./kernels.ts";
 import type { Kernels } from "./kernels.ts";
 import { createOps } from "./ops.ts";
-import { KV_BLOCK, MAX_HEAD_DIM, PANEL_ROWS, panelBytes, WasmKv, WasmTensor } from "./tensors.ts";
+import { KV_BLOCK, MAX_GROUP, PANEL_ROWS, panelBytes, WasmKv, WasmTensor } from "./tensors.ts";
 
 /** Bytes of a weight that are read at once, before they are laid out anew: small beside any model. */
 const STAGING_BYTES = 2 ** 20;
@@ -91,10 +91,10 @@ export async function createWasmBackend(options: WasmBackendOptions): Promise<Ba
     },
 
     allocKv(label, slots, kvHeads, headDim) {
-      if (slots % KV_BLOCK !== 0 || headDim % 4 !== 0 || headDim > MAX_HEAD_DIM) {
+      if (slots % KV_BLOCK !== 0 || headDim % 4 !== 0 || headDim > MAX_GROUP) {
         throw new RangeError(
           `Cannot cache ${slots} slots of ${headDim} values for "${label}": slots come in blocks of ${KV_BLOCK}, ` +
-            `head sizes in fours up to ${MAX_HEAD_DIM}`,
+            `head sizes in fours up to ${MAX_GROUP}`,
         );
       }
       const bytes = slots * kvHeads * headDim * 4;

@@ -34,8 +34,8 @@ export interface Kernels {
     position: number,
     n: number,
     shape: number,
-    firstHead: number,
-    lastHead: number,
+    firstKvHead: number,
+    lastKvHead: number,
   ) => void;
   /** Of each weight type: interleave rows into panels, take one row back out, multiply. */
   readonly repack: (type: string) => (out: number, raw: number, rows: number, k: number) => void;

@@ -1,6 +1,13 @@
 import type { BatchLayout, KvLayer, Ops } from "../../core/tensor/backend.ts";
 import type { WasmContext } from "./backend.ts";
-import { isQuantized, KV_BLOCK, PANEL_ROWS, WasmKv } from "./tensors.ts";
+import {
+  isQuantized,
+  KV_BLOCK,
+  MAX_GROUP,
+  MAX_GROUP_HEADS,
+  PANEL_ROWS,
+  WasmKv,
+} from "./tensors.ts";
 import type { WasmTensor } from "./tensors.ts";
 
 /** Bytes of one activation record, of 32 columns (`activation::RECORD`). */
@@ -111,6 +118,13 @@ export function createOps(context: WasmContext): Ops {
           `Cannot page by ${layout.blockSize} positions: this backend's blocks are multiples of ${KV_BLOCK}`,
         );
       }
+      const group = heads / kv.kvHeads;
+      if (!Number.isInteger(group) || group > MAX_GROUP_HEADS || group * kv.headDim > MAX_GROUP) {
+        throw new RangeError(
+          `Cannot attend with ${heads} query heads of ${kv.headDim} on ${kv.kvHeads} key heads: ` +
+            `at most ${MAX_GROUP_HEADS} heads and ${MAX_GROUP} values share one`,
+        );
+      }
       const slotsAt = slots.at(rows * 4);
       arena.u32(slotsAt, rows).set(layout.slots);
       kernels.kvStore(
@@ -142,7 +156,7 @@ export function createOps(context: WasmContext): Ops {
           count,
           shape,
           0,
-          heads,
+          kv.kvHeads,
         );
       }
     },

@@ -9,8 +9,11 @@ export const PANEL_ROWS = 8;
 /** Positions of a cache block (`attention::BLOCK`). */
 export const KV_BLOCK = 16;
 
-/** Largest head that the attention kernel's accumulator holds (`attention::MAX_HEAD_DIM`). */
-export const MAX_HEAD_DIM = 512;
+/** Query heads of one key head × head size that the attention kernel has room for (`attention::MAX_GROUP`). */
+export const MAX_GROUP = 8192;
+
+/** Query heads of one key head (`attention::MAX_GROUP_HEADS`). */
+export const MAX_GROUP_HEADS = 128;
 
 /** Bytes of one panel record: eight rows × the type's block (`Quant::RECORD`). */
 const RECORD_BYTES: Readonly<Record<WeightType, number>> = {

@@ -12,8 +12,11 @@ use crate::simd::*;
 /// Positions of a cache block; the host's `blockSize`.
 pub const BLOCK: usize = 16;
 
-/// Head size limit: the accumulator of one head lives on the stack.
-pub const MAX_HEAD_DIM: usize = 512;
+/// Limit of query heads per key head × head size: their accumulators live on the stack (32 of 64 KiB).
+pub const MAX_GROUP: usize = 8192;
+
+/// Limit of query heads per key head.
+pub const MAX_GROUP_HEADS: usize = 128;
 
 /// A score that no real one comes near, yet finite, so that differences of two are not NaN.
 const MASKED: f32 = -1e30;
@@ -54,8 +57,8 @@ pub unsafe extern "C" fn kv_store(
     }
 }
 
-/// Attention of rows `first..last` of one sequence: out and q are [rows, heads, head_dim]; `blocks` are
-/// the sequence's cache blocks; row i has position `position + i`.
+/// Attention of `n` rows of one sequence for key heads `first..last`: out and q are [n, heads, head_dim];
+/// `blocks` are the sequence's cache blocks; row i has position `position + i`.
 #[no_mangle]
 pub unsafe extern "C" fn attention(
     out: *mut f32,
@@ -66,25 +69,24 @@ pub unsafe extern "C" fn attention(
     position: usize,
     n: usize,
     shape: *const Shape,
-    first_head: usize,
-    last_head: usize,
+    first: usize,
+    last: usize,
 ) {
     let s = &*shape;
-    let (heads, kv_heads, head_dim) = (s.heads as usize, s.kv_heads as usize, s.head_dim as usize);
+    let width = (s.heads * s.head_dim) as usize;
     for row in 0..n {
         let here = position + row;
         let from = if s.window > 0 && here + 1 > s.window as usize { here + 1 - s.window as usize } else { 0 };
-        for head in first_head..last_head {
-            let at = (row * heads + head) * head_dim;
-            let kv = head * kv_heads / heads;
-            one_head(out.add(at), q.add(at), cache_k, cache_v, blocks, (from, here), kv, kv_heads, head_dim, s.scale);
+        for kv in first..last {
+            group(out.add(row * width), q.add(row * width), cache_k, cache_v, blocks, (from, here), kv, s);
         }
     }
 }
 
-/// One row of one head over positions `from..=here`.
+/// One row of the query heads that share key head `kv`, over positions `from..=here`. Blocks are the outer
+/// loop, so that a block is read from memory once for all heads of the group.
 #[inline(always)]
-unsafe fn one_head(
+unsafe fn group(
     out: *mut f32,
     q: *const f32,
     cache_k: *const f32,
@@ -92,38 +94,53 @@ unsafe fn one_head(
     blocks: *const u32,
     (from, here): (usize, usize),
     kv: usize,
-    kv_heads: usize,
-    head_dim: usize,
-    scale: f32,
+    shape: &Shape,
 ) {
-    let width = kv_heads * head_dim;
-    let mut room = [core::mem::MaybeUninit::<f32>::uninit(); MAX_HEAD_DIM];
+    let (head_dim, kv_heads) = (shape.head_dim as usize, shape.kv_heads as usize);
+    let heads = shape.heads as usize / kv_heads;
+    let (q, out) = (q.add(kv * heads * head_dim), out.add(kv * heads * head_dim));
+    let mut room = [core::mem::MaybeUninit::<f32>::uninit(); MAX_GROUP];
+    let mut most = [core::mem::MaybeUninit::<f32>::uninit(); MAX_GROUP_HEADS];
+    let mut sums = [core::mem::MaybeUninit::<v128>::uninit(); MAX_GROUP_HEADS];
     let acc = room.as_mut_ptr() as *mut f32;
-    let mut most = MASKED;
-    let mut sum = f32x4_splat(0.0);
+    let most = most.as_mut_ptr() as *mut f32;
+    let sums = sums.as_mut_ptr() as *mut v128;
     let mut fresh = true;
-    for b in from / BLOCK..=here / BLOCK {
-        let block = *blocks.add(b) as usize * BLOCK * width + kv * head_dim * BLOCK;
-        let s = scores(q, cache_k.add(block), head_dim, scale);
-        let s = mask(s, b * BLOCK, from, here);
-        let top = largest(f32x4_pmax(f32x4_pmax(s.0, s.1), f32x4_pmax(s.2, s.3)));
-        let next = if top > most { top } else { most };
-        let shrink = exp(f32x4_splat(most - next));
-        most = next;
-        let weigh = |v| exp(f32x4_sub(v, f32x4_splat(next)));
-        let p = [weigh(s.0), weigh(s.1), weigh(s.2), weigh(s.3)];
-        sum = f32x4_add(f32x4_mul(sum, shrink), f32x4_add(f32x4_add(p[0], p[1]), f32x4_add(p[2], p[3])));
+    let mut b = from / BLOCK;
+    while b <= here / BLOCK {
+        let block = (*blocks.add(b) as usize * kv_heads + kv) * head_dim * BLOCK;
         // Masked positions may hold another sequence's numbers: skip them rather than weigh them by 0.
         let low = if from > b * BLOCK { from - b * BLOCK } else { 0 };
         let high = if here < b * BLOCK + BLOCK { here - b * BLOCK + 1 } else { BLOCK };
-        accumulate(acc, cache_v.add(block), p.as_ptr() as *const f32, (low, high), head_dim, if fresh { None } else { Some(shrink) });
+        let mut h = 0;
+        while h < heads {
+            let s = scores(q.add(h * head_dim), cache_k.add(block), head_dim, shape.scale);
+            let s = mask(s, b * BLOCK, from, here);
+            let top = largest(f32x4_pmax(f32x4_pmax(s.0, s.1), f32x4_pmax(s.2, s.3)));
+            let before = if fresh { MASKED } else { *most.add(h) };
+            let next = if top > before { top } else { before };
+            let shrink = exp(f32x4_splat(before - next));
+            *most.add(h) = next;
+            let weigh = |v| exp(f32x4_sub(v, f32x4_splat(next)));
+            let p = [weigh(s.0), weigh(s.1), weigh(s.2), weigh(s.3)];
+            let sum = f32x4_add(f32x4_add(p[0], p[1]), f32x4_add(p[2], p[3]));
+            *sums.add(h) = if fresh { sum } else { f32x4_add(f32x4_mul(*sums.add(h), shrink), sum) };
+            let shrink = if fresh { None } else { Some(shrink) };
+            accumulate(acc.add(h * head_dim), cache_v.add(block), p.as_ptr() as *const f32, (low, high), head_dim, shrink);
+            h += 1;
+        }
         fresh = false;
+        b += 1;
     }
-    let inverse = f32x4_splat(1.0 / crate::elementwise::horizontal(sum));
-    let mut c = 0;
-    while c < head_dim {
-        v128_store(out.add(c) as *mut v128, f32x4_mul(load(acc.add(c) as Bytes, 0), inverse));
-        c += 4;
+    let mut h = 0;
+    while h < heads {
+        let inverse = f32x4_splat(1.0 / crate::elementwise::horizontal(*sums.add(h)));
+        let mut c = h * head_dim;
+        while c < (h + 1) * head_dim {
+            v128_store(out.add(c) as *mut v128, f32x4_mul(load(acc.add(c) as Bytes, 0), inverse));
+            c += 4;
+        }
+        h += 1;
     }
 }
 

@@ -1,0 +1,93 @@
+import { readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { bytesSource } from "../../core/gguf/source.ts";
+import { openGguf } from "../../core/gguf/parse.ts";
+import { GREEDY } from "../../core/sampler/params.ts";
+import type { SamplingParams } from "../../core/sampler/params.ts";
+import { createTokenizer } from "../../core/tokenizer/create.ts";
+import { VARIANTS } from "../fixtures/kernels.ts";
+import { recordedDemoEngine } from "../fixtures/recorded-engine.ts";
+
+const demo = new URL("../../examples/demo-model/sirocco-demo.q8_0.gguf", import.meta.url);
+const { metadata } = await openGguf(bytesSource(readFileSync(demo)));
+const tokenizer = createTokenizer(metadata);
+
+/** Long enough that chunks of 64 and cache blocks of 16 end within it. */
+const PROMPT = [
+  tokenizer.bos!,
+  ...tokenizer.encode(
+    "Continuous batching lets new requests join a running batch after any step. ".repeat(9) +
+      "Once upon a time, there was a brave little girl named Mia.",
+  ),
+];
+const MAX_TOKENS = 48;
+
+const SEEDED: SamplingParams = { ...GREEDY, temperature: 0.9, topP: 0.95, seed: 42 };
+
+interface Run {
+  readonly answers: readonly (readonly number[])[];
+  readonly preemptions: number;
+  /** One digest per position, where all rows that ever had it agreed. */
+  readonly logits: Readonly<Record<number, readonly string[]>>;
+}
+
+interface Schedule {
+  readonly variant: (typeof VARIANTS)[number];
+  readonly copies: number;
+  readonly chunk: number;
+  readonly blocks: number;
+  readonly sampling: SamplingParams;
+}
+
+/** The same prompt `copies` times at once, under limits that shape the schedule. */
+async function run({ variant, copies, chunk, blocks, sampling }: Schedule): Promise<Run> {
+  const limits = { maxRows: 64, maxLogitRows: 8, blocks, blockSize: 16 };
+  const { engine, logits } = await recordedDemoEngine(variant, limits, chunk);
+  const answers = await Promise.all(
+    Array.from({ length: copies }, async () => {
+      const tokens: number[] = [];
+      const request = { tokens: PROMPT, maxTokens: MAX_TOKENS, sampling, stopTokens: [] };
+      for await (const event of engine.generate(request)) {
+        if (event.type === "token") tokens.push(event.token);
+      }
+      return tokens;
+    }),
+  );
+  const { preemptions } = engine.stats();
+  await engine.close();
+  const byPosition = [...logits].map(([position, digests]) => [position, [...digests]] as const);
+  return { answers, preemptions, logits: Object.fromEntries(byPosition) };
+}
+
+const ROOMY = 256;
+/** Three sequences of twelve blocks fit, of eight that are wanted. */
+const TIGHT = 40;
+
+describe.for([
+  ["greedy", GREEDY],
+  ["seeded", SEEDED],
+] as const)("%s generation gives the same tokens and the same bits of logits", ([, sampling]) => {
+  const alone = run({ variant: "simd128", copies: 1, chunk: 64, blocks: ROOMY, sampling });
+
+  test("alone, whose logits the others must equal at every position", async () => {
+    const { answers, logits } = await alone;
+    expect(answers[0]).toHaveLength(MAX_TOKENS);
+    expect(Object.keys(logits)).toHaveLength(MAX_TOKENS);
+  });
+
+  test.for(
+    VARIANTS.flatMap((variant) => [
+      { name: "in chunks of 1", variant, copies: 1, chunk: 1, blocks: ROOMY },
+      { name: "in chunks of 7", variant, copies: 1, chunk: 7, blocks: ROOMY },
+      { name: "in a batch of 8", variant, copies: 8, chunk: 64, blocks: ROOMY },
+      { name: "in a batch of 8, in chunks of 7", variant, copies: 8, chunk: 7, blocks: ROOMY },
+      { name: "through preemption", variant, copies: 8, chunk: 64, blocks: TIGHT },
+    ]),
+  )("$name with $variant kernels", async ({ name, ...schedule }) => {
+    const expected = await alone;
+    const actual = await run({ ...schedule, sampling });
+    for (const answer of actual.answers) expect(answer).toEqual(expected.answers[0]);
+    expect(actual.logits).toEqual(expected.logits);
+    if (name === "through preemption") expect(actual.preemptions).toBeGreaterThan(0);
+  });
+});
