@@ -1,0 +1,52 @@
+import type { Batch, ModelLimits } from "../model/model.ts";
+import type { StepPlan } from "./scheduler.ts";
+
+/** Lays plans out as rows, in arrays that are made once: a batch is valid until the next one. */
+export type LayOut = (plan: StepPlan) => Batch;
+
+/** Arrays for the largest step of a model. */
+export function createLayOut(limits: ModelLimits): LayOut {
+  const { maxRows, maxLogitRows, blockSize } = limits;
+  const tokens = new Uint32Array(maxRows);
+  const positions = new Uint32Array(maxRows);
+  const slots = new Uint32Array(maxRows);
+  const starts = new Uint32Array(maxRows + 1);
+  const logitRows = new Uint32Array(maxLogitRows);
+  let table = new Uint32Array(0); // [s, maxBlocks], grows with the longest sequence
+
+  return (plan) => {
+    let maxBlocks = 0;
+    for (const { sequence } of plan.work) maxBlocks = Math.max(maxBlocks, sequence.blocks.length);
+    const tableSize = plan.work.length * maxBlocks;
+    if (table.length < tableSize) table = new Uint32Array(2 * tableSize);
+    table.fill(0, 0, tableSize);
+
+    let row = 0;
+    let logitRow = 0;
+    let s = 0;
+    for (const work of plan.work) {
+      const { sequence } = work;
+      for (let b = 0; b < sequence.blocks.length; b++) {
+        table[s * maxBlocks + b] = sequence.blocks[b]!;
+      }
+      const end = sequence.computed + work.rows;
+      for (let position = sequence.computed; position < end; position++, row++) {
+        const block = sequence.blocks[Math.floor(position / blockSize)]!;
+        tokens[row] = sequence.tokens[position]!;
+        positions[row] = position;
+        slots[row] = block * blockSize + (position % blockSize);
+      }
+      for (let i = work.logitRows; i > 0; i--) logitRows[logitRow++] = row - i;
+      starts[++s] = row;
+    }
+    return {
+      tokens: tokens.subarray(0, row),
+      positions: positions.subarray(0, row),
+      slots: slots.subarray(0, row),
+      starts: starts.subarray(0, s + 1),
+      blocks: table.subarray(0, tableSize),
+      logitRows: logitRows.subarray(0, logitRow),
+      blockSize,
+    };
+  };
+}

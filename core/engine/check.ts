@@ -1,0 +1,57 @@
+import { RuntimeError } from "../errors.ts";
+import type { GenerateRequest, ScoreRequest } from "./engine.ts";
+
+/**
+ * Check a request to generate; returns how many tokens it may come to hold. Throws `INVALID_REQUEST`,
+ * and `CONTEXT_LENGTH_EXCEEDED` where the prompt leaves no room for a token.
+ */
+export function checkGenerate(
+  request: GenerateRequest,
+  vocabSize: number,
+  contextLength: number,
+): number {
+  const { tokens, maxTokens, logprobs = 0 } = request;
+  checkTokens(tokens, vocabSize);
+  if (tokens.length === 0)
+    throw invalid("Cannot generate from no tokens: a prompt has at least one");
+  if (!Number.isSafeInteger(maxTokens) || maxTokens < 1) {
+    throw invalid(`Cannot generate ${maxTokens} tokens: expected a whole number from 1 on`);
+  }
+  if (!Number.isInteger(logprobs) || logprobs < 0 || logprobs > vocabSize) {
+    throw invalid(`Cannot report ${logprobs} alternatives: expected 0 to ${vocabSize}`);
+  }
+  if (tokens.length >= contextLength) {
+    throw tooLong(`Cannot continue ${tokens.length} tokens`, contextLength);
+  }
+  return Math.min(tokens.length + maxTokens, contextLength);
+}
+
+/** Check a request to score. Throws as {@linkcode checkGenerate}. */
+export function checkScore(request: ScoreRequest, vocabSize: number, contextLength: number): void {
+  const { tokens, from } = request;
+  checkTokens(tokens, vocabSize);
+  if (!Number.isInteger(from) || from < 1 || from > tokens.length) {
+    throw invalid(`Cannot score from token ${from}: expected 1 to ${tokens.length}`);
+  }
+  if (tokens.length > contextLength)
+    throw tooLong(`Cannot score ${tokens.length} tokens`, contextLength);
+}
+
+function checkTokens(tokens: readonly number[], vocabSize: number): void {
+  for (const token of tokens) {
+    if (!(Number.isInteger(token) && token >= 0 && token < vocabSize)) {
+      throw invalid(`Cannot compute token ${token}: the vocabulary has 0 to ${vocabSize - 1}`);
+    }
+  }
+}
+
+function invalid(message: string): RuntimeError {
+  return new RuntimeError("INVALID_REQUEST", message);
+}
+
+function tooLong(what: string, contextLength: number): RuntimeError {
+  return new RuntimeError(
+    "CONTEXT_LENGTH_EXCEEDED",
+    `${what}: the context holds ${contextLength}, prompt and answer together`,
+  );
+}

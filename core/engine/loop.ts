@@ -1,0 +1,275 @@
+import { RuntimeError } from "../errors.ts";
+import type { Batch, Model } from "../model/model.ts";
+import type { Backend } from "../tensor/backend.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { createLayOut } from "./batch.ts";
+import { checkGenerate, checkScore } from "./check.ts";
+import type {
+  Engine,
+  EngineStats,
+  GenerateEvent,
+  GenerateRequest,
+  ScoreRequest,
+} from "./engine.ts";
+import { createGenerateJob } from "./generate-job.ts";
+import type { Job } from "./job.ts";
+import { type StepPlan, createScheduler } from "./scheduler.ts";
+import { createScoreJob } from "./score-job.ts";
+import type { Sequence } from "./sequence.ts";
+import { type Stream, createStream } from "./stream.ts";
+
+/** What an engine is made of. */
+export interface EngineOptions {
+  /** The engine owns it from now on: `close` closes it. */
+  readonly backend: Backend;
+  readonly model: Model;
+  /** Milliseconds that loading took, for {@linkcode Engine.info}. */
+  readonly loadMs: number;
+  /** Requests computed together; fewer where a step has too few rows or logit rows. */
+  readonly maxSequences: number;
+  /** Requests that may wait beyond those; the next one is refused with `QUEUE_FULL`. */
+  readonly maxWaiting: number;
+  /** Tokens that a request may hold; the model's context and the cache bound it in any case. */
+  readonly contextLength?: number;
+  /**
+   * Prompt rows in one step, at most; the model's `maxRows` unless given. Smaller steps hold up
+   * running answers and aborts less, larger ones compute prompts faster.
+   */
+  readonly chunk?: number;
+  /** Resolves after other events (messages, sockets, timers) had their turn. */
+  readonly yieldTurn: () => Promise<void>;
+  /** Monotonic clock in milliseconds. */
+  readonly now: () => number;
+}
+
+type State = "open" | "closing" | "failed";
+
+/** An engine in this thread. Throws `RangeError` for limits below 1. */
+export function createEngine(options: EngineOptions): Engine {
+  const { backend, model, now } = options;
+  const { limits } = model;
+  const { vocabSize } = model.config;
+  const contextLength = Math.min(
+    options.contextLength ?? model.config.contextLength,
+    model.config.contextLength,
+    limits.blocks * limits.blockSize,
+  );
+  const chunk = options.chunk ?? limits.maxRows;
+  const maxJobs = checkLimits(options.maxSequences, chunk) + options.maxWaiting;
+  const scheduler = createScheduler({ ...limits, maxSequences: options.maxSequences, chunk });
+  const layOut = createLayOut(limits);
+
+  const jobs = new Map<Sequence, Job>();
+  const tally = { promptTokens: 0, generatedTokens: 0 };
+  let steps = 0;
+  let rows = 0;
+  let preemptions = 0;
+  let state: State = "open";
+  /** When the last step ended, or the first request came after a time without. */
+  let progressed = now();
+  let wake = nothing;
+  const ended = loop();
+
+  function isOpen(): boolean {
+    return state === "open";
+  }
+
+  async function loop(): Promise<void> {
+    try {
+      while (isOpen()) {
+        const plan = scheduler.plan();
+        if (plan === undefined) {
+          await new Promise<void>((resolve) => (wake = resolve));
+        } else {
+          await step(plan);
+          await options.yieldTurn();
+        }
+      }
+    } catch (error) {
+      breakDown(error);
+    }
+  }
+
+  /** One turn: plan, prepare, run, read, sample, commit. */
+  async function step(plan: StepPlan): Promise<void> {
+    const started = now();
+    for (const { sequence } of plan.work) jobs.get(sequence)?.begin(started);
+    const batch = layOut(plan);
+    model.prepare(batch);
+    const output = await run(batch);
+    const logits = plan.logitRows > 0 ? await backend.read(output) : undefined;
+    progressed = now();
+    steps++;
+    rows += plan.rows;
+    const sampled = logits === undefined ? [] : sample(plan, logits, progressed);
+    for (const { sequence, reason } of scheduler.commit(plan, sampled)) {
+      const job = jobs.get(sequence);
+      forget(sequence);
+      job?.finish(reason);
+    }
+  }
+
+  async function run(batch: Batch): Promise<Tensor> {
+    let output: Tensor | undefined;
+    await backend.run((ops) => {
+      output = model.forward(ops, batch);
+    });
+    if (output === undefined) throw new Error("Cannot run a step: the backend recorded nothing");
+    return output;
+  }
+
+  /** Hand each job its rows of logits; returns the token that each work goes on with. */
+  function sample(plan: StepPlan, logits: Float32Array, at: number): (number | undefined)[] {
+    let row = 0;
+    return plan.work.map((work) => {
+      const first = row;
+      row += work.logitRows;
+      if (work.logitRows === 0) return undefined;
+      const own = Array.from({ length: work.logitRows }, (_, i) =>
+        logits.subarray((first + i) * vocabSize, (first + i + 1) * vocabSize),
+      );
+      // Without a job it was aborted while the step was computed.
+      return jobs.get(work.sequence)?.take(own, at);
+    });
+  }
+
+  /** A step failed: what the cache holds is unknown, so nothing can go on. */
+  function breakDown(cause: unknown): void {
+    state = "failed";
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    const error = RuntimeError.is(cause)
+      ? cause
+      : new RuntimeError("INTERNAL", `Cannot compute a step: ${reason}`, { cause });
+    endAll((sequence) => (sequence.state === "running" ? error : notReady()));
+  }
+
+  function endAll(why: (sequence: Sequence) => RuntimeError): void {
+    for (const [sequence, job] of jobs) {
+      const error = why(sequence);
+      forget(sequence);
+      job.fail(error);
+    }
+  }
+
+  /** Refuse what cannot be taken in now. */
+  function checkRoom(signal: AbortSignal | undefined): void {
+    if (signal?.aborted === true) throw aborted();
+    if (!isOpen()) throw notReady();
+    if (jobs.size >= maxJobs) {
+      throw new RuntimeError("QUEUE_FULL", `Cannot queue a request: ${jobs.size} are in progress`);
+    }
+  }
+
+  function enqueue(job: Job): void {
+    scheduler.add(job.sequence);
+    if (jobs.size === 0) progressed = now();
+    jobs.set(job.sequence, job);
+    wake();
+  }
+
+  function forget(sequence: Sequence): void {
+    if (!jobs.delete(sequence)) return;
+    scheduler.abort(sequence);
+    preemptions += sequence.preemptions;
+  }
+
+  function start(request: GenerateRequest): AsyncIterator<GenerateEvent, undefined> {
+    let job: Job | undefined;
+    const abort = (): void => stream.fail(aborted());
+    const stream: Stream<GenerateEvent> = createStream(() => {
+      request.signal?.removeEventListener("abort", abort);
+      if (job !== undefined) forget(job.sequence);
+    });
+    try {
+      const limit = checkGenerate(request, vocabSize, contextLength);
+      checkRoom(request.signal);
+      job = createGenerateJob(request, limit, vocabSize, stream, tally, now());
+      enqueue(job);
+      request.signal?.addEventListener("abort", abort);
+    } catch (error) {
+      stream.fail(error);
+    }
+    return stream.iterator;
+  }
+
+  async function score(request: ScoreRequest): Promise<Float64Array> {
+    const { signal, tokens, from } = request;
+    checkScore(request, vocabSize, contextLength);
+    checkRoom(signal);
+    if (from === tokens.length) return new Float64Array(0);
+    let abort = nothing;
+    try {
+      return await new Promise<Float64Array>((resolve, reject) => {
+        const job = createScoreJob(request, { resolve, reject }, tally);
+        abort = () => {
+          forget(job.sequence);
+          reject(aborted());
+        };
+        enqueue(job);
+        signal?.addEventListener("abort", abort);
+      });
+    } finally {
+      signal?.removeEventListener("abort", abort);
+    }
+  }
+
+  function stats(): EngineStats {
+    const { running, waiting, blocksUsed, blocksTotal } = scheduler.load;
+    let taken = preemptions;
+    for (const sequence of jobs.keys()) taken += sequence.preemptions;
+    return {
+      running,
+      waiting,
+      kvBlocksUsed: blocksUsed,
+      kvBlocksTotal: blocksTotal,
+      steps,
+      rows,
+      promptTokens: tally.promptTokens,
+      generatedTokens: tally.generatedTokens,
+      preemptions: taken,
+      stalledMs: jobs.size === 0 ? 0 : now() - progressed,
+    };
+  }
+
+  let closed: Promise<void> | undefined;
+  async function shutDown(): Promise<void> {
+    if (isOpen()) state = "closing";
+    wake();
+    await ended;
+    endAll(notReady);
+    await backend.close();
+  }
+
+  return {
+    info: {
+      backend: backend.name,
+      threads: backend.threads,
+      vocabSize,
+      contextLength,
+      memory: backend.memory(),
+      loadMs: options.loadMs,
+    },
+    generate: (request) => ({ [Symbol.asyncIterator]: () => start(request) }),
+    score,
+    stats,
+    close: () => (closed ??= shutDown()),
+  };
+}
+
+/** Returns `maxSequences`. */
+function checkLimits(maxSequences: number, chunk: number): number {
+  if (!(maxSequences >= 1))
+    throw new RangeError(`Cannot run ${maxSequences} sequences: at least 1`);
+  if (!(chunk >= 1)) throw new RangeError(`Cannot chunk prompts by ${chunk} rows: at least 1`);
+  return maxSequences;
+}
+
+function nothing(): void {}
+
+function notReady(): RuntimeError {
+  return new RuntimeError("NOT_READY", "The engine has stopped and takes no requests");
+}
+
+function aborted(): RuntimeError {
+  return new RuntimeError("ABORTED", "The request was aborted");
+}

@@ -1,0 +1,223 @@
+import { RuntimeError } from "../errors.ts";
+import type {
+  Engine,
+  EngineInfo,
+  EngineStats,
+  GenerateEvent,
+  GenerateRequest,
+  ScoreRequest,
+} from "./engine.ts";
+import { createStream } from "./stream.ts";
+import {
+  type Command,
+  type EnginePort,
+  type Outcome,
+  type Report,
+  fromPlainError,
+} from "./wire.ts";
+
+/** An engine behind a port. */
+export interface RemoteEngine extends Engine {
+  /**
+   * The other side is gone: end all requests with `error`, and refuse further ones with `NOT_READY`. Whoever started
+   * it calls this, as not every kind of port notices. Only the first call counts.
+   */
+  fail(error: RuntimeError): void;
+}
+
+/** What becomes of one request here. */
+interface Reader {
+  take(outcome: Outcome): void;
+  fail(error: RuntimeError): void;
+}
+
+/**
+ * The engine that `hostEngine` serves at the other end of a port. Resolves once that has said hello;
+ * rejects with `INTERNAL` where the port closes before.
+ *
+ * @param now Monotonic clock in milliseconds.
+ */
+export function connectEngine(
+  port: EnginePort,
+  now: () => number = () => performance.now(),
+): Promise<RemoteEngine> {
+  return new Promise((resolve, reject) => {
+    let connection: Connection | undefined;
+    port.addEventListener("message", ({ data }) => {
+      const report = data as Report;
+      if (report.type === "hello") {
+        connection = createConnection(port, report.info, report.stats, now);
+        resolve(connection.engine);
+      } else {
+        connection?.hear(report);
+      }
+    });
+    port.addEventListener("close", () => {
+      const error = new RuntimeError("INTERNAL", "The engine is gone: its port was closed");
+      connection?.engine.fail(error);
+      reject(error);
+    });
+    port.start?.();
+  });
+}
+
+interface Connection {
+  readonly engine: RemoteEngine;
+  hear(report: Exclude<Report, { type: "hello" }>): void;
+}
+
+function createConnection(
+  port: EnginePort,
+  info: EngineInfo,
+  firstStats: EngineStats,
+  now: () => number,
+): Connection {
+  const readers = new Map<number, Reader>();
+  let nextId = 0;
+  let latest = firstStats;
+  /** When the engine last finished a step, or got something to do. */
+  let progressed = now();
+  let failure: RuntimeError | undefined;
+  let closing: PromiseWithResolve | undefined;
+
+  const send = (command: Command): void => port.postMessage(command);
+
+  /** Number a request and send it; its reader is known until it has ended. */
+  function open(reader: Reader, command: (id: number) => Command): number {
+    const id = nextId++;
+    if (readers.size === 0) progressed = now();
+    readers.set(id, reader);
+    send(command(id));
+    return id;
+  }
+
+  /** The caller has lost interest, or the request has ended: then the host has forgotten it as well. */
+  function drop(id: number | undefined): void {
+    if (id !== undefined && readers.delete(id)) send({ type: "abort", id });
+  }
+
+  function refusal(signal: AbortSignal | undefined): RuntimeError | undefined {
+    if (signal?.aborted === true) return aborted();
+    if (closing !== undefined) return new RuntimeError("NOT_READY", "The engine has been closed");
+    if (failure === undefined) return undefined;
+    return new RuntimeError("NOT_READY", failure.message, { cause: failure });
+  }
+
+  function start({ signal, ...request }: GenerateRequest): AsyncIterator<GenerateEvent, undefined> {
+    let id: number | undefined;
+    const abort = (): void => stream.fail(aborted());
+    const stream = createStream<GenerateEvent>(() => {
+      signal?.removeEventListener("abort", abort);
+      drop(id);
+    });
+    const refused = refusal(signal);
+    if (refused !== undefined) {
+      stream.fail(refused);
+      return stream.iterator;
+    }
+    const reader: Reader = {
+      take(outcome) {
+        if (!("event" in outcome)) return;
+        stream.push(outcome.event);
+        if (outcome.event.type === "done") {
+          readers.delete(outcome.id);
+          stream.end();
+        }
+      },
+      fail: (error) => stream.fail(error),
+    };
+    id = open(reader, (given) => ({ type: "generate", id: given, request }));
+    signal?.addEventListener("abort", abort);
+    return stream.iterator;
+  }
+
+  async function score({ signal, ...request }: ScoreRequest): Promise<Float64Array> {
+    const refused = refusal(signal);
+    if (refused !== undefined) throw refused;
+    let abort = nothing;
+    try {
+      return await new Promise<Float64Array>((resolve, reject) => {
+        const take = (outcome: Outcome): void => {
+          if (!("scores" in outcome)) return;
+          readers.delete(outcome.id);
+          resolve(outcome.scores);
+        };
+        const id = open({ take, fail: reject }, (given) => ({ type: "score", id: given, request }));
+        abort = () => {
+          drop(id);
+          reject(aborted());
+        };
+        signal?.addEventListener("abort", abort);
+      });
+    } finally {
+      signal?.removeEventListener("abort", abort);
+    }
+  }
+
+  function hear(report: Exclude<Report, { type: "hello" }>): void {
+    if (report.type === "closed") {
+      closing?.resolve(report.error === undefined ? undefined : fromPlainError(report.error));
+      return;
+    }
+    const { stats, outcomes } = report;
+    if (stats.running + stats.waiting > 0) progressed = now() - stats.stalledMs;
+    latest = stats;
+    for (const outcome of outcomes) {
+      const reader = readers.get(outcome.id);
+      if ("error" in outcome) {
+        readers.delete(outcome.id);
+        reader?.fail(fromPlainError(outcome.error));
+      } else {
+        reader?.take(outcome);
+      }
+    }
+  }
+
+  function fail(error: RuntimeError): void {
+    if (failure !== undefined) return;
+    failure = error;
+    const abandoned = [...readers.values()];
+    readers.clear();
+    for (const reader of abandoned) reader.fail(error);
+    // What is gone is closed.
+    closing?.resolve(undefined);
+  }
+
+  async function close(): Promise<void> {
+    if (closing === undefined) {
+      closing = promiseWithResolve();
+      if (failure === undefined) send({ type: "close" });
+      else closing.resolve(undefined);
+    }
+    const error = await closing.promise;
+    port.close?.();
+    if (error !== undefined) throw error;
+  }
+
+  const engine: RemoteEngine = {
+    info,
+    generate: (request) => ({ [Symbol.asyncIterator]: () => start(request) }),
+    score,
+    stats: () => ({ ...latest, stalledMs: readers.size === 0 ? 0 : now() - progressed }),
+    close,
+    fail,
+  };
+  return { engine, hear };
+}
+
+interface PromiseWithResolve {
+  readonly promise: Promise<RuntimeError | undefined>;
+  resolve(error: RuntimeError | undefined): void;
+}
+
+function promiseWithResolve(): PromiseWithResolve {
+  let resolve: PromiseWithResolve["resolve"] = nothing;
+  const promise = new Promise<RuntimeError | undefined>((done) => (resolve = done));
+  return { promise, resolve };
+}
+
+function nothing(): void {}
+
+function aborted(): RuntimeError {
+  return new RuntimeError("ABORTED", "The request was aborted");
+}

@@ -1,0 +1,41 @@
+import type { RuntimeError } from "../errors.ts";
+import { logprobOf } from "../sampler/logprobs.ts";
+import type { ScoreRequest } from "./engine.ts";
+import { type Job, NO_STOPS, type Tally } from "./job.ts";
+import { createSequence } from "./sequence.ts";
+
+/** Who waits for scores. */
+export interface ScoreReader {
+  resolve(scores: Float64Array): void;
+  reject(error: RuntimeError): void;
+}
+
+/** Judges tokens: each by the logits of the position before it, so the last is never computed. */
+export function createScoreJob(
+  { tokens, from }: ScoreRequest,
+  reader: ScoreReader,
+  tally: Tally,
+): Job {
+  const computed = tokens.slice(0, -1);
+  const sequence = createSequence(computed, computed.length, from - 1, NO_STOPS);
+  const scores = new Float64Array(tokens.length - from);
+  // Positions are wanted in order and only once, however often the cache is taken away.
+  let done = 0;
+
+  return {
+    sequence,
+    begin: () => {},
+    take(rows) {
+      for (const row of rows) {
+        scores[done] = logprobOf(row, tokens[from + done]!);
+        done++;
+      }
+      return undefined;
+    },
+    finish() {
+      tally.promptTokens += tokens.length;
+      reader.resolve(scores);
+    },
+    fail: (error) => reader.reject(error),
+  };
+}

@@ -1,0 +1,72 @@
+import { ERRORS, RuntimeError, type ErrorCode } from "../errors.ts";
+import type {
+  EngineInfo,
+  EngineStats,
+  GenerateEvent,
+  GenerateRequest,
+  ScoreRequest,
+} from "./engine.ts";
+
+/*
+ * What crosses between `remote.ts` and `host.ts`: plain data, which a structured clone leaves as it is.
+ */
+
+/**
+ * An end of a message channel, as browsers, workers and Node have it. Messages wait until `start`; a
+ * `Worker` or a worker's own scope has neither that nor `close`.
+ */
+export interface EnginePort {
+  postMessage(message: unknown): void;
+  addEventListener(type: "message", listener: (event: PortMessage) => void): void;
+  addEventListener(type: "close", listener: () => void): void;
+  start?(): void;
+  close?(): void;
+}
+
+/** What a port hands to its listener. */
+export interface PortMessage {
+  readonly data: unknown;
+}
+
+/** To the host. The caller numbers its requests. */
+export type Command =
+  | { readonly type: "generate"; readonly id: number; readonly request: GenerateRequest }
+  | { readonly type: "score"; readonly id: number; readonly request: ScoreRequest }
+  | { readonly type: "abort"; readonly id: number }
+  | { readonly type: "close" };
+
+/** From the host. */
+export type Report =
+  | { readonly type: "hello"; readonly info: EngineInfo; readonly stats: EngineStats }
+  /** All that happened in one step; also sent without outcomes, for the statistics. */
+  | { readonly type: "step"; readonly outcomes: readonly Outcome[]; readonly stats: EngineStats }
+  | { readonly type: "closed"; readonly error?: PlainError };
+
+/** Something that became of a request. */
+export type Outcome =
+  | { readonly id: number; readonly event: GenerateEvent }
+  | { readonly id: number; readonly scores: Float64Array }
+  | { readonly id: number; readonly error: PlainError };
+
+/** A `RuntimeError` as plain data: a structured clone of an error loses code and param. */
+export interface PlainError {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly param?: string;
+}
+
+/** An error as it crosses; one without a code is our own defect and crosses as `INTERNAL`. */
+export function toPlainError(error: unknown): PlainError {
+  if (!RuntimeError.is(error)) {
+    return { code: "INTERNAL", message: error instanceof Error ? error.message : String(error) };
+  }
+  const { code, message, param } = error;
+  return param === undefined ? { code, message } : { code, message, param };
+}
+
+/** The error again. */
+export function fromPlainError({ code, message, param }: PlainError): RuntimeError {
+  // The other side may be of another version.
+  const known = code in ERRORS ? code : "INTERNAL";
+  return new RuntimeError(known, message, param === undefined ? {} : { param });
+}

@@ -1,0 +1,176 @@
+import type { Batch, Model, ModelLimits } from "../../../core/model/model.ts";
+import { createSampler } from "../../../core/sampler/sampler.ts";
+import type { SamplingParams } from "../../../core/sampler/params.ts";
+import type { Backend, KvLayer, Ops } from "../../../core/tensor/backend.ts";
+import type { Tensor } from "../../../core/tensor/tensor.ts";
+
+/*
+ * A model that is nothing but memory: it stores each token in the slot it is told, and its logits are a
+ * hash of all the tokens that it finds through the block tables. A token in a wrong slot, a stale block,
+ * a wrong position or a row that was never computed gives other logits.
+ */
+
+export const VOCAB = 50;
+
+/** How the model is to behave; tests change it as they go. */
+export interface MemoryModel {
+  readonly model: Model;
+  readonly backend: Backend;
+  /** Every batch, as copies. */
+  readonly batches: Batch[];
+  /** Called before each step; may throw or wait. */
+  onRun: (() => void | Promise<void>) | undefined;
+  closed: number;
+}
+
+export function createMemoryModel(limits: ModelLimits, contextLength = 1000): MemoryModel {
+  // What lies in a slot: token * 65536 + position + 1; 0 where nothing has been written.
+  const slots = new Uint32Array(limits.blocks * limits.blockSize);
+  const logits = new Float32Array(limits.maxLogitRows * VOCAB);
+  const output: Tensor = { dtype: "f32", shape: [limits.maxLogitRows, VOCAB], label: "logits" };
+  let prepared: Batch | undefined;
+
+  const self: MemoryModel = {
+    model: {
+      config: {
+        architecture: "memory",
+        name: "memory",
+        dim: 1,
+        hiddenDim: 1,
+        layers: 1,
+        heads: 1,
+        kvHeads: 1,
+        headDim: 1,
+        vocabSize: VOCAB,
+        contextLength,
+        normEps: 1e-5,
+        rope: { style: "norm", dims: 2, theta: 10000, scaling: { type: "none" } },
+      },
+      limits,
+      prepare(batch) {
+        prepared = batch;
+      },
+      forward(_ops, batch) {
+        if (prepared !== batch) throw new Error("the batch was not prepared");
+        check(batch, limits);
+        self.batches.push(copy(batch));
+        remember(batch, slots);
+        answer(batch, slots, logits);
+        return output;
+      },
+    },
+    backend: {
+      name: "memory",
+      threads: 1,
+      kvBlock: 1,
+      async run(record) {
+        await self.onRun?.();
+        record({} as Ops);
+      },
+      read: (tensor) =>
+        tensor === output ? Promise.resolve(logits) : Promise.reject(new Error("unknown tensor")),
+      memory: () => ({ weights: 1, kv: 2, activations: 3 }),
+      close() {
+        self.closed++;
+        return Promise.resolve();
+      },
+      loadWeight: () => Promise.resolve(output),
+      alloc: () => output,
+      allocKv: (): KvLayer => ({ label: "kv", slots: slots.length }),
+      view: (tensor) => tensor,
+      write: () => {},
+    },
+    batches: [],
+    onRun: undefined,
+    closed: 0,
+  };
+  return self;
+}
+
+/** What a model may rely on. */
+function check(batch: Batch, limits: ModelLimits): void {
+  const { tokens, positions, slots, starts, logitRows, blockSize } = batch;
+  const rows = tokens.length;
+  const fine =
+    rows > 0 &&
+    rows <= limits.maxRows &&
+    logitRows.length <= limits.maxLogitRows &&
+    positions.length === rows &&
+    slots.length === rows &&
+    blockSize === limits.blockSize &&
+    starts[0] === 0 &&
+    starts.at(-1) === rows &&
+    new Set(slots).size === rows &&
+    logitRows.every((row, i) => row < rows && (i === 0 || row > logitRows[i - 1]!));
+  if (!fine) throw new Error("the batch is malformed");
+}
+
+function remember({ tokens, positions, slots }: Batch, memory: Uint32Array): void {
+  for (const [row, slot] of slots.entries()) {
+    if (slot >= memory.length) throw new Error(`slot ${slot} does not exist`);
+    memory[slot] = tokens[row]! * 65536 + positions[row]! + 1;
+  }
+}
+
+function answer(batch: Batch, memory: Uint32Array, logits: Float32Array): void {
+  const { starts, positions, blocks, blockSize, logitRows } = batch;
+  const sequences = starts.length - 1;
+  const maxBlocks = blocks.length / sequences;
+  for (const [i, row] of logitRows.entries()) {
+    let s = 0;
+    while (row >= starts[s + 1]!) s++;
+    let hash = SEED;
+    for (let p = 0; p <= positions[row]!; p++) {
+      const block = blocks[s * maxBlocks + Math.floor(p / blockSize)]!;
+      hash = mix(hash, memory[block * blockSize + (p % blockSize)]!);
+    }
+    logits.set(logitsOf(hash), i * VOCAB);
+  }
+}
+
+const SEED = 2166136261;
+
+function mix(hash: number, value: number): number {
+  const mixed = Math.imul(hash ^ value, 0x9e3779b1);
+  return (mixed ^ (mixed >>> 15)) >>> 0;
+}
+
+function logitsOf(hash: number): Float32Array {
+  return Float32Array.from({ length: VOCAB }, (_, id) => (mix(hash, id) % 4096) / 512);
+}
+
+/** The model's logits after some tokens, without any cache. */
+export function logitsAfter(tokens: readonly number[]): Float32Array {
+  let hash = SEED;
+  for (const [p, token] of tokens.entries()) hash = mix(hash, token * 65536 + p + 1);
+  return logitsOf(hash);
+}
+
+/** What an engine must generate, computed the slow way; the stop token is left out. */
+export function expected(
+  prompt: readonly number[],
+  maxTokens: number,
+  sampling: SamplingParams,
+  stopTokens: readonly number[] = [],
+): number[] {
+  const sampler = createSampler(sampling, VOCAB);
+  const tokens = [...prompt];
+  for (let i = 0; i < maxTokens; i++) {
+    const token = sampler.sample(logitsAfter(tokens), tokens, i);
+    if (stopTokens.includes(token)) break;
+    tokens.push(token);
+  }
+  return tokens.slice(prompt.length);
+}
+
+function copy(batch: Batch): Batch {
+  return {
+    tokens: batch.tokens.slice(),
+    positions: batch.positions.slice(),
+    slots: batch.slots.slice(),
+    starts: batch.starts.slice(),
+    blocks: batch.blocks.slice(),
+    logitRows: batch.logitRows.slice(),
+    blockSize: batch.blockSize,
+  };
+}

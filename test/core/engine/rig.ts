@@ -1,0 +1,72 @@
+import { setImmediate } from "node:timers/promises";
+import type {
+  DoneEvent,
+  Engine,
+  GenerateRequest,
+  TokenEvent,
+} from "../../../core/engine/engine.ts";
+import { createEngine } from "../../../core/engine/loop.ts";
+import type { ModelLimits } from "../../../core/model/model.ts";
+import { GREEDY } from "../../../core/sampler/params.ts";
+import { type MemoryModel, createMemoryModel } from "./memory-model.ts";
+
+export interface RigOptions extends Partial<ModelLimits> {
+  readonly maxSequences?: number;
+  readonly maxWaiting?: number;
+  readonly chunk?: number;
+  readonly contextLength?: number;
+  readonly now?: () => number;
+}
+
+export interface Rig extends MemoryModel {
+  readonly engine: Engine;
+}
+
+/** An engine on the memory model. */
+export function createRig(options: RigOptions = {}): Rig {
+  const { maxSequences = 8, maxWaiting = 1000, contextLength, chunk, now } = options;
+  const { maxRows = 64, maxLogitRows = 8, blocks = 64, blockSize = 4 } = options;
+  const memory = createMemoryModel({ maxRows, maxLogitRows, blocks, blockSize });
+  const engine = createEngine({
+    backend: memory.backend,
+    model: memory.model,
+    loadMs: 12,
+    maxSequences,
+    maxWaiting,
+    ...(contextLength === undefined ? {} : { contextLength }),
+    ...(chunk === undefined ? {} : { chunk }),
+    yieldTurn: turn,
+    now: now ?? ((): number => performance.now()),
+  });
+  return Object.assign(memory, { engine });
+}
+
+export async function turn(): Promise<void> {
+  await setImmediate();
+}
+
+/** A request of ten greedy tokens. */
+export function request(
+  tokens: readonly number[],
+  more: Partial<GenerateRequest> = {},
+): GenerateRequest {
+  return { tokens, maxTokens: 10, sampling: GREEDY, stopTokens: [], ...more };
+}
+
+export interface Answer {
+  readonly tokens: number[];
+  readonly events: TokenEvent[];
+  readonly done: DoneEvent | undefined;
+}
+
+/** Read a request to its end. */
+export async function collect(engine: Engine, asked: GenerateRequest): Promise<Answer> {
+  const events: TokenEvent[] = [];
+  let done: DoneEvent | undefined;
+  for await (const event of engine.generate(asked)) {
+    if (done !== undefined) throw new Error("an event after the end");
+    if (event.type === "token") events.push(event);
+    else done = event;
+  }
+  return { tokens: events.map((e) => e.token), events, done };
+}
