@@ -1,0 +1,74 @@
+import { Command } from "commander";
+import { bench, type BenchRow } from "../bench.ts";
+import {
+  addComputeOptions,
+  integer,
+  integerList,
+  modelOption,
+  toLoadOptions,
+  type ModelFlags,
+} from "./options.ts";
+import { note, printJson, printLine, table } from "./terminal.ts";
+
+interface BenchFlags extends Omit<ModelFlags, "threads" | "ctxSize"> {
+  readonly prompt: readonly number[];
+  readonly predict: readonly number[];
+  readonly threads: readonly number[];
+  readonly repetitions: number;
+  readonly json?: true;
+}
+
+/** `sirocco bench`: tokens per second of prompt processing and generation. */
+export function benchCommand(): Command {
+  const command = new Command("bench")
+    .description("measure prompt processing and generation, as llama-bench does")
+    .addOption(modelOption())
+    .option("-p, --prompt <n,...>", "prompt lengths; 0 = none", integerList(0), [128, 512])
+    .option("-n, --predict <n,...>", "tokens to generate; 0 = none", integerList(0), [64])
+    .option("-r, --repetitions <n>", "measure each this often", integer(1), 5)
+    .option("--json", "print the rows as a JSON array");
+  return addComputeOptions(command)
+    .option("-t, --threads <n,...>", "threads that compute", integerList(1), [1])
+    .addHelpText(
+      "after",
+      "\nExample:\n  sirocco bench -m model.gguf -p 128,512 -n 64 -t 1 -r 5 --json",
+    )
+    .action(run);
+}
+
+async function run(flags: BenchFlags): Promise<void> {
+  const rows: BenchRow[] = [];
+  for (const threads of flags.threads) {
+    const measured = await bench({
+      load: toLoadOptions({ ...flags, threads }),
+      prompts: flags.prompt.filter((n) => n > 0),
+      predictions: flags.predict.filter((n) => n > 0),
+      repetitions: flags.repetitions,
+      onStart: (what) => {
+        if (process.stderr.isTTY) note(`sirocco: ${what} ...`);
+      },
+    });
+    const got = measured[0]?.threads ?? threads;
+    if (got !== threads) note(`sirocco: ${threads} threads asked for, this backend runs ${got}`);
+    rows.push(...measured);
+  }
+  if (flags.json === true) return printJson(rows);
+  await printLine(
+    table(
+      [
+        ["model", "quant", "backend", "threads", "test", "tokens/s", "", "GB/s"],
+        ...rows.map((row) => [
+          row.model,
+          row.quant,
+          row.backend,
+          String(row.threads),
+          row.test,
+          row.avg_ts.toFixed(2),
+          `± ${row.stddev_ts.toFixed(2)}`,
+          row.gb_s === null ? "" : row.gb_s.toFixed(2),
+        ]),
+      ],
+      [3, 5, 6, 7],
+    ),
+  );
+}

@@ -1,0 +1,75 @@
+#!/usr/bin/env node
+import { Command, CommanderError } from "commander";
+import { RuntimeError } from "../../../core/errors.ts";
+import { packageVersion } from "../package-root.ts";
+import { benchCommand } from "./bench.ts";
+import { chatCommand } from "./chat.ts";
+import { demoCommand } from "./demo.ts";
+import { doctorCommand } from "./doctor.ts";
+import { UsageError } from "./options.ts";
+import { perplexityCommand } from "./perplexity.ts";
+import { runCommand } from "./run.ts";
+import { serveCommand } from "./serve.ts";
+import { showCommand } from "./show.ts";
+import { leaveWhenUnread, note, printable } from "./terminal.ts";
+import { tokenizeCommand } from "./tokenize.ts";
+
+const EXIT_ERROR = 1;
+const EXIT_USAGE = 2;
+
+/** Run the command that the arguments name; resolves to the exit code. */
+async function main(argv: readonly string[]): Promise<number> {
+  const program = new Command("sirocco")
+    .description(
+      "Run Mistral-family language models from GGUF files: serve them, ask them, measure them.",
+    )
+    .version(packageVersion(), "-V, --version")
+    .showHelpAfterError("Run with --help to see what there is.")
+    .addHelpText("after", EXAMPLES);
+  const commands = [
+    serveCommand(),
+    runCommand(),
+    chatCommand(),
+    demoCommand(),
+    showCommand(),
+    tokenizeCommand(),
+    benchCommand(),
+    perplexityCommand(),
+    doctorCommand(),
+  ];
+  for (const command of commands) program.addCommand(command.copyInheritedSettings(program));
+  for (const command of [program, ...commands]) command.exitOverride();
+
+  try {
+    await program.parseAsync(
+      argv.map((argument) => (argument === "-np" ? "--parallel" : argument)),
+    );
+    return Number(process.exitCode ?? 0);
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
+    note(`sirocco: ${describe(error)}`);
+    return error instanceof UsageError ? EXIT_USAGE : EXIT_ERROR;
+  }
+}
+
+/** One line for people; a stack only for what nobody foresaw. */
+function describe(error: unknown): string {
+  if (error instanceof UsageError || RuntimeError.is(error)) return printable(error.message);
+  if (error instanceof Error && "code" in error) return printable(error.message);
+  if (error instanceof Error) return printable(error.stack ?? error.message);
+  return printable(String(error));
+}
+
+const EXAMPLES = `
+Examples:
+  sirocco run "What is a canary rollout?"          ask the demo model
+  sirocco run -m model.gguf -p "Once upon a" -n 64  continue a text
+  sirocco chat -m model.gguf                        talk
+  sirocco serve -m model.gguf --port 8080           OpenAI-compatible HTTP server
+  sirocco doctor                                    what works on this machine
+
+Variables: SIROCCO_MODEL, SIROCCO_CTX_SIZE, SIROCCO_THREADS, SIROCCO_BACKEND, SIROCCO_PARALLEL,
+SIROCCO_HOST and SIROCCO_PORT stand in for the flags of the same name.`;
+
+leaveWhenUnread();
+process.exitCode = await main(process.argv);

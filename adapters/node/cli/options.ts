@@ -1,0 +1,206 @@
+import { InvalidArgumentError, Option, type Command } from "commander";
+import type { SamplingParams } from "../../../core/sampler/params.ts";
+import { BACKEND_PREFERENCES, type BackendPreference } from "../backend.ts";
+import type { LoadOptions } from "../load.ts";
+import { demoModelPath } from "../package-root.ts";
+
+/** Flags that say which model to load and how. */
+export interface ModelFlags {
+  readonly model: string;
+  readonly ctxSize?: number;
+  readonly threads: number;
+  readonly backend: BackendPreference;
+  readonly batchSize?: number;
+  readonly parallel?: number;
+}
+
+/** Flags that say how to choose tokens; absent ones take the defaults of the command. */
+export interface SamplingFlags {
+  readonly temperature?: number;
+  readonly topK?: number;
+  readonly topP?: number;
+  readonly minP?: number;
+  readonly typical?: number;
+  readonly repeatPenalty?: number;
+  readonly repeatLastN?: number;
+  readonly presencePenalty?: number;
+  readonly frequencyPenalty?: number;
+  readonly seed?: number;
+}
+
+/** A usage error: what was given and what would do. Ends the command with exit code 2. */
+export class UsageError extends Error {
+  override readonly name = "UsageError";
+}
+
+/** `-m/--model`, with the demo model as its default. */
+export function modelOption(): Option {
+  return new Option("-m, --model <file>", "GGUF file or http(s) URL")
+    .env("SIROCCO_MODEL")
+    .default(demoModelPath(), "the demo model");
+}
+
+/** Add all flags of {@linkcode ModelFlags} but `--parallel`. */
+export function addModelOptions(command: Command): Command {
+  command
+    .addOption(modelOption())
+    .addOption(
+      new Option("-c, --ctx-size <n>", "tokens of prompt and answer together")
+        .env("SIROCCO_CTX_SIZE")
+        .argParser(integer(16))
+        .default(undefined, "the model's, at most 4096"),
+    );
+  return addComputeOptions(addThreadsOption(command));
+}
+
+/** Add `--threads`, for commands that take one number of them. */
+export function addThreadsOption(command: Command): Command {
+  return command.addOption(
+    new Option("-t, --threads <n>", "threads that compute")
+      .env("SIROCCO_THREADS")
+      .argParser(integer(1))
+      .default(1),
+  );
+}
+
+/** Add the flags that say how to compute, beside `--threads`. */
+export function addComputeOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option("--backend <name>", "what computes")
+        .env("SIROCCO_BACKEND")
+        .choices(BACKEND_PREFERENCES)
+        .default("auto"),
+    )
+    .addOption(
+      new Option(
+        "-b, --batch-size <n>",
+        "rows of one step, i.e. how much of a prompt at once",
+      ).argParser(integer(1)),
+    );
+}
+
+/** Add `-np/--parallel`, for commands that serve several requests. */
+export function addParallelOption(command: Command): Command {
+  return command.addOption(
+    // Commander knows short flags of one letter only; `-np` is rewritten before it parses.
+    new Option("--parallel <n>", "requests that run at the same time (-np)")
+      .env("SIROCCO_PARALLEL")
+      .argParser(integer(1)),
+  );
+}
+
+/** Add the flags of {@linkcode SamplingFlags}, named as llama.cpp names them. */
+export function addSamplingOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option("--temp, --temperature <t>", "randomness; 0 takes the likeliest token").argParser(
+        decimal(0, 100),
+      ),
+    )
+    .addOption(
+      new Option("--top-k <k>", "keep the k likeliest tokens; 0 = all").argParser(integer(0)),
+    )
+    .addOption(
+      new Option(
+        "--top-p <p>",
+        "keep the likeliest tokens up to this probability; 1 = all",
+      ).argParser(decimal(0, 1)),
+    )
+    .addOption(
+      new Option("--min-p <p>", "keep tokens this likely, relative to the best; 0 = all").argParser(
+        decimal(0, 1),
+      ),
+    )
+    .addOption(
+      new Option("--typical <p>", "locally typical sampling; 1 = off").argParser(decimal(0, 1)),
+    )
+    .addOption(
+      new Option("--repeat-penalty <f>", "divide the logits of recent tokens; 1 = off").argParser(
+        decimal(0.01, 100),
+      ),
+    )
+    .addOption(
+      new Option(
+        "--repeat-last-n <n>",
+        "tokens that count as recent; 0 = none, -1 = all",
+      ).argParser(integer(-1)),
+    )
+    .addOption(
+      new Option("--presence-penalty <f>", "subtract once for a token that occurred").argParser(
+        decimal(-100, 100),
+      ),
+    )
+    .addOption(
+      new Option("--frequency-penalty <f>", "subtract for each occurrence").argParser(
+        decimal(-100, 100),
+      ),
+    )
+    .addOption(new Option("-s, --seed <n>", "seed of the random generator").argParser(seed));
+}
+
+/** How to load what the flags name. */
+export function toLoadOptions(flags: ModelFlags): LoadOptions {
+  return {
+    model: flags.model,
+    threads: flags.threads,
+    backend: flags.backend,
+    ...(flags.ctxSize === undefined ? {} : { contextSize: flags.ctxSize }),
+    ...(flags.batchSize === undefined ? {} : { batchSize: flags.batchSize }),
+    ...(flags.parallel === undefined ? {} : { parallel: flags.parallel }),
+  };
+}
+
+/**
+ * Sampling parameters. The defaults are llama.cpp's but for the temperature: 0 unless a flag asks for
+ * chance, so that a command repeats its answer.
+ */
+export function toSampling(flags: SamplingFlags): SamplingParams {
+  return {
+    temperature: flags.temperature ?? 0,
+    topK: flags.topK ?? 40,
+    topP: flags.topP ?? 0.95,
+    minP: flags.minP ?? 0.05,
+    typicalP: flags.typical ?? 1,
+    repeatPenalty: flags.repeatPenalty ?? 1,
+    repeatLastN: flags.repeatLastN ?? 64,
+    presencePenalty: flags.presencePenalty ?? 0,
+    frequencyPenalty: flags.frequencyPenalty ?? 0,
+    logitBias: [],
+    seed: flags.seed ?? Math.floor(Math.random() * 2 ** 32),
+  };
+}
+
+/** Parser of a whole number of at least `least`. */
+export function integer(
+  least: number,
+  most: number = Number.MAX_SAFE_INTEGER,
+): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() !== "" && Number.isSafeInteger(value) && value >= least && value <= most)
+      return value;
+    const upTo = most === Number.MAX_SAFE_INTEGER ? "" : ` and at most ${most}`;
+    throw new InvalidArgumentError(`Give a whole number of at least ${least}${upTo}.`);
+  };
+}
+
+/** Parser of whole numbers of at least `least`, separated by commas. */
+export function integerList(least: number): (text: string) => number[] {
+  return (text) => text.split(",").map(integer(least));
+}
+
+/** Parser of a number from `least` to `most`. */
+export function decimal(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() !== "" && value >= least && value <= most) return value;
+    throw new InvalidArgumentError(`Give a number from ${least} to ${most}.`);
+  };
+}
+
+/** llama.cpp's habit: -1 asks for a random seed. */
+function seed(text: string): number {
+  const value = integer(-1, 2 ** 32 - 1)(text);
+  return value === -1 ? Math.floor(Math.random() * 2 ** 32) : value;
+}

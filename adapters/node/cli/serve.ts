@@ -1,0 +1,134 @@
+import { Command, Option } from "commander";
+import type { LogRecord } from "../../../core/http/deps.ts";
+import {
+  DEFAULT_HOST,
+  DEFAULT_PORT,
+  serve,
+  type RunningServer,
+  type ServeOptions,
+} from "../serve.ts";
+import {
+  addModelOptions,
+  addParallelOption,
+  decimal,
+  integer,
+  toLoadOptions,
+  type ModelFlags,
+} from "./options.ts";
+import { createProgress, formatBytes, note } from "./terminal.ts";
+
+/** Flags that say where to listen. */
+export interface ListenFlags {
+  readonly host: string;
+  readonly port: number;
+}
+
+interface ServeFlags extends ModelFlags, ListenFlags {
+  readonly alias?: string;
+  readonly drainDelay: number;
+  readonly grace: number;
+  readonly json?: true;
+}
+
+const LARGEST_PORT = 65_535;
+
+/** `sirocco serve`: the HTTP server. */
+export function serveCommand(): Command {
+  const command = addListenOptions(new Command("serve"))
+    .description("serve a model over OpenAI-compatible HTTP")
+    .option("-a, --alias <name>", "name of the model for requests (default: the file's name)")
+    .option("--drain-delay <s>", "after SIGTERM serve on for so long, unready", decimal(0, 600), 0)
+    .option("--grace <s>", "then let running requests take so long to end", decimal(0, 3600), 25)
+    .option("--json", "log JSON lines on stderr, for programs");
+  return addParallelOption(addModelOptions(command))
+    .addHelpText(
+      "after",
+      `
+Examples:
+  sirocco serve -m model.gguf --port 8080
+  curl http://127.0.0.1:8080/v1/chat/completions -H "content-type: application/json" \\
+    -d '{"model": "model", "messages": [{"role": "user", "content": "Hello"}]}'`,
+    )
+    .action(run);
+}
+
+/** Add `--host` and `--port`. */
+export function addListenOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option("--host <address>", "address to listen on")
+        .env("SIROCCO_HOST")
+        .default(DEFAULT_HOST),
+    )
+    .addOption(
+      new Option("--port <n>", "port to listen on; 0 = any free one")
+        .env("SIROCCO_PORT")
+        .argParser(integer(0, LARGEST_PORT))
+        .default(DEFAULT_PORT),
+    );
+}
+
+async function run(flags: ServeFlags): Promise<void> {
+  const progress = createProgress("loading");
+  const server = await serve({
+    ...listenOptions(flags),
+    load: { ...toLoadOptions(flags), onProgress: (done, total) => progress.update(done, total) },
+    ...(flags.alias === undefined ? {} : { name: flags.alias }),
+    drainDelayMs: flags.drainDelay * 1000,
+    graceMs: flags.grace * 1000,
+    log: flags.json === true ? logJson : logText,
+  });
+  const stopped = stopOnSignal(server);
+  try {
+    const { engine, config, quant } = await server.ready.finally(() => progress.end());
+    if (flags.json !== true) {
+      note(
+        `sirocco: ${config.name} (${quant}, ${formatBytes(engine.info.memory.weights)}) answers at ` +
+          `${server.url} on ${engine.info.backend}; Ctrl-C stops`,
+      );
+    }
+  } catch (error) {
+    await server.close();
+    throw error;
+  }
+  await stopped;
+}
+
+/** Where to listen, with a word of warning where others can reach it. */
+export function listenOptions({ host, port }: ListenFlags): Pick<ServeOptions, "host" | "port"> {
+  if (!["127.0.0.1", "::1", "localhost"].includes(host)) {
+    note(
+      `sirocco: ${host} can be reached from the network and there are no keys: put a proxy before it`,
+    );
+  }
+  return { host, port };
+}
+
+/** Resolves when a signal has stopped the server; a second signal does not wait for its requests. */
+export function stopOnSignal(server: RunningServer): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let stopping = false;
+    for (const [signal, exitCode] of [
+      ["SIGINT", 130],
+      ["SIGTERM", 143],
+    ] as const) {
+      process.on(signal, () => {
+        if (stopping) process.exit(exitCode);
+        stopping = true;
+        note("sirocco: finishing what runs; once more to stop at once");
+        server.close().then(resolve, reject);
+      });
+    }
+  });
+}
+
+function logJson(record: LogRecord): void {
+  note(JSON.stringify({ time: new Date().toISOString(), ...record }));
+}
+
+/** For people: one line a request, and what went wrong. */
+function logText(record: LogRecord): void {
+  const { event, method, path, status, duration_ms: duration } = record;
+  if (event === "request") note(`${status} ${method} ${path} ${duration} ms`);
+  if (record.level === "error") note(JSON.stringify(record));
+}

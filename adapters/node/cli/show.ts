@@ -1,0 +1,178 @@
+import { Command } from "commander";
+import type { MetadataValue } from "../../../core/gguf/gguf.ts";
+import { readConfig } from "../../../core/model/config.ts";
+import type { ModelConfig } from "../../../core/model/model.ts";
+import { checkTensors, weightBytes } from "../../../core/model/tensors.ts";
+import { RuntimeError } from "../../../core/errors.ts";
+import { openModel, type OpenedModel } from "../header.ts";
+import { kvBytesPerToken, planRoom } from "../limits.ts";
+import { quantMix, quantName } from "../quant-mix.ts";
+import { formatBytes, printable, printJson, printLine, table } from "./terminal.ts";
+
+interface ShowFlags {
+  readonly tensors?: true;
+  readonly json?: true;
+}
+
+/** Longer values (vocabularies, templates) are cut to this many characters. */
+const VALUE_CHARACTERS = 80;
+
+/** `sirocco show`: what is in a model file. */
+export function showCommand(): Command {
+  return new Command("show")
+    .description("show what is in a GGUF file and what it needs")
+    .argument("<gguf>", "GGUF file or http(s) URL")
+    .option("--tensors", "list every tensor")
+    .option("--json", "print one JSON object")
+    .addHelpText("after", "\nExample:\n  sirocco show model.gguf")
+    .action(show);
+}
+
+async function show(location: string, flags: ShowFlags): Promise<void> {
+  const opened = await openModel(location);
+  try {
+    const facts = describe(opened);
+    if (flags.json === true) return await printJson({ ...facts, tensors: tensorRows(opened) });
+    await printLine(printable(toText(opened, facts, flags.tensors === true)));
+  } finally {
+    await opened.gguf.close();
+  }
+}
+
+/** What {@linkcode showCommand} tells about a model, beside its tensors. */
+interface ModelFacts {
+  readonly name: string | null;
+  readonly architecture: string | null;
+  readonly license: string | null;
+  readonly quant: string;
+  readonly bytes: number;
+  readonly chat_template: boolean;
+  /** Why this version cannot run it, else `null`. */
+  readonly unsupported: string | null;
+  readonly memory: MemoryNeed | null;
+  readonly mix: readonly {
+    readonly type: string;
+    readonly tensors: number;
+    readonly bytes: number;
+  }[];
+  readonly metadata: Readonly<Record<string, MetadataValue>>;
+}
+
+/** Bytes, with the default context. */
+interface MemoryNeed {
+  readonly weights: number;
+  readonly kv: number;
+  readonly kv_per_token: number;
+  readonly context: number;
+}
+
+function describe({ gguf }: OpenedModel): ModelFacts {
+  const text = (key: string): string | null => {
+    const value = gguf.metadata.get(key);
+    return typeof value === "string" ? value : null;
+  };
+  const { config, problem } = tryConfig({ gguf, files: [] });
+  return {
+    name: text("general.name"),
+    architecture: text("general.architecture"),
+    license: text("general.license"),
+    quant: quantName(gguf),
+    bytes: gguf.byteLength,
+    chat_template: gguf.metadata.has("tokenizer.chat_template"),
+    unsupported: problem,
+    memory: config === undefined ? null : memoryNeed(config, weightBytes(gguf).total),
+    mix: quantMix(gguf),
+    metadata: Object.fromEntries([...gguf.metadata].map(([key, value]) => [key, summary(value)])),
+  };
+}
+
+/** A file may be sound and yet not be a model that we run: it can be shown all the same. */
+function tryConfig({ gguf }: OpenedModel): {
+  config: ModelConfig | undefined;
+  problem: string | null;
+} {
+  try {
+    const config = readConfig(gguf);
+    checkTensors(gguf, config);
+    return { config, problem: null };
+  } catch (error) {
+    if (!RuntimeError.is(error)) throw error;
+    return { config: undefined, problem: error.message };
+  }
+}
+
+function memoryNeed(config: ModelConfig, weights: number): MemoryNeed {
+  const { limits, contextLength } = planRoom(config, {});
+  const perToken = kvBytesPerToken(config);
+  return {
+    weights,
+    kv: perToken * limits.blocks * limits.blockSize,
+    kv_per_token: perToken,
+    context: contextLength,
+  };
+}
+
+/** Long texts and arrays are cut: vocabularies would fill many screens. */
+function summary(value: MetadataValue): MetadataValue {
+  if (typeof value === "string") {
+    const cut = value.slice(0, VALUE_CHARACTERS);
+    return cut === value ? value : `${cut}... (${value.length} characters)`;
+  }
+  return typeof value === "object" ? `[${value.length} values]` : value;
+}
+
+function tensorRows({ gguf }: OpenedModel): readonly object[] {
+  return [...gguf.tensors.values()].map(({ name, type, shape, byteLength }) => ({
+    name,
+    type,
+    shape,
+    bytes: byteLength,
+  }));
+}
+
+function toText({ gguf }: OpenedModel, facts: ModelFacts, all: boolean): string {
+  const need = facts.memory;
+  const head = table([
+    ["name", facts.name ?? "-"],
+    ["architecture", facts.architecture ?? "-"],
+    ["license", facts.license ?? "not stated"],
+    ["quantisation", facts.quant],
+    ["file", `${formatBytes(facts.bytes)}, GGUF version ${gguf.version}`],
+    ["chat template", facts.chat_template ? "yes" : "no"],
+    ["runs here", facts.unsupported === null ? "yes" : `no: ${facts.unsupported}`],
+    ...(need === null
+      ? []
+      : [
+          [
+            "memory",
+            `${formatBytes(need.weights)} weights + ${formatBytes(need.kv)} cache ` +
+              `(${formatBytes(need.kv_per_token)} a token, requests of up to ${need.context})`,
+          ],
+        ]),
+  ]);
+  const mix = table(
+    [
+      ["type", "tensors", "size"],
+      ...facts.mix.map(({ type, tensors, bytes }) => [type, String(tensors), formatBytes(bytes)]),
+    ],
+    [1, 2],
+  );
+  const metadata = table(
+    Object.entries(facts.metadata).map(([key, value]) => [key, JSON.stringify(value)]),
+  );
+  const parts = [head, mix, metadata];
+  if (all) {
+    parts.push(
+      table(
+        [...gguf.tensors.values()].map(({ name, type, shape, byteLength }) => [
+          name,
+          type,
+          `[${shape.join(", ")}]`,
+          formatBytes(byteLength),
+        ]),
+        [3],
+      ),
+    );
+  }
+  return parts.join("\n\n");
+}

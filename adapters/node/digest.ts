@@ -1,0 +1,72 @@
+import { createHash } from "node:crypto";
+import { mkdir, open, readFile, realpath, rename, stat, writeFile } from "node:fs/promises";
+import { homedir } from "node:os";
+import { join } from "node:path";
+
+/** Read this much at once: hashing it takes about half a millisecond, so the event loop stays free. */
+const CHUNK_BYTES = 1024 * 1024;
+
+/**
+ * The sha256 of a file in hex, of several files as if they were one.
+ *
+ * About 60 ms per 100 MB, so the answer is kept in the user's cache folder under path, size and time of
+ * modification: the next start does not read the file for it. A cache that cannot be read or written
+ * costs time and nothing else.
+ */
+export async function fileDigest(paths: readonly string[]): Promise<string> {
+  const marks = await Promise.all(paths.map(fingerprint));
+  const entry = join(cacheFolder(), `${sha256(marks.join("\n"))}.sha256`);
+  const known = await readFile(entry, "utf8").catch(() => "");
+  if (/^[0-9a-f]{64}$/.test(known)) return known;
+  const digest = await hashFiles(paths);
+  await store(entry, digest).catch(() => undefined);
+  return digest;
+}
+
+/** The sha256 of a text in hex. */
+export function sha256(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
+}
+
+/** Changes when the file does. */
+async function fingerprint(path: string): Promise<string> {
+  const file = await stat(path, { bigint: true });
+  return `${await realpath(path)}\0${file.size}\0${file.mtimeNs}`;
+}
+
+async function hashFiles(paths: readonly string[]): Promise<string> {
+  const hash = createHash("sha256");
+  const buffer = new Uint8Array(CHUNK_BYTES);
+  for (const path of paths) {
+    const file = await open(path);
+    try {
+      for (;;) {
+        const { bytesRead } = await file.read(buffer);
+        if (bytesRead === 0) break;
+        hash.update(buffer.subarray(0, bytesRead));
+      }
+    } finally {
+      await file.close();
+    }
+  }
+  return hash.digest("hex");
+}
+
+/** Written aside and renamed, so that a reader never sees half of it. */
+async function store(entry: string, digest: string): Promise<void> {
+  await mkdir(cacheFolder(), { recursive: true });
+  const aside = `${entry}.${process.pid}`;
+  await writeFile(aside, digest);
+  await rename(aside, entry);
+}
+
+function cacheFolder(): string {
+  const { env } = process;
+  const base =
+    process.platform === "win32"
+      ? (env["LOCALAPPDATA"] ?? join(homedir(), "AppData", "Local"))
+      : process.platform === "darwin"
+        ? join(homedir(), "Library", "Caches")
+        : (env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"));
+  return join(base, "sirocco", "digests");
+}

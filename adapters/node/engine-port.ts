@@ -1,0 +1,14 @@
+import type { MessagePort } from "node:worker_threads";
+import type { EnginePort, PortMessage } from "../../core/engine/wire.ts";
+
+/** Node's end of a message channel as the engine's two sides use it. */
+export function toEnginePort(port: MessagePort): EnginePort {
+  return {
+    postMessage: (message) => port.postMessage(message),
+    addEventListener(type: "message" | "close", listener: (event: PortMessage) => void) {
+      port.on(type, (data: unknown) => listener({ data }));
+    },
+    start: () => port.start(),
+    close: () => port.close(),
+  };
+}

@@ -1,0 +1,77 @@
+import { chatTemplateSource, createChatTemplate } from "../../core/chat/create.ts";
+import type { ChatTemplate } from "../../core/chat/template.ts";
+import type { GgufModel } from "../../core/gguf/gguf.ts";
+import { openGguf } from "../../core/gguf/parse.ts";
+import { createTokenizer } from "../../core/tokenizer/create.ts";
+import type { Tokenizer } from "../../core/tokenizer/tokenizer.ts";
+import { fileDigest, sha256 } from "./digest.ts";
+import { openSource, siblingOpener } from "./sources/open-source.ts";
+
+/** A model file that has been opened and checked. */
+export interface OpenedModel {
+  readonly gguf: GgufModel;
+  /** Its files on disk; none for a model behind a URL. */
+  readonly files: readonly string[];
+}
+
+/** What can be known of a model without its weights. */
+export interface ModelHeader extends OpenedModel {
+  readonly tokenizer: Tokenizer;
+  readonly template: ChatTemplate | undefined;
+  close(): Promise<void>;
+}
+
+/** Hex digits that tell one remote model from another. */
+const FINGERPRINT_DIGITS = 16;
+
+/** Open and check a model's files: a path or a URL of a GGUF, the first file where there are several. */
+export async function openModel(location: string, signal?: AbortSignal): Promise<OpenedModel> {
+  const remote = signal === undefined ? {} : { signal };
+  const opener = siblingOpener(location, remote);
+  const source = await openSource(location, remote);
+  const files = [source.name];
+  const gguf = await openGguf(source, async (name) => {
+    const sibling = await opener(name);
+    files.push(sibling.name);
+    return sibling;
+  });
+  return { gguf, files: isRemote(location) ? [] : files };
+}
+
+/** Open a model's files and read its vocabulary and chat template. */
+export async function openHeader(location: string, signal?: AbortSignal): Promise<ModelHeader> {
+  const opened = await openModel(location, signal);
+  const { gguf } = opened;
+  try {
+    const tokenizer = createTokenizer(gguf.metadata);
+    const template = chatTemplateSource(gguf.metadata);
+    return {
+      ...opened,
+      tokenizer,
+      template: template === undefined ? undefined : createChatTemplate(template, tokenizer),
+      close: () => gguf.close(),
+    };
+  } catch (error) {
+    await gguf.close();
+    throw error;
+  }
+}
+
+/**
+ * How to learn what identifies a model's weights: the sha256 of its files, or for one behind a URL,
+ * which would have to be fetched a second time, a shorter fingerprint of its place, size and tensors.
+ */
+export function modelDigest(location: string, { gguf, files }: OpenedModel): () => Promise<string> {
+  if (files.length > 0) return () => fileDigest(files);
+  const { origin, pathname } = new URL(location);
+  const tensors = [...gguf.tensors.values()].map(
+    ({ name, type, shape, offset }) => `${name} ${type} ${shape.join("x")} ${offset}`,
+  );
+  const identity = [`${origin}${pathname}`, gguf.byteLength, ...tensors].join("\n");
+  const fingerprint = sha256(identity).slice(0, FINGERPRINT_DIGITS);
+  return () => Promise.resolve(fingerprint);
+}
+
+function isRemote(location: string): boolean {
+  return /^https?:\/\//i.test(location);
+}

@@ -1,0 +1,79 @@
+import type { ModelConfig, ModelLimits } from "../../core/model/model.ts";
+
+/** What a caller may say about the room that a model gets; absent values take the defaults below. */
+export interface RoomOptions {
+  /** Tokens that one request may hold, prompt and answer together. */
+  readonly contextSize?: number;
+  /** Requests that run at the same time. */
+  readonly parallel?: number;
+  /** Rows of one step. */
+  readonly batchSize?: number;
+  /** Bytes for the cache of keys and values. */
+  readonly kvBytes?: number;
+}
+
+/** The room a model gets. */
+export interface Room {
+  readonly limits: ModelLimits;
+  readonly contextLength: number;
+  readonly parallel: number;
+}
+
+/** Models made for 128 k tokens would reserve gigabytes of cache that a short chat never touches. */
+const DEFAULT_CONTEXT = 4096;
+
+/** As many answers as a small machine computes in one step before each becomes slow to watch. */
+const DEFAULT_PARALLEL = 8;
+
+/** Long enough for a prompt to run at full speed, short enough (tens of ms) not to hold up answers. */
+const DEFAULT_ROWS = 128;
+
+/**
+ * Enough for a full context of a small model beside several short ones. Requests beyond it wait or are
+ * computed again later, so this bounds memory and not what is answered.
+ */
+const DEFAULT_KV_BYTES = 256 * 1024 * 1024;
+
+/** Positions per cache block: what the WASM kernels group keys by, see `Backend.kvBlock`. */
+const LEAST_BLOCK = 16;
+
+/** Backends keep keys and values as 32-bit floats. */
+const VALUE_BYTES = 4;
+
+/** A step judges at most this many rows at a time for `score`; the buffer is rows × vocabulary. */
+const SCORE_ROWS = 32;
+
+/** Bytes of cache for one position of one sequence. */
+export function kvBytesPerToken(config: ModelConfig): number {
+  return 2 * config.layers * config.kvHeads * config.headDim * VALUE_BYTES;
+}
+
+/**
+ * How much room a model gets. The cache always holds one full context, and up to `parallel` of them
+ * while that stays within `kvBytes`.
+ */
+export function planRoom(
+  config: ModelConfig,
+  options: RoomOptions,
+  kvBlock: number = LEAST_BLOCK,
+): Room {
+  const contextLength = Math.min(config.contextLength, options.contextSize ?? DEFAULT_CONTEXT);
+  const parallel = options.parallel ?? DEFAULT_PARALLEL;
+  const maxRows = Math.max(options.batchSize ?? DEFAULT_ROWS, 1);
+  const blockSize = Math.ceil(LEAST_BLOCK / kvBlock) * kvBlock;
+  const one = Math.ceil(contextLength / blockSize);
+  const affordable = Math.floor(
+    (options.kvBytes ?? DEFAULT_KV_BYTES) / (kvBytesPerToken(config) * blockSize),
+  );
+  const blocks = Math.max(one, Math.min(one * parallel, affordable));
+  return {
+    limits: {
+      maxRows,
+      maxLogitRows: Math.min(maxRows, Math.max(parallel, SCORE_ROWS)),
+      blocks,
+      blockSize,
+    },
+    contextLength,
+    parallel,
+  };
+}

@@ -1,0 +1,47 @@
+import type { Server } from "node:http";
+import { RuntimeError } from "../../core/errors.ts";
+
+/** Listen; resolves to the URL. Rejects with `INSUFFICIENT_RESOURCES`, saying what to do instead. */
+export async function listen(server: Server, host: string, port: number): Promise<string> {
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen(port, host, () => {
+        server.removeListener("error", reject);
+        resolve();
+      });
+    });
+  } catch (error) {
+    const place = `${bracketed(host)}:${port}`;
+    throw new RuntimeError(
+      "INSUFFICIENT_RESOURCES",
+      `Cannot listen on ${place}: ${advice(error, port)}`,
+      {
+        cause: error,
+      },
+    );
+  }
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new TypeError("Not a TCP server");
+  return `http://${bracketed(host)}:${address.port}`;
+}
+
+function advice(error: unknown, port: number): string {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  switch (code) {
+    case "EADDRINUSE":
+      return `another program has this port; stop it or choose another, e.g. --port ${(port % 65_535) + 1}`;
+    case "EACCES":
+      return "ports below 1024 need privileges; choose a higher one, e.g. --port 8080";
+    case "EADDRNOTAVAIL":
+    case "ENOTFOUND":
+      return "this machine has no such address; use --host 127.0.0.1, or 0.0.0.0 for all";
+    default:
+      return error instanceof Error ? error.message : String(error);
+  }
+}
+
+/** IPv6 addresses stand in brackets. */
+function bracketed(host: string): string {
+  return host.includes(":") ? `[${host}]` : host;
+}

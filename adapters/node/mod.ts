@@ -1,0 +1,8 @@
+/** sirocco on Node: load a model and ask it, or serve it. */
+export type { BackendPreference } from "./backend.ts";
+export type { EngineOptions } from "./open-engine.ts";
+export type { RoomOptions } from "./limits.ts";
+export { loadLocal, type LoadedModel, type LoadOptions } from "./load.ts";
+export { perplexity, type Perplexity, type PerplexityOptions } from "./perplexity.ts";
+export { demoModelPath } from "./package-root.ts";
+export { serve, type RunningServer, type ServeOptions } from "./serve.ts";

@@ -1,0 +1,52 @@
+import { setImmediate } from "node:timers/promises";
+import { createEngine } from "../../core/engine/loop.ts";
+import type { Engine } from "../../core/engine/engine.ts";
+import { readConfig } from "../../core/model/config.ts";
+import { loadModel, type LoadProgress } from "../../core/model/load.ts";
+import { createBackend, type BackendPreference } from "./backend.ts";
+import { openModel } from "./header.ts";
+import { planRoom, type RoomOptions } from "./limits.ts";
+
+/** Requests that may wait for a slot: behind more than these, an answer would come after its client left. */
+const MAX_WAITING = 128;
+
+/** Which model to compute with and how; plain data, so that it crosses to a worker. */
+export interface EngineOptions extends RoomOptions {
+  /** A path or an `http(s):` URL of a GGUF file, the first where there are several. */
+  readonly model: string;
+  readonly backend?: BackendPreference;
+  /** Threads that compute; a backend that has fewer uses those. */
+  readonly threads?: number;
+}
+
+/** Load a model's weights into a backend in this thread and start its engine. */
+export async function openEngine(
+  options: EngineOptions,
+  onProgress?: LoadProgress,
+  signal?: AbortSignal,
+): Promise<Engine> {
+  const started = performance.now();
+  const { gguf } = await openModel(options.model, signal);
+  try {
+    const { backend } = await createBackend({ preference: options.backend ?? "auto" });
+    try {
+      const room = planRoom(readConfig(gguf), options, backend.kvBlock);
+      const model = await loadModel(gguf, backend, room.limits, onProgress, signal);
+      return createEngine({
+        model,
+        backend,
+        contextLength: room.contextLength,
+        maxSequences: room.parallel,
+        maxWaiting: MAX_WAITING,
+        yieldTurn: () => setImmediate(),
+        now: () => performance.now(),
+        loadMs: performance.now() - started,
+      });
+    } catch (error) {
+      await backend.close();
+      throw error;
+    }
+  } finally {
+    await gguf.close();
+  }
+}

@@ -1,0 +1,30 @@
+import { createServer } from "node:http";
+import { afterEach, expect, test } from "vitest";
+import { listen } from "../../../adapters/node/listen.ts";
+
+const servers = [createServer(), createServer()] as const;
+
+afterEach(() => {
+  for (const server of servers) server.close();
+});
+
+test("listen on port 0 tells the port that was free", async () => {
+  const url = await listen(servers[0], "127.0.0.1", 0);
+  expect(url).toMatch(/^http:\/\/127\.0\.0\.1:[1-9]\d*$/);
+});
+
+test("listen on a port that is taken says so and names another", async () => {
+  const { port } = new URL(await listen(servers[0], "127.0.0.1", 0));
+  await expect(listen(servers[1], "127.0.0.1", Number(port))).rejects.toMatchObject({
+    name: "RuntimeError",
+    message:
+      `Cannot listen on 127.0.0.1:${port}: another program has this port; ` +
+      `stop it or choose another, e.g. --port ${Number(port) + 1}`,
+  });
+});
+
+test("listen on an address of another machine says so", async () => {
+  await expect(listen(servers[0], "192.0.2.1", 0)).rejects.toMatchObject({
+    message: expect.stringContaining("no such address") as string,
+  });
+});

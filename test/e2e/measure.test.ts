@@ -1,0 +1,74 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { runCli } from "../fixtures/cli.ts";
+
+test("sirocco bench --json prints a row for every test and number of threads", async () => {
+  const { code, stdout } = await runCli([
+    "bench",
+    "-p",
+    "8,16",
+    "-n",
+    "4",
+    "-t",
+    "1",
+    "-r",
+    "2",
+    "--json",
+  ]);
+  expect(code).toBe(0);
+  const rows = JSON.parse(stdout) as Record<string, unknown>[];
+  expect(rows.map((row) => row["test"])).toEqual(["pp8", "pp16", "tg4"]);
+  for (const row of rows) {
+    expect(row).toMatchObject({ quant: "q8_0", threads: 1, backend: expect.any(String) as string });
+    expect(row["avg_ts"]).toBeGreaterThan(0);
+    expect(row["stddev_ts"]).toBeGreaterThanOrEqual(0);
+  }
+  expect(rows.map((row) => row["gb_s"] === null)).toEqual([true, true, false]);
+});
+
+test("sirocco bench says when a backend has fewer threads than asked for", async () => {
+  const args = [
+    "bench",
+    "-p",
+    "0",
+    "-n",
+    "2",
+    "-t",
+    "64",
+    "-r",
+    "1",
+    "--backend",
+    "reference",
+    "--json",
+  ];
+  const { code, stdout, stderr } = await runCli(args);
+  expect(code).toBe(0);
+  expect(JSON.parse(stdout)).toMatchObject([{ test: "tg2", threads: 1 }]);
+  expect(stderr).toBe("sirocco: 64 threads asked for, this backend runs 1\n");
+});
+
+test("sirocco perplexity finds text of the model's own domain far likelier than letters in a row", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "sirocco-perplexity-"));
+  const measure = async (name: string, text: string): Promise<Record<string, number>> => {
+    const file = join(folder, name);
+    await writeFile(file, text);
+    const { code, stdout } = await runCli(["perplexity", "-f", file, "--ctx", "32", "--json"]);
+    expect(code).toBe(0);
+    return JSON.parse(stdout) as Record<string, number>;
+  };
+  try {
+    const known = await measure(
+      "known.txt",
+      "Once upon a time, there was a brave little girl named Mia. ".repeat(8),
+    );
+    const strange = await measure("strange.txt", "xq zv jw kk pf ".repeat(20));
+    expect(known["ppl"]).toBeCloseTo(Math.exp(known["nll"]!), 8);
+    // A chunk of 32 judges its last 15 tokens.
+    expect(known["tokens"]! % 15).toBe(0);
+    expect(known["ppl"]).toBeLessThan(strange["ppl"]! / 2);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
