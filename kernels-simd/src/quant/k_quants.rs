@@ -59,7 +59,7 @@ trait KQuant {
     const SCALES: usize;
     /// Bytes of a run's quants.
     const QUANTS: usize;
-    /// The quant that stands for zero.
+    /// The quant that stands for zero: a power of two, or 0.
     const ZERO: i32;
     /// Scales are i8, not u8.
     const SIGNED: bool;
@@ -148,7 +148,8 @@ impl<K: KQuant> Quant for K {
                     (Pair::unsigned(p, 0), Pair::unsigned(p, 8))
                 };
                 let weigh = |s: v128, zero: v128, scale: v128| {
-                    i32x4_mul(i32x4_sub(s, i32x4_mul(zero, i32x4_splat(K::ZERO))), scale)
+                    let zero = if K::ZERO == 0 { i32x4_splat(0) } else { i32x4_shl(zero, K::ZERO.trailing_zeros()) };
+                    i32x4_mul(i32x4_sub(s, zero), scale)
                 };
                 let low = products::<_, N>(&mut u, 0, 2, t)
                     .map::<N>(t, |s, a, second| weigh(s, field(a, SUM_LOW), s0.of(second)));

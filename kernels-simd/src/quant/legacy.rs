@@ -48,14 +48,14 @@ unsafe fn unpack(blocks: Bytes, stride: usize, rows: usize, zero: u8, f: impl Fn
     run
 }
 
-/// tile += (sum - zero · Σa) · d · da, where every quant stands for q - zero.
+/// tile += (sum - zero · Σa) · d · da, where every quant stands for q - zero, a power of two.
 macro_rules! symmetric {
     ($tile:ident, $N:ident, $record:ident, $tokens:ident, $unpack:expr, $zero:expr) => {{
         let mut u = $unpack;
         let d = Pair::halves($record, 0);
         let sums = products::<_, $N>(&mut u, 0, 4, $tokens);
         $tile.add::<$N>(sums, $tokens, |f, s, a, second| {
-            let s = i32x4_sub(s, i32x4_mul(field(a, SUM), i32x4_splat($zero)));
+            let s = i32x4_sub(s, i32x4_shl(field(a, SUM), ($zero as u32).trailing_zeros()));
             mul_add(f32x4_convert_i32x4(s), f32x4_mul(field(a, FOLDED), d.of(second)), f)
         });
     }};
@@ -69,10 +69,8 @@ macro_rules! affine {
         let m = Pair::halves($record, 16);
         let sums = products::<_, $N>(&mut u, 0, 4, $tokens);
         $tile.add::<$N>(sums, $tokens, |f, s, a, second| {
-            let da = field(a, FOLDED);
-            let all = f32x4_convert_i32x4(field(a, SUM));
-            let f = mul_add(f32x4_convert_i32x4(s), f32x4_mul(da, d.of(second)), f);
-            mul_add(all, f32x4_mul(da, m.of(second)), f)
+            let f = mul_add(f32x4_convert_i32x4(s), f32x4_mul(field(a, FOLDED), d.of(second)), f);
+            mul_add(field(a, FOLDED_SUM), m.of(second), f)
         });
     }};
 }
