@@ -10,7 +10,7 @@ export const MAX_STEPS = 200_000;
 export const MAX_TEXT_CHARS: number = 2 ** 20;
 
 /** Items of a list: what `range` may give, and room for messages and tools. */
-export const MAX_ITEMS = 10_000;
+const MAX_ITEMS = 10_000;
 
 /** Nesting of brackets and blocks in the source, of macro calls, and of data that is written out. */
 export const MAX_DEPTH = 64;
@@ -37,7 +37,7 @@ const CHARS_PER_STEP = 128;
 const COMPARISONS_PER_STEP = 512;
 
 /** What writing a value out takes. */
-export interface Extent {
+interface Extent {
   /** Characters, not counting what separates values. */
   readonly chars: number;
   /** Values, each followed by a separator. */

@@ -4,7 +4,7 @@ import { MAX_DEPTH } from "./budget.ts";
 import type { ChatMessage, RenderOptions } from "./template.ts";
 
 /** JSON. */
-export type Json =
+type Json =
   | null
   | boolean
   | number

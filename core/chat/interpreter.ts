@@ -39,12 +39,14 @@ import { entriesOf, hold, itemsOf, nodesOf, textOf } from "./syntax.ts";
 
 /** Two scopes and the loop's own variables, a table each, for every round. */
 const STEPS_PER_ROUND = 16;
+/** A macro's name is looked for in the scopes of all calls it is in. */
+const STEPS_PER_SCOPE = 1 / 8;
 /** Operations whose operands are evaluated and paid for first. */
 const STEPS_PER_OPERATION = 1;
 /** The engine makes a text's methods anew for each text they are asked of. */
 const STEPS_PER_TEXT_MEMBER = 8;
-/** `break` and `continue` are exceptions. */
-const STEPS_PER_JUMP = 16;
+/** `break` and `continue` are exceptions, with a trace of the stack each. */
+const STEPS_PER_JUMP = 48;
 
 /** What is known of a template since it was parsed. */
 export interface ParsedTemplate {
@@ -99,7 +101,7 @@ class BudgetedInterpreter extends Interpreter {
   override evaluate(node: Node | undefined, scope: Environment): Value {
     if (node === undefined) return super.evaluate(node, scope);
     if (node.type === "Held") return (node as ReturnType<typeof hold>).held;
-    this.#budget.spend(1);
+    this.#budget.spend(1 + this.#calls * STEPS_PER_SCOPE);
     if (this.#depth >= MAX_NODE_DEPTH) throw overrun(`nesting deeper than ${MAX_NODE_DEPTH}`);
     this.#depth++;
     let value: Value;

@@ -49,7 +49,8 @@ function guarded<T>(work: () => T): T {
     return work();
   } catch (error) {
     if (RuntimeError.is(error)) throw error;
-    throw templateFailed(error instanceof Error ? error.message : "unknown error", error);
+    const reason = error instanceof Error ? error.message : "unknown error";
+    throw templateFailed(`${reason} (load the model with another template)`, error);
   }
 }
 

