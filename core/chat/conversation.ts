@@ -4,13 +4,7 @@ import { MAX_DEPTH } from "./budget.ts";
 import type { ChatMessage, RenderOptions } from "./template.ts";
 
 /** JSON. */
-type Json =
-  | null
-  | boolean
-  | number
-  | string
-  | readonly Json[]
-  | { readonly [key: string]: Json };
+type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 
 /** What a template is told of a conversation; roles and other fixed words are left out. */
 export interface Conversation {
