@@ -105,6 +105,9 @@ export interface EngineStats {
   readonly promptTokens: number;
   readonly generatedTokens: number;
   readonly preemptions: number;
-  /** Milliseconds since the last finished step, or 0 while idle: liveness is progress. */
+  /**
+   * Milliseconds since the last finished step, or 0 while idle: liveness is progress. An engine that
+   * can never finish one again, as its device failed, is not idle.
+   */
   readonly stalledMs: number;
 }

@@ -227,7 +227,7 @@ export function createEngine(options: EngineOptions): Engine {
       promptTokens: tally.promptTokens,
       generatedTokens: tally.generatedTokens,
       preemptions: taken,
-      stalledMs: jobs.size === 0 ? 0 : now() - progressed,
+      stalledMs: jobs.size === 0 && state !== "failed" ? 0 : now() - progressed,
     };
   }
 

@@ -159,10 +159,9 @@ function createConnection(
       closing?.resolve(report.error === undefined ? undefined : fromPlainError(report.error));
       return;
     }
-    const { stats, outcomes } = report;
-    if (stats.running + stats.waiting > 0) progressed = now() - stats.stalledMs;
-    latest = stats;
-    for (const outcome of outcomes) {
+    latest = report.stats;
+    if (latest.stalledMs > 0 || latest.running > 0) progressed = now() - latest.stalledMs;
+    for (const outcome of report.outcomes) {
       const reader = readers.get(outcome.id);
       if ("error" in outcome) {
         readers.delete(outcome.id);
@@ -171,6 +170,12 @@ function createConnection(
         reader?.take(outcome);
       }
     }
+  }
+
+  function stats(): EngineStats {
+    // A request may be under way to the host, or the host unable to say that it is stuck.
+    const idle = readers.size === 0 && latest.stalledMs === 0 && failure === undefined;
+    return { ...latest, stalledMs: idle ? 0 : now() - progressed };
   }
 
   function fail(error: RuntimeError): void {
@@ -198,7 +203,7 @@ function createConnection(
     info,
     generate: (request) => ({ [Symbol.asyncIterator]: () => start(request) }),
     score,
-    stats: () => ({ ...latest, stalledMs: readers.size === 0 ? 0 : now() - progressed }),
+    stats,
     close,
     fail,
   };

@@ -1,11 +1,11 @@
 /** The writing end of an async iterator. Values wait until they are pulled. */
 export interface Stream<T> {
   readonly iterator: AsyncIterator<T, undefined>;
-  push(value: T): void;
+  readonly push: (value: T) => void;
   /** No more values; the reader sees the end once it has pulled those that wait. */
-  end(): void;
+  readonly end: () => void;
   /** No more values; the reader sees the error once it has pulled those that wait. */
-  fail(error: unknown): void;
+  readonly fail: (error: unknown) => void;
 }
 
 interface Waiter<T> {

@@ -1,0 +1,52 @@
+import * as fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { createKvBlocks } from "../../../core/engine/kv-blocks.ts";
+
+describe("createKvBlocks", () => {
+  test("reserves just enough blocks and nothing where they do not suffice", () => {
+    const blocks = createKvBlocks(4, 8);
+    const held: number[] = [];
+    expect(blocks.capacity).toBe(32);
+    expect(blocks.reserve(held, 8)).toBe(true);
+    expect(held.length).toBe(1);
+    expect(blocks.reserve(held, 9)).toBe(true);
+    expect(blocks.reserve(held, 16)).toBe(true);
+    expect(held.length).toBe(2);
+    expect(blocks.reserve(held, 33)).toBe(false);
+    expect(held.length).toBe(2);
+    expect(blocks.free).toBe(2);
+    blocks.release(held);
+    expect(held).toEqual([]);
+    expect(blocks.free).toBe(4);
+  });
+
+  test("refuses to release a block twice or one that never was", () => {
+    const blocks = createKvBlocks(2, 4);
+    expect(() => blocks.release([0])).toThrow(RangeError);
+    const held: number[] = [];
+    blocks.reserve(held, 4);
+    const copy = held.slice();
+    blocks.release(held);
+    expect(() => blocks.release(copy)).toThrow(RangeError);
+    expect(() => blocks.release([9])).toThrow(RangeError);
+  });
+
+  test("never gives a block to two holders and loses none", () => {
+    const step = fc.tuple(fc.nat(4), fc.nat(40));
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        const blocks = createKvBlocks(12, 4);
+        const holders: number[][] = Array.from({ length: 5 }, () => []);
+        for (const [who, positions] of steps) {
+          const held = holders[who]!;
+          if (positions < 10) blocks.release(held);
+          else blocks.reserve(held, positions);
+          const all = holders.flat();
+          expect(new Set(all).size).toBe(all.length);
+          expect(all.every((block) => block >= 0 && block < 12)).toBe(true);
+          expect(blocks.free).toBe(12 - all.length);
+        }
+      }),
+    );
+  });
+});
