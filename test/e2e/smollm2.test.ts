@@ -23,15 +23,23 @@ describe.skipIf(!present && !required)(
       await server?.stop();
     });
 
-    test("knows the capital of France, through the openai client", async () => {
+    test("adds and explains, through the openai client", async () => {
       const client = new OpenAI({ baseURL: `${server!.url}/v1`, apiKey: "none", maxRetries: 0 });
-      const completion = await client.chat.completions.create({
-        model: "smollm2",
-        messages: [{ role: "user", content: "What is the capital of France?" }],
-        temperature: 0,
-        max_tokens: 24,
-      });
-      expect(completion.choices[0]?.message.content).toContain("Paris");
+      const answers = await Promise.all(
+        ["What is 2 + 2?", "What is gravity? Answer in one sentence."].map(async (content) => {
+          const completion = await client.chat.completions.create({
+            model: "smollm2",
+            messages: [{ role: "user", content }],
+            temperature: 0,
+            max_tokens: 32,
+          });
+          return completion.choices[0]?.message.content;
+        }),
+      );
+      expect(answers).toEqual([
+        "The answer is 4.",
+        expect.stringMatching(/^Gravity is .*\bforce\b/) as string,
+      ]);
     });
   },
 );
