@@ -76,6 +76,8 @@ export async function openLlama({
   return {
     release: `${llama.llamaCppRelease.repo} ${llama.llamaCppRelease.release}`,
     system: llama.systemInfo,
+    /** Bytes of all tensors; with tied embeddings that is what one token reads. */
+    weightBytes: model.getTotalSize(),
     addBos: model.shouldPrependBosToken(),
     bos: model.tokenBos(),
     /** Plain text to ids; spellings of control tokens in it stay text. */
