@@ -47,7 +47,7 @@ export function maximum(logits: Float32Array): number {
 }
 
 /** Appended keys between two sorts: few sorts for a small k, and each of them small. */
-const SLACK = 1024;
+const SLACK = 256;
 
 /**
  * Write the first `k` tokens in order to `ids`, and return how many they are. Instead of sorting the

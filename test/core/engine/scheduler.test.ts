@@ -126,8 +126,8 @@ describe("createScheduler", () => {
   });
 
   test("takes blocks from the youngest, which goes on where it was once there is room", () => {
-    const [old, young] = [asking(7, 9), asking(3, 9)];
-    const scheduler = create({ blocks: 4 }, old, young);
+    const [old, young, later] = [asking(7, 9), asking(3, 9), asking(1, 1)];
+    const scheduler = create({ blocks: 4, maxSequences: 2 }, old, young, later);
     commit(scheduler, scheduler.plan());
     while (young.preemptions === 0) commit(scheduler, scheduler.plan());
     expect(young).toMatchObject({ state: "waiting", computed: 0, blocks: [] });
@@ -136,7 +136,8 @@ describe("createScheduler", () => {
     expect(old.preemptions).toBe(0);
     while (old.state !== "ended") commit(scheduler, scheduler.plan());
     const plan = scheduler.plan();
-    expect(plan?.work).toMatchObject([{ sequence: young, rows: reached, logitRows: 1 }]);
+    expect(plan?.work[0]).toMatchObject({ sequence: young, rows: reached, logitRows: 1 });
+    expect(later.tokens.length).toBe(1);
   });
 
   test("lets nobody overtake one that waits for blocks", () => {
