@@ -8,7 +8,7 @@
 //! | 32 | f32 d · 2^112 (the partner of f16 scales, see `simd::half_low`) |
 //! | 36 | f32 d = max |x| / 127 |
 //! | 40 | i32 sum of q; 44 its first half, 48 its second half |
-//! | 52 | f32 d · 2^112 · sum: what a minimum of the weights is multiplied with |
+//! | 52 | f32 d · sum: what a minimum of the weights is multiplied with |
 //! | 64 | 32 × i16, q again, each four in the order 0 2 1 3 |
 
 use crate::simd::*;
@@ -20,7 +20,7 @@ pub const SCALE: usize = 36;
 pub const SUM: usize = 40;
 pub const SUM_LOW: usize = 44;
 pub const SUM_HIGH: usize = 48;
-pub const FOLDED_SUM: usize = 52;
+pub const SCALED_SUM: usize = 52;
 
 /// Quantise `n` rows of `k` f32 (k a multiple of 32); `out` is n × k/32 records.
 #[no_mangle]
@@ -63,7 +63,7 @@ unsafe fn quantize_block(out: *mut u8, x: *const f32) {
     put(SUM, (sums[0] + sums[1]) as u32);
     put(SUM_LOW, sums[0] as u32);
     put(SUM_HIGH, sums[1] as u32);
-    put(FOLDED_SUM, (scale * HALF_SCALE * (sums[0] + sums[1]) as f32).to_bits());
+    put(SCALED_SUM, (scale * (sums[0] + sums[1]) as f32).to_bits());
 }
 
 /// The largest of four non-negative lanes.

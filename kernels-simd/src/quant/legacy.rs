@@ -67,10 +67,12 @@ macro_rules! affine {
         let mut u = $unpack;
         let d = Pair::halves($record, 0);
         let m = Pair::halves($record, 16);
+        let whole = f32x4_splat(HALF_SCALE);
+        let m = Pair(f32x4_mul(m.0, whole), f32x4_mul(m.1, whole));
         let sums = products::<_, $N>(&mut u, 0, 4, $tokens);
         $tile.add::<$N>(sums, $tokens, |f, s, a, second| {
             let f = mul_add(f32x4_convert_i32x4(s), f32x4_mul(field(a, FOLDED), d.of(second)), f);
-            mul_add(field(a, FOLDED_SUM), m.of(second), f)
+            mul_add(field(a, SCALED_SUM), m.of(second), f)
         });
     }};
 }

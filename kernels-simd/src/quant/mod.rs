@@ -293,4 +293,4 @@ pub unsafe fn field(a: Bytes, offset: usize) -> v128 {
     splat32(a, offset)
 }
 
-pub use activation::{FOLDED, FOLDED_SUM, SCALE, SUM, SUM_HIGH, SUM_LOW};
+pub use activation::{FOLDED, SCALE, SCALED_SUM, SUM, SUM_HIGH, SUM_LOW};
