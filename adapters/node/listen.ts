@@ -1,6 +1,11 @@
 import type { Server } from "node:http";
 import { RuntimeError } from "../../core/errors.ts";
 
+/** This machine only: whoever wants the network to reach a server without keys has to say so. */
+export const DEFAULT_HOST = "127.0.0.1";
+/** llama-server's. */
+export const DEFAULT_PORT = 8080;
+
 /** Listen; resolves to the URL. Rejects with `INSUFFICIENT_RESOURCES`, saying what to do instead. */
 export async function listen(server: Server, host: string, port: number): Promise<string> {
   try {

@@ -6,7 +6,7 @@ import { createAdaptorServer } from "@hono/node-server";
 import { createApp } from "../../core/http/app.ts";
 import type { HttpLimits, LogRecord, ServedModel, ServerState } from "../../core/http/deps.ts";
 import { createDrain } from "./drain.ts";
-import { listen } from "./listen.ts";
+import { DEFAULT_HOST, DEFAULT_PORT, listen } from "./listen.ts";
 import { loadLocal, type LoadedModel, type LoadOptions } from "./load.ts";
 import { packageVersion } from "./package-root.ts";
 
@@ -39,11 +39,6 @@ export interface RunningServer {
   /** Drain, then stop. Resolves when the last request has ended. */
   close(): Promise<void>;
 }
-
-/** This machine only: whoever wants the network to reach a server without keys has to say so. */
-export const DEFAULT_HOST = "127.0.0.1";
-/** llama-server's. */
-export const DEFAULT_PORT = 8080;
 
 /** A client sends its headers at once; a slow one holds a connection and nothing else. */
 const HEADERS_TIMEOUT_MS = 15_000;

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { MessageChannel, Worker } from "node:worker_threads";
 import type { Engine } from "../../core/engine/engine.ts";
 import { connectEngine, type RemoteEngine } from "../../core/engine/remote.ts";
@@ -17,8 +18,8 @@ export interface WorkerEngine {
   close(): Promise<void>;
 }
 
-/** What `stalledMs` begins at once the worker is dead: no liveness check takes that for merely slow. */
-const DEAD_MS = 3_600_000;
+/** A step that takes longer than this does not end: the worker is stopped in the middle of it. */
+const LAST_STEP_MS = 10_000;
 
 /** The compiled package has `.js` files, the sources are run as they are. */
 const WORKER_FILE = new URL(
@@ -26,15 +27,19 @@ const WORKER_FILE = new URL(
   import.meta.url,
 );
 
-/** Start a worker that loads a model. Rejects with what went wrong there, and with `ABORTED`. */
+/**
+ * Start a worker that loads a model; `file` is its program. Rejects with what went wrong there, and with
+ * `ABORTED`.
+ */
 export async function startWorker(
   options: EngineOptions,
   onProgress?: LoadProgress,
   signal?: AbortSignal,
+  file: URL = WORKER_FILE,
 ): Promise<WorkerEngine> {
   const { port1: here, port2: there } = new MessageChannel();
   const task: WorkerTask = { options, port: there };
-  const worker = new Worker(WORKER_FILE, {
+  const worker = new Worker(file, {
     workerData: task,
     transferList: [there],
     name: "engine",
@@ -50,36 +55,23 @@ export async function startWorker(
   }
 }
 
-/** From its death on, an engine's requests end with the cause, and it counts as one without progress. */
+/** From its death on, an engine's requests end with the cause, and its `stats` tell of no progress. */
 function supervise(
   worker: Worker,
-  remote: RemoteEngine,
+  engine: RemoteEngine,
   death: Promise<RuntimeError>,
 ): WorkerEngine {
   let closing = false;
-  let diedAt: number | undefined;
   const died = death.then((error) => {
     // The end that `close` asked for is no death: nobody is told of it.
     if (closing) return new Promise<never>(() => {});
-    diedAt = performance.now();
-    remote.fail(error);
+    engine.fail(error);
     return error;
   });
-  const engine: Engine = {
-    info: remote.info,
-    generate: (request) => remote.generate(request),
-    score: (request) => remote.score(request),
-    stats() {
-      const stats = remote.stats();
-      if (diedAt === undefined) return stats;
-      return { ...stats, stalledMs: DEAD_MS + performance.now() - diedAt };
-    },
-    close: () => remote.close(),
-  };
   const close = async (): Promise<void> => {
     closing = true;
     try {
-      await remote.close();
+      await Promise.race([engine.close(), sleep(LAST_STEP_MS, undefined, { ref: false })]);
     } finally {
       await worker.terminate();
     }

@@ -1,7 +1,6 @@
 import { Command } from "commander";
 import { GREEDY } from "../../../core/sampler/params.ts";
 import { demoModelPath } from "../package-root.ts";
-import { serve } from "../serve.ts";
 import { ask, speedLine } from "./answering.ts";
 import { addListenOptions, listenOptions, stopOnSignal, type ListenFlags } from "./serve.ts";
 import { note, print, printable } from "./terminal.ts";
@@ -16,6 +15,7 @@ export function demoCommand(): Command {
 }
 
 async function demo(flags: ListenFlags): Promise<void> {
+  const { serve } = await import("../serve.ts");
   const server = await serve({ ...listenOptions(flags), load: { model: demoModelPath() } });
   const stopped = stopOnSignal(server);
   try {

@@ -1,12 +1,7 @@
 import { Command, Option } from "commander";
 import type { LogRecord } from "../../../core/http/deps.ts";
-import {
-  DEFAULT_HOST,
-  DEFAULT_PORT,
-  serve,
-  type RunningServer,
-  type ServeOptions,
-} from "../serve.ts";
+import { DEFAULT_HOST, DEFAULT_PORT } from "../listen.ts";
+import type { RunningServer, ServeOptions } from "../serve.ts";
 import {
   addModelOptions,
   addParallelOption,
@@ -70,6 +65,7 @@ export function addListenOptions(command: Command): Command {
 
 async function run(flags: ServeFlags): Promise<void> {
   const progress = createProgress("loading");
+  const { serve } = await import("../serve.ts");
   const server = await serve({
     ...listenOptions(flags),
     load: { ...toLoadOptions(flags), onProgress: (done, total) => progress.update(done, total) },

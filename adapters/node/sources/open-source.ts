@@ -4,7 +4,6 @@ import { RuntimeError } from "../../../core/errors.ts";
 import type { OpenSibling } from "../../../core/gguf/parse.ts";
 import type { ByteSource } from "../../../core/gguf/source.ts";
 import { openFileSource } from "./file-source.ts";
-import { openHttpSource } from "./http-source.ts";
 import type { HttpSourceOptions } from "./http-source.ts";
 
 /**
@@ -16,7 +15,7 @@ export async function openSource(
   options?: HttpSourceOptions,
 ): Promise<ByteSource> {
   const place = toPlace(location);
-  return typeof place === "string" ? openFileSource(place) : openHttpSource(place, options);
+  return typeof place === "string" ? openFileSource(place) : fetchSource(place, options);
 }
 
 /** Opens files beside `location` by their names, as the second argument of `openGguf` needs it. */
@@ -27,8 +26,14 @@ export function siblingOpener(location: string | URL, options?: HttpSourceOption
     const sibling = new URL(place);
     // Only the last step of the path changes: a query may carry what grants access.
     sibling.pathname = sibling.pathname.replace(/[^/]*$/, () => name);
-    return openHttpSource(sibling, options);
+    return fetchSource(sibling, options);
   };
+}
+
+/** The HTTP client takes longer to load than a small model does: files do without it. */
+async function fetchSource(url: URL, options?: HttpSourceOptions): Promise<ByteSource> {
+  const { openHttpSource } = await import("./http-source.ts");
+  return openHttpSource(url, options);
 }
 
 /** A path, or a URL to fetch; `C:\model.gguf` is a path. */
