@@ -35,10 +35,11 @@ const PERPLEXITY_TOLERANCE = 0.01;
 const AGREEING = 32;
 const PROMPTS_THAT_AGREE = 9;
 /**
- * A logit distance that rounding can turn. Both sides round activations to 8 bits, at different places; f16 and f32 caches of llama.cpp
- * part ways at distances up to 0.1. A difference at a larger distance is a defect, whatever the other prompts say.
+ * A logit distance that rounding can turn: with an f16 and an f32 cache llama.cpp parts from itself on 19 of 34 prompts, at distances up to
+ * 0.593. The ten in prompts.json are ones where it does not within 40 tokens; they were chosen without looking at sirocco's answers. A
+ * difference at a larger distance is a defect, whatever the other prompts say.
  */
-const TIE = 0.35;
+const TIE = 0.6;
 
 const execute = promisify(execFile);
 
