@@ -24,6 +24,8 @@ export interface BackendChoice {
 /** What to choose from. */
 export interface BackendOptions {
   readonly preference: BackendPreference;
+  /** Threads that are asked for; `Backend.threads` tells how many there are. */
+  readonly threads: number;
 }
 
 /** Kernel builds, the one that runs everywhere first. */

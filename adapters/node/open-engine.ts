@@ -28,7 +28,10 @@ export async function openEngine(
   const started = performance.now();
   const { gguf } = await openModel(options.model, signal);
   try {
-    const { backend } = await createBackend({ preference: options.backend ?? "auto" });
+    const { backend } = await createBackend({
+      preference: options.backend ?? "auto",
+      threads: options.threads ?? 1,
+    });
     try {
       const room = planRoom(readConfig(gguf), options, backend.kvBlock);
       const model = await loadModel(gguf, backend, room.limits, onProgress, signal);

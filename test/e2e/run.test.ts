@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { demoModelPath } from "../../adapters/node/mod.ts";
-import { runCli } from "../fixtures/cli.ts";
+import { exitOf, runCli, spawnCli } from "../fixtures/cli.ts";
 
 const DEMO_DIGEST = "62fb4b5c9221be199d2d5b6c81ce13234310ef1be36b336ff02edb8639846972";
 const QUESTION = "What makes a circuit breaker useful?";
@@ -69,6 +69,17 @@ describe("sirocco run", () => {
   test("--stop ends the answer before that text", async () => {
     const { stdout } = await runCli(["run", QUESTION, "--stop", "wastes"]);
     expect(stdout).toBe("A circuit breaker matters because waiting for a broken service \n");
+  });
+
+  test("Ctrl-C ends the answer, keeps what was said and exits with 130", async () => {
+    const child = spawnCli(["run", "-p", "Once upon a time", "-n", "1500", "--temp", "1"]);
+    let text = "";
+    child.stdout?.setEncoding("utf8").on("data", (piece: string) => {
+      if (text === "") child.kill("SIGINT");
+      text += piece;
+    });
+    expect(await exitOf(child)).toBe(130);
+    expect(text).not.toBe("");
   });
 
   test("a missing model file is one line that names it and exit code 1", async () => {

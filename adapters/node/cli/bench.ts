@@ -8,7 +8,7 @@ import {
   toLoadOptions,
   type ModelFlags,
 } from "./options.ts";
-import { note, printJson, printLine, table } from "./terminal.ts";
+import { note, noteThreads, printJson, printLine, table } from "./terminal.ts";
 
 interface BenchFlags extends Omit<ModelFlags, "threads" | "ctxSize"> {
   readonly prompt: readonly number[];
@@ -48,8 +48,7 @@ async function run(flags: BenchFlags): Promise<void> {
         if (process.stderr.isTTY) note(`sirocco: ${what} ...`);
       },
     });
-    const got = measured[0]?.threads ?? threads;
-    if (got !== threads) note(`sirocco: ${threads} threads asked for, this backend runs ${got}`);
+    noteThreads(threads, measured[0]?.threads ?? threads);
     rows.push(...measured);
   }
   if (flags.json === true) return printJson(rows);

@@ -14,7 +14,7 @@ import {
   type ModelFlags,
   type SamplingFlags,
 } from "./options.ts";
-import { createProgress, note, print, printable } from "./terminal.ts";
+import { createProgress, note, noteThreads, print, printable } from "./terminal.ts";
 
 interface ChatFlags extends ModelFlags, SamplingFlags {
   readonly system?: string;
@@ -49,6 +49,7 @@ async function chat(flags: ChatFlags): Promise<void> {
     parallel: 1,
     onProgress: (done, total) => progress.update(done, total),
   }).finally(() => progress.end());
+  noteThreads(flags.threads, model.engine.info.threads);
   try {
     if (model.template === undefined) {
       throw new RuntimeError(

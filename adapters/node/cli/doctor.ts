@@ -70,7 +70,10 @@ function memory(): Finding {
 
 /** Which backend is chosen; the self-test is part of choosing. */
 async function kernels(preference: BackendPreference): Promise<string> {
-  const { backend, reason, features } = await createBackend({ preference });
+  const { backend, reason, features } = await createBackend({
+    preference,
+    threads: availableParallelism(),
+  });
   const { name, threads } = backend;
   await backend.close();
   const found = features.length === 0 ? "not used" : features.join(", ");

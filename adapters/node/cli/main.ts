@@ -16,6 +16,8 @@ import { tokenizeCommand } from "./tokenize.ts";
 
 const EXIT_ERROR = 1;
 const EXIT_USAGE = 2;
+/** What shells report for a command that SIGINT ended. */
+const EXIT_INTERRUPTED = 130;
 
 /** Run the command that the arguments name; resolves to the exit code. */
 async function main(argv: readonly string[]): Promise<number> {
@@ -47,6 +49,11 @@ async function main(argv: readonly string[]): Promise<number> {
     return Number(process.exitCode ?? 0);
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
+    if (RuntimeError.is(error) && error.code === "ABORTED") {
+      // Ctrl-C: what was said until then stands.
+      note("");
+      return EXIT_INTERRUPTED;
+    }
     note(`sirocco: ${describe(error)}`);
     return error instanceof UsageError ? EXIT_USAGE : EXIT_ERROR;
   }

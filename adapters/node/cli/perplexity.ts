@@ -10,7 +10,7 @@ import {
   toLoadOptions,
   type ModelFlags,
 } from "./options.ts";
-import { note, printJson, printLine } from "./terminal.ts";
+import { note, noteThreads, printJson, printLine } from "./terminal.ts";
 
 interface PerplexityFlags extends Omit<ModelFlags, "ctxSize"> {
   readonly file: string;
@@ -47,6 +47,7 @@ async function measure(flags: PerplexityFlags): Promise<void> {
     parallel: 1,
     inProcess: true,
   });
+  noteThreads(flags.threads, model.engine.info.threads);
   try {
     const { tokenizer } = model;
     const bos = tokenizer.addBos ? tokenizer.bos : undefined;

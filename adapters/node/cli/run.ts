@@ -13,7 +13,7 @@ import {
   type ModelFlags,
   type SamplingFlags,
 } from "./options.ts";
-import { createProgress, note, print, printable, printJson } from "./terminal.ts";
+import { createProgress, note, noteThreads, print, printable, printJson } from "./terminal.ts";
 
 interface RunFlags extends ModelFlags, SamplingFlags {
   readonly prompt?: string;
@@ -65,6 +65,7 @@ async function run(question: string | undefined, flags: RunFlags): Promise<void>
     onProgress: (done, total) => progress.update(done, total),
     signal: interrupt.signal,
   }).finally(() => progress.end());
+  noteThreads(flags.threads, model.engine.info.threads);
   try {
     const prompt =
       question === undefined

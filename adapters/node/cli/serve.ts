@@ -10,7 +10,7 @@ import {
   toLoadOptions,
   type ModelFlags,
 } from "./options.ts";
-import { createProgress, formatBytes, note } from "./terminal.ts";
+import { createProgress, formatBytes, note, noteThreads } from "./terminal.ts";
 
 /** Flags that say where to listen. */
 export interface ListenFlags {
@@ -77,6 +77,7 @@ async function run(flags: ServeFlags): Promise<void> {
   const stopped = stopOnSignal(server);
   try {
     const { engine, config, quant } = await server.ready.finally(() => progress.end());
+    noteThreads(flags.threads, engine.info.threads);
     if (flags.json !== true) {
       note(
         `sirocco: ${config.name} (${quant}, ${formatBytes(engine.info.memory.weights)}) answers at ` +

@@ -33,6 +33,11 @@ export function note(text: string): void {
   process.stderr.write(`${text}\n`);
 }
 
+/** Say so where fewer threads compute than were asked for. */
+export function noteThreads(asked: number, got: number): void {
+  if (asked > got) note(`sirocco: ${asked} threads asked for, this backend runs ${got}`);
+}
+
 /** Rows as columns of equal width; columns named in `right` are aligned right. */
 export function table(rows: readonly (readonly string[])[], right: readonly number[] = []): string {
   const widths: number[] = [];
