@@ -14,7 +14,8 @@ const root = path.join(here, "..", "..");
 export function setup() {
   const lock = modified(path.join(here, "package-lock.json")) ?? 0;
   if ((modified(path.join(here, "node_modules", ".package-lock.json")) ?? 0) < lock) {
-    run("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], here);
+    // Not `npm ci`: a peer lists packages for other platforms that not every registry has.
+    run("npm", ["install", "--no-save", "--no-audit", "--no-fund", "--loglevel=error"], here);
   }
   run(process.execPath, [path.join(root, "scripts", "model-smollm2.mjs")], root);
 }
