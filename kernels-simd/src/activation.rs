@@ -38,7 +38,7 @@ unsafe fn quantize_block(out: *mut u8, x: *const f32) {
         f32x4_pmax(f32x4_pmax(size(0), size(1)), f32x4_pmax(size(2), size(3))),
         f32x4_pmax(f32x4_pmax(size(4), size(5)), f32x4_pmax(size(6), size(7))),
     );
-    let most = max_lane(most);
+    let most = largest(most);
     let scale = most / 127.0;
     let inverse = f32x4_splat(if most > 0.0 { 127.0 / most } else { 0.0 });
     let quantized = |i: usize| i32x4_trunc_sat_f32x4(f32x4_nearest(f32x4_mul(at(i), inverse)));
@@ -64,16 +64,4 @@ unsafe fn quantize_block(out: *mut u8, x: *const f32) {
     put(SUM_LOW, sums[0] as u32);
     put(SUM_HIGH, sums[1] as u32);
     put(SCALED_SUM, (scale * (sums[0] + sums[1]) as f32).to_bits());
-}
-
-/// The largest of four non-negative lanes.
-#[inline(always)]
-fn max_lane(v: v128) -> f32 {
-    let a = f32x4_extract_lane::<0>(v);
-    let b = f32x4_extract_lane::<1>(v);
-    let c = f32x4_extract_lane::<2>(v);
-    let d = f32x4_extract_lane::<3>(v);
-    let ab = if a > b { a } else { b };
-    let cd = if c > d { c } else { d };
-    if ab > cd { ab } else { cd }
 }

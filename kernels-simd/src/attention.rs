@@ -238,14 +238,3 @@ fn mask(s: Scores, base: usize, from: usize, here: usize) -> Scores {
     };
     (hide(s.0, 0), hide(s.1, 4), hide(s.2, 8), hide(s.3, 12))
 }
-
-#[inline(always)]
-fn largest(v: v128) -> f32 {
-    let a = f32x4_extract_lane::<0>(v);
-    let b = f32x4_extract_lane::<1>(v);
-    let c = f32x4_extract_lane::<2>(v);
-    let d = f32x4_extract_lane::<3>(v);
-    let ab = if a > b { a } else { b };
-    let cd = if c > d { c } else { d };
-    if ab > cd { ab } else { cd }
-}

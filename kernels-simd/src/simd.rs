@@ -84,3 +84,15 @@ pub unsafe fn dot8(acc: v128, w: v128, a: Bytes, column: usize) -> v128 {
     let acc = i32x4_add(acc, i32x4_dot_i16x8(even, splat32(a, 64 + 2 * column)));
     i32x4_add(acc, i32x4_dot_i16x8(odd, splat32(a, 68 + 2 * column)))
 }
+
+/// The largest of four lanes.
+#[inline(always)]
+pub fn largest(v: v128) -> f32 {
+    let a = f32x4_extract_lane::<0>(v);
+    let b = f32x4_extract_lane::<1>(v);
+    let c = f32x4_extract_lane::<2>(v);
+    let d = f32x4_extract_lane::<3>(v);
+    let ab = if a > b { a } else { b };
+    let cd = if c > d { c } else { d };
+    if ab > cd { ab } else { cd }
+}

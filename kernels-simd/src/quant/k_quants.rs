@@ -155,16 +155,16 @@ impl<K: KQuant> Quant for K {
                     .map::<N>(t, |s, a, second| weigh(s, field(a, SUM_LOW), s0.of(second)));
                 let high = products::<_, N>(&mut u, 2, 2, t)
                     .map::<N>(t, |s, a, second| weigh(s, field(a, SUM_HIGH), s1.of(second)));
-                low.add::<N>(high)
+                low.add::<N>(high, t)
             } else {
                 let s0 = Pair::unsigned(p, 0);
                 products::<_, N>(&mut u, 0, 4, t).map::<N>(t, |s, _, second| i32x4_mul(s, s0.of(second)))
             };
-            scaled.add::<N>(sums, t, |f, s, a, _| mul_add(f32x4_convert_i32x4(s), field(a, SCALE), f));
+            scaled.update::<N>(sums, t, |f, s, a, _| mul_add(f32x4_convert_i32x4(s), field(a, SCALE), f));
             if K::MINIMA {
                 let m0 = Pair::unsigned(p, 8 * K::SCALES);
                 let m1 = if K::SCALES == 2 { Pair::unsigned(p, 24) } else { m0 };
-                least.add::<N>(sums, t, |f, _, a, second| {
+                least.update::<N>(sums, t, |f, _, a, second| {
                     let s = if K::SCALES == 2 {
                         i32x4_add(
                             i32x4_mul(field(a, SUM_LOW), m0.of(second)),
@@ -186,11 +186,11 @@ impl<K: KQuant> Quant for K {
         let scale = f32x4_splat(HALF_SCALE);
         let d = Pair::halves(record, 0);
         let d = Pair(f32x4_mul(d.0, scale), f32x4_mul(d.1, scale));
-        tile.join::<N>(scaled, |f, s, second| mul_add(s, d.of(second), f));
+        tile.update::<N>(scaled, tokens, |f, s, _, second| mul_add(s, d.of(second), f));
         if K::MINIMA {
             let m = Pair::halves(record, 16);
             let m = Pair(f32x4_mul(m.0, scale), f32x4_mul(m.1, scale));
-            tile.join::<N>(least, |f, s, second| f32x4_sub(f, f32x4_mul(s, m.of(second))));
+            tile.update::<N>(least, tokens, |f, s, _, second| f32x4_sub(f, f32x4_mul(s, m.of(second))));
         }
     }
 }

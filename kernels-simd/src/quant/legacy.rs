@@ -54,7 +54,7 @@ macro_rules! symmetric {
         let mut u = $unpack;
         let d = Pair::halves($record, 0);
         let sums = products::<_, $N>(&mut u, 0, 4, $tokens);
-        $tile.add::<$N>(sums, $tokens, |f, s, a, second| {
+        $tile.update::<$N>(sums, $tokens, |f, s, a, second| {
             let s = i32x4_sub(s, i32x4_shl(field(a, SUM), ($zero as u32).trailing_zeros()));
             mul_add(f32x4_convert_i32x4(s), f32x4_mul(field(a, FOLDED), d.of(second)), f)
         });
@@ -70,7 +70,7 @@ macro_rules! affine {
         let whole = f32x4_splat(HALF_SCALE);
         let m = Pair(f32x4_mul(m.0, whole), f32x4_mul(m.1, whole));
         let sums = products::<_, $N>(&mut u, 0, 4, $tokens);
-        $tile.add::<$N>(sums, $tokens, |f, s, a, second| {
+        $tile.update::<$N>(sums, $tokens, |f, s, a, second| {
             let f = mul_add(f32x4_convert_i32x4(s), f32x4_mul(field(a, FOLDED), d.of(second)), f);
             mul_add(field(a, SCALED_SUM), m.of(second), f)
         });

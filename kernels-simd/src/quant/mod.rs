@@ -34,7 +34,7 @@ pub trait Quant {
     unsafe fn multiply<const N: usize>(tile: &mut Tile, record: Bytes, tokens: Tokens);
 }
 
-/// f32 sums of eight rows × up to four tokens: `x` rows 0–3, `y` rows 4–7. Fields, not arrays: an index
+/// Sums of eight rows × up to four tokens, i32 or f32: `x` rows 0–3, `y` rows 4–7. Fields, not arrays: an index
 /// that is not a constant would put them all into memory.
 #[derive(Clone, Copy)]
 pub struct Tile {
@@ -59,19 +59,6 @@ impl Tokens {
     }
 }
 
-/// Integer sums of eight rows for up to four tokens.
-#[derive(Clone, Copy)]
-pub struct Sums {
-    pub x0: v128,
-    pub x1: v128,
-    pub x2: v128,
-    pub x3: v128,
-    pub y0: v128,
-    pub y1: v128,
-    pub y2: v128,
-    pub y3: v128,
-}
-
 /// Brings a record's packed quants out as bytes, eight columns a step.
 pub trait Unpack: Copy {
     /// Steps whose products fit the 16-bit accumulator of `simd::dot7`: 4 when values ≤ 15 (8 × 2 ×
@@ -86,7 +73,7 @@ pub trait Unpack: Copy {
 
 /// Multiply columns `8 from .. 8 (from + CHAIN)` of a run of 32 with `N` tokens.
 #[inline(always)]
-unsafe fn chain<U: Unpack, const N: usize>(u: &mut U, from: usize, steps: usize, t: Tokens) -> Sums {
+unsafe fn chain<U: Unpack, const N: usize>(u: &mut U, from: usize, steps: usize, t: Tokens) -> Tile {
     let zero = i32x4_splat(0);
     let (mut x0, mut x1, mut x2, mut x3) = (zero, zero, zero, zero);
     let (mut y0, mut y1, mut y2, mut y3) = (zero, zero, zero, zero);
@@ -122,9 +109,9 @@ unsafe fn chain<U: Unpack, const N: usize>(u: &mut U, from: usize, steps: usize,
         }
     }
     if U::WIDE {
-        return Sums { x0, x1, x2, x3, y0, y1, y2, y3 };
+        return Tile { x0, x1, x2, x3, y0, y1, y2, y3 };
     }
-    Sums {
+    Tile {
         x0: widen(x0),
         x1: widen(x1),
         x2: widen(x2),
@@ -143,7 +130,7 @@ pub unsafe fn products<U: Unpack, const N: usize>(
     from: usize,
     steps: usize,
     t: Tokens,
-) -> Sums {
+) -> Tile {
     let once = if U::CHAIN < steps && !U::WIDE && cfg!(feature = "relaxed-dot16") {
         U::CHAIN
     } else {
@@ -153,58 +140,10 @@ pub unsafe fn products<U: Unpack, const N: usize>(
     let mut done = once;
     while done < steps {
         let more = chain::<U, N>(u, from + done, once, t);
-        sums = sums.add::<N>(more);
+        sums = sums.add::<N>(more, t);
         done += once;
     }
     sums
-}
-
-impl Sums {
-    #[inline(always)]
-    pub fn add<const N: usize>(self, o: Sums) -> Sums {
-        self.zip::<N>(o, |a, b| i32x4_add(a, b))
-    }
-
-    #[inline(always)]
-    fn zip<const N: usize>(self, o: Sums, f: impl Fn(v128, v128) -> v128) -> Sums {
-        let mut s = self;
-        s.x0 = f(s.x0, o.x0);
-        s.y0 = f(s.y0, o.y0);
-        if N > 1 {
-            s.x1 = f(s.x1, o.x1);
-            s.y1 = f(s.y1, o.y1);
-        }
-        if N > 2 {
-            s.x2 = f(s.x2, o.x2);
-            s.y2 = f(s.y2, o.y2);
-            s.x3 = f(s.x3, o.x3);
-            s.y3 = f(s.y3, o.y3);
-        }
-        s
-    }
-
-    /// Each token's sums through `f(rows 0–3 or 4–7 of the sums, the token's activation record, second half?)`.
-    #[inline(always)]
-    pub unsafe fn map<const N: usize>(
-        self,
-        t: Tokens,
-        f: impl Fn(v128, Bytes, bool) -> v128,
-    ) -> Sums {
-        let mut s = self;
-        s.x0 = f(s.x0, t.0, false);
-        s.y0 = f(s.y0, t.0, true);
-        if N > 1 {
-            s.x1 = f(s.x1, t.1, false);
-            s.y1 = f(s.y1, t.1, true);
-        }
-        if N > 2 {
-            s.x2 = f(s.x2, t.2, false);
-            s.y2 = f(s.y2, t.2, true);
-            s.x3 = f(s.x3, t.3, false);
-            s.y3 = f(s.y3, t.3, true);
-        }
-        s
-    }
 }
 
 impl Tile {
@@ -214,44 +153,41 @@ impl Tile {
         Tile { x0: z, x1: z, x2: z, x3: z, y0: z, y1: z, y2: z, y3: z }
     }
 
-    /// tile += f(sums) for each token: `f` gets the sums, the token's activation record, and whether the
-    /// rows are 4–7.
+    /// Each of the N tokens' vectors becomes f(itself, the other tile's, the token's activation record,
+    /// whether the rows are 4–7).
     #[inline(always)]
-    pub unsafe fn add<const N: usize>(
+    pub unsafe fn update<const N: usize>(
         &mut self,
-        s: Sums,
+        o: Tile,
         t: Tokens,
         f: impl Fn(v128, v128, Bytes, bool) -> v128,
     ) {
-        self.x0 = f(self.x0, s.x0, t.0, false);
-        self.y0 = f(self.y0, s.y0, t.0, true);
+        self.x0 = f(self.x0, o.x0, t.0, false);
+        self.y0 = f(self.y0, o.y0, t.0, true);
         if N > 1 {
-            self.x1 = f(self.x1, s.x1, t.1, false);
-            self.y1 = f(self.y1, s.y1, t.1, true);
+            self.x1 = f(self.x1, o.x1, t.1, false);
+            self.y1 = f(self.y1, o.y1, t.1, true);
         }
         if N > 2 {
-            self.x2 = f(self.x2, s.x2, t.2, false);
-            self.y2 = f(self.y2, s.y2, t.2, true);
-            self.x3 = f(self.x3, s.x3, t.3, false);
-            self.y3 = f(self.y3, s.y3, t.3, true);
+            self.x2 = f(self.x2, o.x2, t.2, false);
+            self.y2 = f(self.y2, o.y2, t.2, true);
+            self.x3 = f(self.x3, o.x3, t.3, false);
+            self.y3 = f(self.y3, o.y3, t.3, true);
         }
     }
 
-    /// self = f(self, other, whether the rows are 4–7) for each token.
+    /// Integer sums together.
     #[inline(always)]
-    pub fn join<const N: usize>(&mut self, o: Tile, f: impl Fn(v128, v128, bool) -> v128) {
-        self.x0 = f(self.x0, o.x0, false);
-        self.y0 = f(self.y0, o.y0, true);
-        if N > 1 {
-            self.x1 = f(self.x1, o.x1, false);
-            self.y1 = f(self.y1, o.y1, true);
-        }
-        if N > 2 {
-            self.x2 = f(self.x2, o.x2, false);
-            self.y2 = f(self.y2, o.y2, true);
-            self.x3 = f(self.x3, o.x3, false);
-            self.y3 = f(self.y3, o.y3, true);
-        }
+    pub unsafe fn add<const N: usize>(mut self, o: Tile, t: Tokens) -> Tile {
+        self.update::<N>(o, t, |a, b, _, _| i32x4_add(a, b));
+        self
+    }
+
+    /// Each vector through f, as [`Tile::update`] has it.
+    #[inline(always)]
+    pub unsafe fn map<const N: usize>(mut self, t: Tokens, f: impl Fn(v128, Bytes, bool) -> v128) -> Tile {
+        self.update::<N>(self, t, |s, _, a, second| f(s, a, second));
+        self
     }
 }
 
