@@ -90,9 +90,15 @@ async function measure(peer, what) {
       cwd: root,
       maxBuffer: 1 << 24,
     });
-    return JSON.parse(stdout).map((row) =>
-      Object.assign(row, { key: peer, peer: row.peer ?? `sirocco (${row.backend})`, load }),
-    );
+    return JSON.parse(stdout).map((row) => {
+      // A backend may run fewer threads than it was asked for; the row stands with those who were asked the same, and says so.
+      const short = row.threads === Number(what.threads) ? "" : `, ran ${row.threads} thread`;
+      return Object.assign(row, {
+        key: peer,
+        peer: row.peer ?? `sirocco (${row.backend}${short})`,
+        load,
+      });
+    });
   } catch (error) {
     process.stderr.write(
       `${peer} failed on ${path.basename(what.model)} with ${what.threads} thread(s): ${error.stderr || error.message}\n`,
