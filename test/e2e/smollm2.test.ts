@@ -23,8 +23,30 @@ describe.skipIf(!present && !required)(
       await server?.stop();
     });
 
+    const connect = (): OpenAI =>
+      new OpenAI({ baseURL: `${server!.url}/v1`, apiKey: "none", maxRetries: 0 });
+
+    test("streams to the openai client what it answers at once", async () => {
+      const client = connect();
+      const question = {
+        model: "smollm2",
+        messages: [{ role: "user" as const, content: "What is gravity? Answer in one sentence." }],
+        temperature: 0,
+        max_tokens: 32,
+      };
+      const whole = await client.chat.completions.create(question);
+      const stream = await client.chat.completions.create({ ...question, stream: true });
+      const pieces: string[] = [];
+      for await (const chunk of stream) {
+        const content = chunk.choices[0]?.delta.content;
+        if (content) pieces.push(content);
+      }
+      expect(pieces.length).toBeGreaterThan(8);
+      expect(pieces.join("")).toBe(whole.choices[0]?.message.content);
+    });
+
     test("adds and explains, through the openai client", async () => {
-      const client = new OpenAI({ baseURL: `${server!.url}/v1`, apiKey: "none", maxRetries: 0 });
+      const client = connect();
       const answers = await Promise.all(
         ["What is 2 + 2?", "What is gravity? Answer in one sentence."].map(async (content) => {
           const completion = await client.chat.completions.create({
