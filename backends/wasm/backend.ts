@@ -168,7 +168,9 @@ export async function createWasmBackend(options: WasmBackendOptions): Promise<Ba
 
     // eslint-disable-next-line typescript/require-await
     async run(record) {
+      executor.beginStep();
       record(ops);
+      executor.endStep();
     },
 
     memory: () => ({ ...used }),

@@ -17,8 +17,8 @@ import {
   STOP,
   TICKET,
 } from "./control.ts";
+import { createGovernor } from "./governor.ts";
 import { pause } from "./pause.ts";
-import { createShedding, STALL_MS } from "./shedding.ts";
 
 /** What the leader of a pool is made of. */
 export interface PoolOptions {
@@ -59,9 +59,11 @@ const SLEEP_MS = 5;
 export function createPool(options: PoolOptions): Executor {
   const { table, members, now, mayBlock } = options;
   const control = new Int32Array(options.control);
-  const threads = members + 1;
-  const shedding = createShedding();
-  let alone = false;
+  const governor = createGovernor(members);
+  /** Members that may take part. */
+  let active = members;
+  let stepCost = 0;
+  let stepStart = 0;
   let parts = 0;
   let chunks = 0;
   let cost = 0;
@@ -71,16 +73,16 @@ export function createPool(options: PoolOptions): Executor {
   let part = REGION + 1;
   Atomics.store(control, ACTIVE, members);
 
-  function setAlone(value: boolean): void {
-    if (alone === value) return;
-    alone = value;
-    Atomics.store(control, ACTIVE, value ? 0 : members);
+  function setActive(count: number): void {
+    if (active === count) return;
+    active = count;
+    Atomics.store(control, ACTIVE, count);
     Atomics.notify(control, ACTIVE);
   }
 
   /** Units of a chunk for each part, now that the region's work is known. */
   function divide(): void {
-    const share = cost / (threads * CHUNKS_PER_THREAD);
+    const share = cost / ((active + 1) * CHUNKS_PER_THREAD);
     const goal = Math.min(Math.max(share, LEAST_CHUNK_NS), MOST_CHUNK_NS);
     // Rounding up may give each part one chunk more.
     const least = cost / (MAX_CHUNKS - parts);
@@ -125,22 +127,15 @@ export function createPool(options: PoolOptions): Executor {
   /** A member is still at its last chunk: perhaps the system has taken it off its core. */
   function waitForMembers(): void {
     const start = now();
-    let waited = 0;
     for (;;) {
       const done = Atomics.load(control, DONE);
       if (done >= chunks) break;
-      waited = now() - start;
-      if (mayBlock && waited > SLEEP_AFTER_MS) {
+      if (mayBlock && now() - start > SLEEP_AFTER_MS) {
         // The member may need this very core.
         Atomics.store(control, LEADER_SLEEPS, 1);
         Atomics.wait(control, DONE, done, SLEEP_MS);
         Atomics.store(control, LEADER_SLEEPS, 0);
       }
-    }
-    const end = now();
-    if (end - start >= STALL_MS) {
-      shedding.stalled(end - start, end);
-      setAlone(!shedding.allowed(end));
     }
     checkMembers();
   }
@@ -150,7 +145,17 @@ export function createPool(options: PoolOptions): Executor {
   }
 
   return {
-    threads,
+    threads: members + 1,
+    beginStep() {
+      stepCost = 0;
+      stepStart = now();
+    },
+    endStep() {
+      const end = now();
+      governor.took(stepCost, active, end - stepStart, end);
+      // The next step is most likely one of the same kind.
+      setActive(governor.members(stepCost, end));
+    },
     part(units, unitCost) {
       if (parts === MAX_PARTS) {
         throw new RangeError(`Cannot share a region of more than ${MAX_PARTS} parts`);
@@ -172,8 +177,8 @@ export function createPool(options: PoolOptions): Executor {
     },
     run() {
       try {
-        if (alone && shedding.allowed(now())) setAlone(false);
-        if (alone || cost < LEAST_SHARED_NS) runAlone();
+        stepCost += cost;
+        if (active === 0 || cost < LEAST_SHARED_NS) runAlone();
         else runShared();
       } finally {
         parts = 0;
