@@ -43,6 +43,8 @@ export interface PoolStart {
   readonly now: () => number;
   /** Whether the calling thread may sleep in `Atomics.wait`; a browser's main thread may not. */
   readonly mayBlock: boolean;
+  /** Nanoseconds of work from which an operation is shared; a sensible default unless given. */
+  readonly leastShared?: number;
 }
 
 /**
