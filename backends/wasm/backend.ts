@@ -101,17 +101,28 @@ export async function createWasmBackend(options: WasmBackendOptions): Promise<Ba
       const panel = panelBytes(dtype, columns);
       // A vector is kept as plain f32, so its panel is only a way-station.
       const target = vector
-        ? stage(rowBytes + panel + 64) + rowBytes
+        ? stage(2 * rowBytes + panel + 64) + 2 * rowBytes
         : take("weights", label, Math.ceil(rows / PANEL_ROWS) * panel);
       const atOnce = Math.max(1, Math.floor(STAGING_BYTES / rowBytes / PANEL_ROWS)) * PANEL_ROWS;
-      const raw = stage(Math.min(atOnce, rows) * rowBytes);
-      const repack = kernelId(`repack_${dtype}`);
+      const pieceBytes = Math.min(atOnce, rows) * rowBytes;
+      const raw = stage(2 * pieceBytes);
       const panels = vector ? Math.ceil(target / 64) * 64 : target;
+      const repack = kernelId(`repack_${dtype}`);
+      // While one piece is laid out, the next is read into the other half of the staging memory.
+      const fetch = (row: number): Promise<void> => {
+        const bytes = Math.min(atOnce, rows - row) * rowBytes;
+        const half = raw + ((row / atOnce) % 2) * pieceBytes;
+        return read(row * rowBytes, arena.u8(half, bytes));
+      };
+      let next = fetch(0);
       for (let row = 0; row < rows; row += atOnce) {
+        await next;
         const count = Math.min(atOnce, rows - row);
-        await read(row * rowBytes, arena.u8(raw, count * rowBytes));
+        const from = raw + ((row / atOnce) % 2) * pieceBytes;
+        if (row + atOnce < rows) next = fetch(row + atOnce);
+        const to = panels + (row / PANEL_ROWS) * panel;
         executor.part(Math.ceil(count / PANEL_ROWS), panel * REPACK_NS);
-        executor.step(repack, args.put(panels + (row / PANEL_ROWS) * panel, raw, count, columns));
+        executor.step(repack, args.put(to, from, count, columns));
         executor.run();
       }
       if (!vector) return new WasmTensor(owner, label, dtype, shape, target, true);
