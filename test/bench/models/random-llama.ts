@@ -11,7 +11,7 @@ import { fileURLToPath } from "node:url";
 import { byteLength, WEIGHT_TYPES } from "../../../core/tensor/dtype.ts";
 import { toFloat16 } from "../../../core/numeric/float16.ts";
 import { typed, writeGgufHeader } from "../../fixtures/gguf-writer.ts";
-import type { TensorHeader } from "../../fixtures/gguf-writer.ts";
+import type { TensorHeader, WriteValue } from "../../fixtures/gguf-writer.ts";
 import { createRandom, type Random } from "../../fixtures/random.ts";
 import { tinyVocabulary } from "../../fixtures/tiny-model.ts";
 
@@ -97,7 +97,7 @@ function tensorsOf(shape: LlamaShape): readonly TensorHeader[] {
   return tensors;
 }
 
-function metadataOf(shape: LlamaShape): Parameters<typeof writeGgufHeader>[0]["metadata"] {
+function metadataOf(shape: LlamaShape): Readonly<Record<string, WriteValue>> {
   return {
     "general.architecture": "llama",
     "general.name": shape.name,
