@@ -44,8 +44,8 @@ const GOALS: readonly Goal[] = [
     ratio(find, report) {
       const row = find({ peer: "node", model: "1b", test: "tg64", threads });
       const model = report.models.find(({ key }) => key === "1b");
-      if (row === undefined || model === undefined) return undefined;
-      return (readRate(row, model) ?? 0) / bandwidthOf(report, row.ran);
+      if (row?.ran !== threads || model === undefined) return undefined;
+      return (readRate(row, model) ?? 0) / bandwidthOf(report, threads);
     },
   })),
   {
@@ -129,6 +129,8 @@ function native(what: string, model: string, test: string, threads: number, limi
     bound: ["least", limit],
     ratio(find) {
       const ours = find({ peer: "node", model, test, threads });
+      // Fewer threads than asked for are another question.
+      if (ours?.ran !== threads) return undefined;
       return over(ours, find({ peer: "llama", model, test, threads }));
     },
   };
