@@ -10,6 +10,7 @@ import { describeCommit, describeMachine, measureBandwidth } from "./machine.ts"
 import { measure } from "./measure.ts";
 import { modelFacts } from "./models.ts";
 import { HELP, parseOptions, type BenchOptions } from "./options.ts";
+import { prepareOnnx } from "./onnx.ts";
 import { PEERS, ROOT } from "./peers.ts";
 import { expectedSeconds, measurementKey, planRun, type Measurement } from "./plan.ts";
 import type { Report, Sample } from "./report.ts";
@@ -26,12 +27,13 @@ function note(text: string): void {
 /** Measure everything that was asked for. */
 async function run(options: BenchOptions): Promise<Report> {
   setup();
-  const missing = options.peers.flatMap((peer) => {
-    const reason = PEERS[peer]?.missing();
-    return reason === undefined ? [] : [`${PEERS[peer]?.label ?? peer}: ${reason}`];
+  const missing: string[] = [];
+  const peers = options.peers.filter((peer) => {
+    const reason = PEERS[peer]?.missing() ?? (peer === "transformers" ? prepareOnnx() : undefined);
+    if (reason !== undefined) missing.push(`${PEERS[peer]?.label ?? peer}: ${reason}`);
+    return reason === undefined;
   });
   for (const reason of missing) note(`Not measured: ${reason}`);
-  const peers = options.peers.filter((peer) => PEERS[peer]?.missing() === undefined);
   const plan = planRun({ ...options, peers });
   const models = await Promise.all(
     options.models.filter((key) => plan.some(({ model }) => model === key)).map(modelFacts),

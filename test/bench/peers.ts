@@ -57,7 +57,7 @@ export const PEERS: Readonly<Record<string, Peer>> = {
       "transformers.mjs",
       "@huggingface/transformers",
     ),
-    // Its own formats of the same shape: q4 stands beside Q4_0, q8 beside Q8_0.
+    // Its own formats of the same shape, made by `prepareOnnx`: q4 stands beside Q4_0, q8 beside Q8_0.
     models: ["q4_0", "q8_0"],
   },
   wllama2: {

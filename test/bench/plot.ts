@@ -45,7 +45,7 @@ export function barChart(report: Report, test: string, title: string): string {
     y += 12;
   }
   const { cpu } = report.machine;
-  const caption = `${cpu}, medians of ${report.rounds} rounds, line: least to greatest; ${report.date.slice(0, 10)}, commit ${report.commit}`;
+  const caption = `${cpu}, ${report.rounds > 1 ? `medians of ${report.rounds} rounds, line: least to greatest` : "one round"}; ${report.date.slice(0, 10)}, commit ${report.commit}`;
   const height = y + FOOTER;
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" role="img" font-family="system-ui, sans-serif" font-size="12" fill="#1a202c">`,
@@ -75,7 +75,9 @@ function bar(row: Row, y: number, scale: number): string {
   return [
     text(LABELS - 6, middle + 4, shorten(name), `text-anchor="end"`),
     `<rect x="${LABELS}" y="${y}" width="${width.toFixed(1)}" height="${BAR}" fill="${colourOf(row.peer)}" fill-opacity="${opacity}"/>`,
-    `<path d="M${from.toFixed(1)} ${middle}H${to.toFixed(1)}M${from.toFixed(1)} ${middle - 4}v8M${to.toFixed(1)} ${middle - 4}v8" stroke="#1a202c" fill="none"/>`,
+    row.count < 2
+      ? ""
+      : `<path d="M${from.toFixed(1)} ${middle}H${to.toFixed(1)}M${from.toFixed(1)} ${middle - 4}v8M${to.toFixed(1)} ${middle - 4}v8" stroke="#1a202c" fill="none"/>`,
     text(Math.max(to, LABELS + width) + 6, middle + 4, digits(row.median), ""),
   ].join("\n");
 }
@@ -91,11 +93,13 @@ function legend(): string {
     ["native", "native code"],
     ["wasm", "other WebAssembly"],
   ] as const;
+  const note = text(WIDTH - 8, 44, "paler: 2 threads", `text-anchor="end" fill="#4a5568"`);
   return entries
     .map(([key, label], i) => {
       const x = 8 + 170 * i;
       return `<rect x="${x}" y="34" width="12" height="12" fill="${COLOURS[key]}"/>${text(x + 18, 44, label, "")}`;
     })
+    .concat(note)
     .join("\n");
 }
 

@@ -39,7 +39,7 @@ export function readmeTable(report: Report): string {
     return [[label, ...[prompt, generation].map((row) => (row ? digits(row.median) : NOTHING))]];
   });
   return [
-    `${model.label}, one thread of ${report.machine.cpu}, tokens per second, medians of ${report.rounds} rounds (${report.date.slice(0, 10)}):`,
+    `${model.label}, one thread of ${report.machine.cpu}, tokens per second, ${report.rounds > 1 ? `medians of ${report.rounds} rounds` : "one round"} (${report.date.slice(0, 10)}):`,
     "",
     markdown(["", "prompt of 128", "generation"], body),
   ].join("\n");
