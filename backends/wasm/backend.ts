@@ -1,15 +1,24 @@
 import type { Backend } from "../../core/tensor/backend.ts";
 import { byteLength } from "../../core/tensor/dtype.ts";
 import type { Tensor } from "../../core/tensor/tensor.ts";
+import { createArgs } from "./args.ts";
 import { createArena } from "./arena.ts";
-import type { Arena } from "./arena.ts";
-import { instantiateKernels } from "./kernels.ts";
-import type { Kernels } from "./kernels.ts";
+import { createSerialExecutor, type Executor } from "./executor.ts";
+import { instantiateKernels, kernelId, kernelMemory, type Kernels } from "./kernels.ts";
 import { createOps } from "./ops.ts";
 import { KV_BLOCK, MAX_GROUP, PANEL_ROWS, panelBytes, WasmKv, WasmTensor } from "./tensors.ts";
+import { CONTROL_BYTES } from "./threads/control.ts";
+import type { MemberTask } from "./threads/member.ts";
+import { createPool } from "./threads/pool.ts";
+
+/** The stack of a kernel, as the build gives the first thread (`-zstack-size`). */
+const STACK_BYTES = 65_536;
 
 /** Bytes of a weight that are read at once, before they are laid out anew: small beside any model. */
 const STAGING_BYTES = 2 ** 20;
+
+/** Nanoseconds to lay a byte of weights out, roughly: what is worth sharing. */
+const REPACK_NS = 0.5;
 
 /** What to run on. */
 export interface WasmBackendOptions {
@@ -17,6 +26,25 @@ export interface WasmBackendOptions {
   readonly module: WebAssembly.Module;
   /** Which build it is: `simd128`, `relaxed`, `relaxed16`. */
   readonly variant: string;
+  /** Threads to share the work with. Then `module` has to be one from `shareMemory`. */
+  readonly pool?: PoolStart;
+}
+
+/** How an adapter brings threads. */
+export interface PoolStart {
+  /** Threads beside the calling one, at least 1. */
+  readonly members: number;
+  /**
+   * Start a thread for each task that calls `serveAsMember`. It need not wait for them: they take part
+   * from when they are ready. Returns a function that resolves when all have ended.
+   */
+  readonly start: (tasks: readonly MemberTask[]) => () => Promise<void>;
+  /** A clock in milliseconds. */
+  readonly now: () => number;
+  /** Whether the calling thread may sleep in `Atomics.wait`; a browser's main thread may not. */
+  readonly mayBlock: boolean;
+  /** Nanoseconds of work from which an operation is shared; a sensible default unless given. */
+  readonly leastShared?: number;
 }
 
 /**
@@ -24,7 +52,8 @@ export interface WasmBackendOptions {
  * the strict path, whose results are the same bits on every engine and in every batch.
  */
 export async function createWasmBackend(options: WasmBackendOptions): Promise<Backend> {
-  const kernels = await instantiateKernels(options.module);
+  const { module, pool } = options;
+  const kernels = await instantiateKernels(module, kernelMemory(pool !== undefined));
   const arena = createArena(kernels.memory, kernels.heapBase);
   const owner = {};
   const used = { weights: 0, kv: 0, activations: 0 };
@@ -45,9 +74,15 @@ export async function createWasmBackend(options: WasmBackendOptions): Promise<Ba
     if (bytes > staging.bytes) staging = { offset: take("weights", "staging", bytes), bytes };
     return staging.offset;
   };
+  const args = createArgs(arena);
+  const executor =
+    pool === undefined
+      ? createSerialExecutor(kernels.table)
+      : startPool(pool, module, kernels, () => arena.take("stack", STACK_BYTES) + STACK_BYTES);
   const ops = createOps({
-    kernels,
     arena,
+    args,
+    executor,
     own,
     owner,
     scratch: (n) => take("activations", "scratch", n),
@@ -55,7 +90,7 @@ export async function createWasmBackend(options: WasmBackendOptions): Promise<Ba
 
   return {
     name: `wasm-${options.variant}`,
-    threads: 1,
+    threads: executor.threads,
     kvBlock: KV_BLOCK,
 
     async loadWeight(label, dtype, shape, read) {
@@ -70,16 +105,21 @@ export async function createWasmBackend(options: WasmBackendOptions): Promise<Ba
         : take("weights", label, Math.ceil(rows / PANEL_ROWS) * panel);
       const atOnce = Math.max(1, Math.floor(STAGING_BYTES / rowBytes / PANEL_ROWS)) * PANEL_ROWS;
       const raw = stage(Math.min(atOnce, rows) * rowBytes);
-      const repack = kernels.repack(dtype);
+      const repack = kernelId(`repack_${dtype}`);
       const panels = vector ? Math.ceil(target / 64) * 64 : target;
       for (let row = 0; row < rows; row += atOnce) {
         const count = Math.min(atOnce, rows - row);
         await read(row * rowBytes, arena.u8(raw, count * rowBytes));
-        repack(panels + (row / PANEL_ROWS) * panel, raw, count, columns);
+        executor.part(Math.ceil(count / PANEL_ROWS), panel * REPACK_NS);
+        executor.step(repack, args.put(panels + (row / PANEL_ROWS) * panel, raw, count, columns));
+        executor.run();
       }
       if (!vector) return new WasmTensor(owner, label, dtype, shape, target, true);
       const plain = take("weights", label, columns * 4);
-      kernels.row(dtype)(plain, panels, 0, columns);
+      arena.words[raw / 4] = 0;
+      executor.part(1, 0);
+      executor.step(kernelId(`embed_${dtype}`), args.put(plain, panels, raw, columns));
+      executor.run();
       return new WasmTensor(owner, label, "f32", shape, plain, false);
     },
 
@@ -130,20 +170,31 @@ export async function createWasmBackend(options: WasmBackendOptions): Promise<Ba
 
     // eslint-disable-next-line typescript/require-await
     async run(record) {
+      executor.beginStep();
       record(ops);
+      executor.endStep();
     },
 
     memory: () => ({ ...used }),
-    close: () => Promise.resolve(),
+    close: () => executor.close(),
   };
 }
 
-/** What the operations work on. */
-export interface WasmContext {
-  readonly kernels: Kernels;
-  readonly arena: Arena;
-  readonly owner: object;
-  readonly own: (tensor: Tensor) => WasmTensor;
-  /** Offset of scratch memory that stays. */
-  readonly scratch: (bytes: number) => number;
+/** Start a pool's members and lead it. */
+function startPool(
+  pool: PoolStart,
+  module: WebAssembly.Module,
+  kernels: Kernels,
+  takeStack: () => number,
+): Executor {
+  const control = new SharedArrayBuffer(CONTROL_BYTES);
+  const { memory, table } = kernels;
+  const tasks = Array.from({ length: pool.members }, (_, index): MemberTask => ({
+    module,
+    memory,
+    control,
+    index,
+    stackTop: takeStack(),
+  }));
+  return createPool({ ...pool, control, table, ended: pool.start(tasks) });
 }
