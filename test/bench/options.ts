@@ -60,6 +60,15 @@ export function parseOptions(argv: readonly string[]): BenchOptions | "help" {
   });
   if (values.help) return "help";
   const { quick, busy } = values;
+  if (
+    values.write &&
+    values.from === undefined &&
+    (values.models !== undefined || values.sections !== undefined || busy)
+  ) {
+    throw new TypeError(
+      "Cannot write the documents from a part of the measurements: leave out --models, --sections and --busy",
+    );
+  }
   return {
     peers: chosen("peer", values.peers, Object.keys(PEERS)),
     models: chosen("model", values.models ?? (quick ? "q4_0" : undefined), MODEL_KEYS),

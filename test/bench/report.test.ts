@@ -195,6 +195,8 @@ test("parseOptions refuses unknown names, and --quick is one round of one model"
   expect(parseOptions(["--quick"])).toMatchObject({ rounds: 1, models: ["q4_0"] });
   expect(parseOptions(["--busy"])).toMatchObject({ sections: ["busy"], rounds: 3 });
   expect(parseOptions(["--help"])).toBe("help");
+  expect(() => parseOptions(["--write", "--busy"])).toThrow("a part of the measurements");
+  expect(parseOptions(["--write", "--quick"])).toMatchObject({ write: true });
   expect(() => parseOptions(["--peers", "nobody"])).toThrow("choose from node, bun");
   expect(() => parseOptions(["--tests", "pp0"])).toThrow("give ppN");
   expect(() => parseOptions(["--rounds", "0"])).toThrow("whole number");

@@ -25,11 +25,13 @@ export function performanceBlocks(report: Report): ReadonlyMap<string, string> {
   ]);
 }
 
-/** A table for people who decide whether to read on: one model, one thread. */
+/** A table for people who decide whether to read on: one model, one thread. Throws `RangeError` where that model was not measured. */
 export function readmeTable(report: Report): string {
   const rows = rowsOf(report.samples);
   const model = report.models.find(({ key }) => key === "q4_0");
-  if (model === undefined) return "Not measured.";
+  if (model === undefined) {
+    throw new RangeError("Cannot write the README's table: the report lacks the model q4_0");
+  }
   const peers = ["node", NATIVE, "transformers", "wllama2", "wllama3"];
   const body = peers.flatMap((peer) => {
     const find = (test: string): Row | undefined => findRow(rows, { peer, model: "q4_0", test });

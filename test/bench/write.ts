@@ -21,8 +21,9 @@ export function chartsOf(report: Report): ReadonlyMap<string, string> {
 /** Put a report's tables into PERFORMANCE.md and README.md and its charts into docs/bench; gives the files. */
 export async function writeDocuments(report: Report): Promise<readonly string[]> {
   const blocks = new Map([...performanceBlocks(report), ["goals", goalsTable(report)]]);
+  const readme = new Map([["readme", readmeTable(report)]]);
   await writeBlocks("PERFORMANCE.md", blocks);
-  await writeBlocks("README.md", new Map([["readme", readmeTable(report)]]));
+  await writeBlocks("README.md", readme);
   await mkdir(path.join(ROOT, PLOTS), { recursive: true });
   const charts = chartsOf(report);
   for (const [name, svg] of charts) await writeFile(path.join(ROOT, PLOTS, name), svg);
