@@ -1,107 +1,129 @@
-import { exp } from "../numeric/exp.ts";
 import { log } from "../numeric/log.ts";
-import { argmax, keyOf, maximum, selectTop, sorted } from "./order.ts";
+import type { LogitSummary } from "../tensor/logits.ts";
+import { argmax, keyOf, maximum, selectTop, sorted } from "../tensor/order.ts";
+import { massOf, weightOf } from "../tensor/reduce-logits.ts";
 import type { SamplingParams } from "./params.ts";
 import type { Scratch } from "./scratch.ts";
 import { keepMinP, keepTopP, keepTypical } from "./truncate.ts";
 
-/**
- * Narrow the vocabulary down by top-k, typical, top-p and min-p, in llama.cpp's order. The ids of
- * what is left are in `scratch.ids`; returns how many, at least one, or -1 for the whole vocabulary.
+/*
+ * Both functions narrow the vocabulary down by top-k, typical, top-p and min-p, in llama.cpp's order.
+ * The ids and logits of what is left are in `scratch`; they return how many that is, at least one.
  */
-export function narrow(logits: Float32Array, params: SamplingParams, scratch: Scratch): number {
+
+/** Narrow what a backend has reported; -1 where the candidates are too few to tell. */
+export function narrowSummary(
+  summary: LogitSummary,
+  params: SamplingParams,
+  vocabSize: number,
+  scratch: Scratch,
+): number {
   const { topK, typicalP, topP, minP } = params;
-  const { keys, ids, weights } = scratch;
+  const count = summary.ids.length;
+  scratch.ids.set(summary.ids);
+  scratch.logits.set(summary.logits);
+  if (count === vocabSize || (topK > 0 && topK <= count)) {
+    return truncate(topK > 0 ? Math.min(topK, count) : count, params, scratch);
+  }
+  if (topK > 0 || typicalP < 1) return -1;
+  let kept = count;
+  if (topP < 1) {
+    const goal = topP * summary.mass;
+    if (weigh(count, scratch) < goal) return -1;
+    kept = keepTopP(scratch.weights, count, goal);
+    return minP > 0 ? keepMinP(scratch.logits, kept, minP) : kept;
+  }
+  kept = keepMinP(scratch.logits, count, minP);
+  return kept === count ? -1 : kept;
+}
+
+/**
+ * Narrow a row of the whole vocabulary; -1 where nothing narrows it.
+ *
+ * @param mass What a backend has found its weights to add up to, so that top-p does not depend on
+ * whether candidates were enough.
+ */
+export function narrow(
+  logits: Float32Array,
+  params: SamplingParams,
+  scratch: Scratch,
+  mass?: number,
+): number {
+  const { topK, typicalP, topP, minP } = params;
   const vocab = logits.length;
   const all = topK <= 0 || topK >= vocab;
   if (all && typicalP >= 1 && topP >= 1 && minP <= 0) return -1;
 
   // Only as much of the vocabulary is sorted as the first step that applies needs to see.
-  let count: number;
   if (!all || typicalP < 1) {
-    count = selectTop(logits, all ? vocab : topK, keys, ids);
-    let mass = weigh(logits, ids, count, weights);
-    if (typicalP < 1) {
-      count = keepTypical(logits, ids, weights, count, mass, typicalP);
-      mass = weigh(logits, ids, count, weights);
-    }
-    if (topP < 1) count = keepTopP(weights, count, topP * mass);
-  } else if (topP < 1) {
-    count = nucleus(logits, topP, scratch);
-  } else {
-    count = above(logits, maximum(logits) + log(minP), scratch);
+    const count = selectTop(logits, all ? vocab : topK, scratch.keys, scratch.ids);
+    gather(logits, count, scratch);
+    return truncate(count, params, scratch);
   }
-  return minP > 0 ? keepMinP(logits, ids, count, minP) : count;
+  if (topP >= 1)
+    return keepMinP(scratch.logits, above(logits, maximum(logits) + log(minP), scratch), minP);
+  const count = nucleus(logits, topP, mass ?? massOf(logits, maximum(logits), 1), scratch);
+  return minP > 0 ? keepMinP(scratch.logits, count, minP) : count;
 }
 
-/** e^((logit - max) / temperature), also where both are the same infinity; 0 for NaN. */
-export function weightOf(logit: number, max: number, temperature: number): number {
-  if (logit === max) return 1;
-  const weight = exp((logit - max) / temperature);
-  // NaN or, where every logit is -Infinity or NaN, no difference at all: both are impossible tokens.
-  return weight <= 1 ? weight : 0;
+/** Typical, top-p and min-p among candidates, likeliest first. */
+function truncate(candidates: number, params: SamplingParams, scratch: Scratch): number {
+  const { typicalP, topP, minP } = params;
+  const { ids, logits, weights } = scratch;
+  let count = candidates;
+  if (typicalP < 1 || topP < 1) {
+    let mass = weigh(count, scratch);
+    if (typicalP < 1) {
+      count = keepTypical(ids, logits, weights, count, mass, typicalP);
+      mass = weigh(count, scratch);
+    }
+    if (topP < 1) count = keepTopP(weights, count, topP * mass);
+  }
+  return minP > 0 ? keepMinP(logits, count, minP) : count;
+}
+
+/** The logits of the first `count` candidates. */
+function gather(row: Float32Array, count: number, { ids, logits }: Scratch): void {
+  for (let i = 0; i < count; i++) logits[i] = row[ids[i]!]!;
 }
 
 /** Weights of candidates by place, and their sum. */
-function weigh(
-  logits: Float32Array,
-  ids: Uint32Array,
-  count: number,
-  weights: Float64Array,
-): number {
-  const max = logits[ids[0]!]!;
+function weigh(count: number, { logits, weights }: Scratch): number {
+  const max = logits[0]!;
   let mass = 0;
   for (let i = 0; i < count; i++) {
-    const weight = weightOf(logits[ids[i]!]!, max, 1);
+    const weight = weightOf(logits[i]!, max, 1);
     weights[i] = weight;
     mass += weight;
   }
   return mass;
 }
 
-/** Buckets of logits by distance from the largest, so that only the nucleus needs sorting. */
-const BUCKETS = 512;
-/** 32 natural units of logit, the last bucket takes what lies below: less than e^-32 each. */
-const BUCKETS_PER_UNIT = 16;
-const buckets = new Float64Array(BUCKETS);
+/** How far below the largest logit a nucleus is looked for: e^-4 … e^-32 as likely, at last all. */
+const DEPTHS = [4, 8, 16, 32, Infinity];
 
-/** Top-p over the whole vocabulary. */
-function nucleus(logits: Float32Array, topP: number, scratch: Scratch): number {
-  const { ids, weights } = scratch;
-  const max = maximum(logits);
-  buckets.fill(0);
-  let mass = 0;
-  for (let id = 0; id < logits.length; id++) {
-    const weight = weightOf(logits[id]!, max, 1);
-    mass += weight;
-    buckets[bucketOf(logits[id]!, max)]! += weight;
-  }
+/** Top-p over the whole vocabulary, whose weights add up to `mass`. */
+function nucleus(row: Float32Array, topP: number, mass: number, scratch: Scratch): number {
+  const max = maximum(row);
   const goal = topP * mass;
-  let last = 0;
-  for (let sum = buckets[0]!; sum < goal && last < BUCKETS - 1; sum += buckets[last]!) last++;
-
-  let count = above(logits, max - (last + 1) / BUCKETS_PER_UNIT, scratch);
-  if (weigh(logits, ids, count, weights) < goal) {
-    // Below the last bucket, or sums in another order rounded otherwise: take all.
-    count = above(logits, -Infinity, scratch);
-    weigh(logits, ids, count, weights);
+  let count = 0;
+  for (const depth of DEPTHS) {
+    count = above(row, max - depth, scratch);
+    if (weigh(count, scratch) >= goal) break;
   }
-  return keepTopP(weights, count, goal);
-}
-
-function bucketOf(logit: number, max: number): number {
-  if (logit === max) return 0;
-  const bucket = (max - logit) * BUCKETS_PER_UNIT;
-  return bucket < BUCKETS ? Math.floor(bucket) : BUCKETS - 1;
+  return keepTopP(scratch.weights, count, goal);
 }
 
 /** The tokens with a logit of at least `floor`, in order. */
-function above(logits: Float32Array, floor: number, { keys, ids }: Scratch): number {
+function above(logits: Float32Array, floor: number, scratch: Scratch): number {
+  const { keys, ids } = scratch;
   let count = 0;
   for (let id = 0; id < logits.length; id++) {
     if (logits[id]! >= floor) keys[count++] = keyOf(logits[id]!, id);
   }
   // Nothing reaches a floor above the maximum, and nothing compares where there is no number.
   if (count === 0) keys[count++] = keyOf(0, argmax(logits));
-  return sorted(keys, count, count, ids);
+  sorted(keys, count, count, ids);
+  gather(logits, count, scratch);
+  return count;
 }
