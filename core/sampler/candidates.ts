@@ -1,7 +1,7 @@
 import { log } from "../numeric/log.ts";
 import type { LogitSummary } from "../tensor/logits.ts";
 import { argmax, keyOf, maximum, selectTop, sorted } from "../tensor/order.ts";
-import { massOf, weightOf } from "../tensor/reduce-logits.ts";
+import { weightOf } from "../tensor/reduce-logits.ts";
 import type { SamplingParams } from "./params.ts";
 import type { Scratch } from "./scratch.ts";
 import { keepMinP, keepTopP, keepTypical } from "./truncate.ts";
@@ -62,7 +62,7 @@ export function narrow(
   }
   if (topP >= 1)
     return keepMinP(scratch.logits, above(logits, maximum(logits) + log(minP), scratch), minP);
-  const count = nucleus(logits, topP, mass ?? massOf(logits, maximum(logits), 1), scratch);
+  const count = nucleus(logits, topP, mass, scratch);
   return minP > 0 ? keepMinP(scratch.logits, count, minP) : count;
 }
 
@@ -99,19 +99,44 @@ function weigh(count: number, { logits, weights }: Scratch): number {
   return mass;
 }
 
-/** How far below the largest logit a nucleus is looked for: e^-4 … e^-32 as likely, at last all. */
-const DEPTHS = [4, 8, 16, 32, Infinity];
+/** Buckets of logits by distance from the largest, so that only the nucleus needs sorting. */
+const BUCKETS = 512;
+/** 32 natural units of logit, the last bucket takes what lies below: less than e^-32 each. */
+const BUCKETS_PER_UNIT = 16;
+const buckets = new Float64Array(BUCKETS);
 
-/** Top-p over the whole vocabulary, whose weights add up to `mass`. */
-function nucleus(row: Float32Array, topP: number, mass: number, scratch: Scratch): number {
+/** Top-p over the whole vocabulary; see {@linkcode narrow} for `mass`. */
+function nucleus(
+  row: Float32Array,
+  topP: number,
+  mass: number | undefined,
+  scratch: Scratch,
+): number {
   const max = maximum(row);
-  const goal = topP * mass;
-  let count = 0;
-  for (const depth of DEPTHS) {
-    count = above(row, max - depth, scratch);
-    if (weigh(count, scratch) >= goal) break;
+  buckets.fill(0);
+  let own = 0;
+  for (let id = 0; id < row.length; id++) {
+    const weight = weightOf(row[id]!, max, 1);
+    own += weight;
+    buckets[bucketOf(row[id]!, max)]! += weight;
+  }
+  const goal = topP * (mass ?? own);
+  let last = 0;
+  for (let sum = buckets[0]!; sum < goal && last < BUCKETS - 1; sum += buckets[last]!) last++;
+
+  let count = above(row, max - (last + 1) / BUCKETS_PER_UNIT, scratch);
+  if (weigh(count, scratch) < goal) {
+    // Below the last bucket, or sums in another order rounded otherwise: take all.
+    count = above(row, -Infinity, scratch);
+    weigh(count, scratch);
   }
   return keepTopP(scratch.weights, count, goal);
+}
+
+function bucketOf(logit: number, max: number): number {
+  if (logit === max) return 0;
+  const bucket = (max - logit) * BUCKETS_PER_UNIT;
+  return bucket < BUCKETS ? Math.floor(bucket) : BUCKETS - 1;
 }
 
 /** The tokens with a logit of at least `floor`, in order. */

@@ -34,7 +34,7 @@ export interface Sampler {
  * Candidates asked for where top-p or min-p alone decide how many it takes: enough for most tokens of
  * a text, few enough to find at once.
  */
-const OPEN_CANDIDATES = 128;
+const OPEN_CANDIDATES = 256;
 
 /**
  * A sampler in llama.cpp's default order: bias, penalties, top-k, typical, top-p, min-p, temperature.

@@ -40,7 +40,7 @@ export function weightOf(logit: number, max: number, temperature: number): numbe
 }
 
 /** The sum of a row's weights, by ascending id. */
-export function massOf(row: Float32Array, max: number, temperature: number): number {
+function massOf(row: Float32Array, max: number, temperature: number): number {
   let mass = 0;
   for (let id = 0; id < row.length; id++) mass += weightOf(row[id]!, max, temperature);
   return mass;
