@@ -26,15 +26,23 @@ export function narrowSummary(
     return truncate(topK > 0 ? Math.min(topK, count) : count, params, scratch);
   }
   if (topK > 0 || typicalP < 1) return -1;
-  let kept = count;
   if (topP < 1) {
-    const goal = topP * summary.mass;
-    if (weigh(count, scratch) < goal) return -1;
-    kept = keepTopP(scratch.weights, count, goal);
-    return minP > 0 ? keepMinP(scratch.logits, kept, minP) : kept;
+    const kept = prefix(scratch.logits, count, topP * summary.mass);
+    return kept >= 0 && minP > 0 ? keepMinP(scratch.logits, kept, minP) : kept;
   }
-  kept = keepMinP(scratch.logits, count, minP);
+  const kept = keepMinP(scratch.logits, count, minP);
   return kept === count ? -1 : kept;
+}
+
+/** How many candidates it takes for weights of `goal`; -1 where they are too few. */
+function prefix(logits: Float32Array, count: number, goal: number): number {
+  const max = logits[0]!;
+  let sum = 0;
+  for (let i = 0; i < count; i++) {
+    sum += weightOf(logits[i]!, max, 1);
+    if (sum >= goal) return i + 1;
+  }
+  return -1;
 }
 
 /**

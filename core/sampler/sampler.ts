@@ -31,10 +31,10 @@ export interface Sampler {
 }
 
 /**
- * Candidates asked for where top-p or min-p alone decide how many it takes: enough for most tokens of
- * a text, few enough to find at once.
+ * Candidates asked for where min-p alone decides how many it takes: enough for most tokens of a text,
+ * few enough to find at once. Nuclei are larger, and to look at a whole row for one costs a millisecond.
  */
-const OPEN_CANDIDATES = 256;
+const MIN_P_CANDIDATES = 128;
 
 /**
  * A sampler in llama.cpp's default order: bias, penalties, top-k, typical, top-p, min-p, temperature.
@@ -107,13 +107,12 @@ interface Needs {
 function needsOf(params: SamplingParams, vocabSize: number): Needs {
   const { temperature, typicalP, topP, minP } = params;
   const topK = params.topK > 0 ? Math.min(params.topK, vocabSize) : vocabSize;
-  const open = Math.min(OPEN_CANDIDATES, vocabSize);
   const none = { k: 0, mass: false, draw: false };
   if (temperature <= 0) return { ...none, k: 1 };
   if (topK <= MAX_CANDIDATES) return { ...none, k: topK };
   if (topK < vocabSize || typicalP < 1) return none;
-  if (topP < 1) return { ...none, k: open, mass: true };
-  if (minP > 0) return { ...none, k: open };
+  if (topP < 1) return { ...none, k: Math.min(MAX_CANDIDATES, vocabSize), mass: true };
+  if (minP > 0) return { ...none, k: Math.min(MIN_P_CANDIDATES, vocabSize) };
   return { ...none, draw: true };
 }
 

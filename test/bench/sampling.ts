@@ -153,7 +153,9 @@ const tokenizer = {
   controlText: () => undefined,
 } as const;
 
-async function engines(decoder: () => { push(token: number): string; end(): string }): Promise<void> {
+async function engines(
+  decoder: () => { push(token: number): string; end(): string },
+): Promise<void> {
   const request: GenerateRequest = {
     tokens: [1],
     maxTokens: TOKENS,
