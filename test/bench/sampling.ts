@@ -60,8 +60,6 @@ function someRow(): Float32Array {
   return row;
 }
 
-const lines: string[] = [];
-
 async function report(part: string, round: () => unknown): Promise<void> {
   const times: number[] = [];
   await round();
@@ -73,7 +71,6 @@ async function report(part: string, round: () => unknown): Promise<void> {
   const median = times.toSorted((a, b) => a - b)[ROUNDS >> 1]!;
   const shares = STEPS.map((step) => `${((100 * median) / step).toFixed(1)} %`.padStart(7));
   const line = `${part.padEnd(52)} ${median.toFixed(1).padStart(8)} us ${shares.join(" ")}`;
-  lines.push(line);
   process.stdout.write(`${line}\n`);
 }
 
@@ -81,7 +78,7 @@ async function sampling(backend: Backend, logits: Tensor, rows: Float32Array): P
   for (const [name, params] of Object.entries(SETTINGS)) {
     const sampler = createSampler(params, VOCAB);
     let whole = 0;
-    await report(`${name}`, async () => {
+    await report(name, async () => {
       for (let i = 0; i < TOKENS; i++) {
         const [summary] = await backend.reduce(logits, [sampler.ask(i % ROWS, history, i)]);
         if (sampler.choose(summary!, i) === undefined) {
@@ -124,11 +121,11 @@ function idleEngine(): Engine {
     name: "idle",
     threads: 1,
     kvBlock: 1,
-    run: (record) => Promise.resolve(record({} as never)),
-    reduce: (_, queries) => Promise.resolve(queries.map(() => summary)),
+    run: (record: (ops: never) => void) => Promise.resolve(record({} as never)),
+    reduce: (_: Tensor, queries: readonly unknown[]) => Promise.resolve(queries.map(() => summary)),
     memory: () => ({ weights: 0, kv: 0, activations: 0 }),
     close: () => Promise.resolve(),
-  } as Backend;
+  } as unknown as Backend;
   const model = {
     config: { vocabSize: VOCAB, contextLength: 4096 },
     limits: { maxRows: 64, maxLogitRows: 8, blocks: 64, blockSize: 64 },
