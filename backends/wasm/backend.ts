@@ -6,6 +6,8 @@ import { createArena } from "./arena.ts";
 import { createSerialExecutor, type Executor } from "./executor.ts";
 import { instantiateKernels, kernelId, kernelMemory, type Kernels } from "./kernels.ts";
 import { createOps } from "./ops.ts";
+import type { OpsContext } from "./ops.ts";
+import { createReduce } from "./reduce.ts";
 import { KV_BLOCK, MAX_GROUP, PANEL_ROWS, panelBytes, WasmKv, WasmTensor } from "./tensors.ts";
 import { CONTROL_BYTES } from "./threads/control.ts";
 import type { MemberTask } from "./threads/member.ts";
@@ -79,14 +81,16 @@ export async function createWasmBackend(options: WasmBackendOptions): Promise<Ba
     pool === undefined
       ? createSerialExecutor(kernels.table)
       : startPool(pool, module, kernels, () => arena.take("stack", STACK_BYTES) + STACK_BYTES);
-  const ops = createOps({
+  const context: OpsContext = {
     arena,
     args,
     executor,
     own,
     owner,
     scratch: (n) => take("activations", "scratch", n),
-  });
+  };
+  const ops = createOps(context);
+  const reduce = createReduce(context);
 
   return {
     name: `wasm-${options.variant}`,
@@ -177,6 +181,11 @@ export async function createWasmBackend(options: WasmBackendOptions): Promise<Ba
     async read(tensor) {
       const source = own(tensor);
       return arena.f32(source.offset, source.length);
+    },
+
+    // eslint-disable-next-line typescript/require-await
+    async reduce(logits, queries) {
+      return reduce(own(logits), queries);
     },
 
     // eslint-disable-next-line typescript/require-await

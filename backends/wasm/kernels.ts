@@ -17,6 +17,10 @@ const PLAIN_KERNELS = [
   "add_to",
   "kv_store",
   "attention",
+  "logit_maxima",
+  "logit_best",
+  "logit_masses",
+  "logit_draw",
 ] as const;
 
 type TypedKernel = "repack" | "embed" | "matmul";

@@ -1,3 +1,4 @@
+import type { LogitQuery, LogitSummary } from "./logits.ts";
 import type { DType, Tensor } from "./tensor.ts";
 
 /**
@@ -37,6 +38,12 @@ export interface Backend {
    * `run`, and the caller may overwrite them: a CPU backend hands out its own memory.
    */
   read(tensor: Tensor): Promise<Float32Array>;
+  /**
+   * Answer queries about rows of `logits`[rows, vocab], in order, once all work before is done. All
+   * queries of a step come in one call, so that a GPU backend waits for a few bytes, once. Rejects with
+   * `RangeError` for a row that is not there and for more candidates than `MAX_CANDIDATES`.
+   */
+  reduce(logits: Tensor, queries: readonly LogitQuery[]): Promise<readonly LogitSummary[]>;
 
   /**
    * Run one step. `record` is called once, synchronously; a CPU backend executes as it is called, a

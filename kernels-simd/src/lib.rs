@@ -17,6 +17,7 @@ mod float;
 mod math;
 mod matmul;
 mod quant;
+mod sampling;
 mod simd;
 
 #[panic_handler]
