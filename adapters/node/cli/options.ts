@@ -1,6 +1,7 @@
 import { InvalidArgumentError, Option, type Command } from "commander";
 import type { SamplingParams } from "../../../core/sampler/params.ts";
 import { BACKEND_PREFERENCES, type BackendPreference } from "../backend.ts";
+import { physicalCores } from "../cores.ts";
 import type { LoadOptions } from "../load.ts";
 import { demoModelPath } from "../package-root.ts";
 
@@ -59,7 +60,7 @@ export function addThreadsOption(command: Command): Command {
     new Option("-t, --threads <n>", "threads that compute")
       .env("SIROCCO_THREADS")
       .argParser(integer(1))
-      .default(1),
+      .default(physicalCores(), "the physical cores"),
   );
 }
 
