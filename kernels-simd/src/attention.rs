@@ -20,6 +20,9 @@ use core::mem::MaybeUninit;
 /// within one, is some 8 KiB of stack.
 const QUERIES: usize = 64;
 
+/// Bytes of a layer's cache from which on it has to come from memory, so that asking early pays.
+const FAR: usize = 1 << 19;
+
 /// A score that no real one comes near, yet finite, so that differences of two are not NaN.
 const MASKED: f32 = -1e30;
 
@@ -134,17 +137,28 @@ unsafe fn attend<C: Cache>(a: &AttentionArgs, (head, end): (usize, usize), (row,
         h = stop;
     }
 
+    let bytes = C::bytes(head_dim);
+    let head_of = |b: usize, h: usize| a.cache.add((*a.blocks.add(b) as usize * kv_heads + h / group) * 2 * bytes);
     let mut b = (*queries).from / BLOCK;
-    while b <= (a.position + until - 1) / BLOCK {
-        let block = a.cache.add(*a.blocks.add(b) as usize * kv_heads * 2 * C::bytes(head_dim));
+    let last = (a.position + until - 1) / BLOCK;
+    let far = C::STREAMS && (last - b) * kv_heads * 2 * bytes > FAR;
+    while b <= last {
         let mut q = queries;
         h = head;
         while h < end {
-            let keys = block.add(h / group * 2 * C::bytes(head_dim));
+            let keys = head_of(b, h);
             let stop = least(end, (h / group + 1) * group);
             let count = (stop - h) * (until - row);
+            if far {
+                touch(keys.add(bytes), bytes);
+            }
             visit(q, count, weights, C::keys(keys, head_dim, room), b * BLOCK, head_dim, a.scale);
-            let values = C::values(keys.add(C::bytes(head_dim)), head_dim, room);
+            if far && stop < end {
+                touch(keys.add(2 * bytes), bytes);
+            } else if far && b < last {
+                touch(head_of(b + 1, head), bytes);
+            }
+            let values = C::values(keys.add(bytes), head_dim, room);
             add(q, count, weights, values, b * BLOCK, head_dim);
             q = q.add(count);
             h = stop;
@@ -156,6 +170,16 @@ unsafe fn attend<C: Cache>(a: &AttentionArgs, (head, end): (usize, usize), (row,
     while q < next {
         scale((*q).out, head_dim, f32x4_splat(1.0 / crate::elementwise::horizontal((*q).sum)));
         q = q.add(1);
+    }
+}
+
+/// Ask for memory that is needed next: loads whose results nobody waits for.
+#[inline(always)]
+unsafe fn touch(p: Bytes, bytes: usize) {
+    let mut i = 0;
+    while i < bytes {
+        core::ptr::read_volatile(p.add(i) as *const u32);
+        i += 64;
     }
 }
 

@@ -32,6 +32,9 @@ const GROUP: usize = 32;
 
 /// A type of cache. Pointers are to one head's part of a block; head_dim is a multiple of four.
 pub trait Cache {
+    /// Whether reading it waits for memory rather than for unpacking.
+    const STREAMS: bool;
+
     /// Bytes of one head's keys, or values, of a block.
     fn bytes(head_dim: usize) -> usize;
     /// Keys [head_dim, 16] as f32 in panels: in `room`, which has space for them, where they are packed.
@@ -44,6 +47,8 @@ pub trait Cache {
 
 pub struct F32;
 impl Cache for F32 {
+    const STREAMS: bool = true;
+
     #[inline(always)]
     fn bytes(head_dim: usize) -> usize {
         4 * BLOCK * head_dim
@@ -72,6 +77,8 @@ impl Cache for F32 {
 
 pub struct F16;
 impl Cache for F16 {
+    const STREAMS: bool = true;
+
     #[inline(always)]
     fn bytes(head_dim: usize) -> usize {
         2 * BLOCK * head_dim
@@ -111,6 +118,8 @@ impl Cache for F16 {
 
 pub struct Q8_0;
 impl Cache for Q8_0 {
+    const STREAMS: bool = false;
+
     #[inline(always)]
     fn bytes(head_dim: usize) -> usize {
         BLOCK * head_dim + 2 * BLOCK * groups(head_dim)
