@@ -12,12 +12,12 @@ const RECORD_BYTES = 128;
 
 /**
  * Nanoseconds of work, roughly, by which the executor judges what is worth sharing: of a product's
- * multiply-add, of an element that is only added or scaled, of a gated one, of one head's look at a position.
+ * multiply-add, of an element that is only added or scaled, of a gated one, of an element that attention looks at.
  */
 const MULTIPLY_NS = 0.015;
 const ELEMENT_NS = 0.3;
 const GATE_NS = 1.5;
-const LOOK_NS = 6;
+const LOOK_NS = 0.1;
 
 /** Rows of one unit of attention (`attention::TILE`). */
 const ATTENTION_ROWS = 16;
@@ -207,7 +207,7 @@ export function createOps(context: OpsContext): Ops {
         const ownRows = layout.starts[s + 1]! - first;
         putBlocks(layout, s, count, blocks);
         const tiles = Math.ceil(ownRows / ATTENTION_ROWS);
-        executor.part(tiles * heads, (ownRows / tiles) * count * KV_BLOCK * LOOK_NS);
+        executor.part(tiles * heads, (ownRows / tiles) * count * KV_BLOCK * headDim * LOOK_NS);
         executor.step(
           kv.attention,
           args.putFloat(

@@ -5,7 +5,7 @@ import { KV_TYPES } from "../../../core/tensor/kv-type.ts";
 import type { Random } from "../../fixtures/random.ts";
 import { createRandom } from "../../fixtures/random.ts";
 import type { BackendSuite } from "../backend.ts";
-import type { AttentionShape, Schedule } from "./paged.ts";
+import type { AttentionShape, Schedule, SequenceInputs } from "./paged.ts";
 import { plainAttention, randomInputs, runSchedule } from "./paged.ts";
 import { bits, download, FOREIGN, relativeError, upload } from "./tensors.ts";
 
@@ -146,8 +146,8 @@ export function attentionTests({ backend, attentionTolerance, exact }: BackendSu
   });
 
   describe.for([...KV_TYPES])("attention over a cache of %s", (type) => {
-    const random = Array.from({ length: 6 }, (_, i) => randomShape(createRandom(40 + i)));
-    const shapes = [...EDGES, ...random];
+    const unforeseen = Array.from({ length: 6 }, (_, i) => randomShape(createRandom(40 + i)));
+    const shapes = [...EDGES, ...unforeseen];
 
     test("is its definition over rounded keys and values, and the same bits in every schedule", async () => {
       for (const untyped of shapes) {
@@ -155,6 +155,27 @@ export function attentionTests({ backend, attentionTolerance, exact }: BackendSu
         await expectPlain(shape, alone(shape));
         await expectPlain(shape, mixed(shape, 26));
         if (exact) await expectSameBits(shape);
+      }
+    });
+
+    test("never lets a row feel what it must not see, be it NaN", async () => {
+      const shape = { heads: 6, kvHeads: 2, headDim: 16, blockSize: 16, window: 9, type } as const;
+      const [clean] = randomInputs(createRandom(27), { ...shape, lengths: [40] });
+      const [k, v] = [clean!.k.slice(), clean!.v.slice()];
+      const poisoned = 20;
+      const rowValues = shape.kvHeads * shape.headDim;
+      k.fill(NaN, poisoned * rowValues, (poisoned + 1) * rowValues);
+      v.fill(NaN, poisoned * rowValues, (poisoned + 1) * rowValues);
+      const run = (input: SequenceInputs): Promise<Float32Array[]> =>
+        runSchedule(backend(), { ...shape, lengths: [40] }, [input], [[40]]);
+      const [expected] = await run(clean!);
+      const [actual] = await run({ ...clean!, k, v });
+      const width = shape.heads * shape.headDim;
+      for (let row = 0; row < 40; row++) {
+        const part = actual!.subarray(row * width, (row + 1) * width);
+        const sees = row >= poisoned && row < poisoned + shape.window;
+        if (sees) expect(part.every((value) => Number.isNaN(value))).toBe(true);
+        else expect(part).toEqual(expected!.subarray(row * width, (row + 1) * width));
       }
     });
 
