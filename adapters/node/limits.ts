@@ -40,10 +40,7 @@ const DEFAULT_KV_BYTES = 256 * 1024 * 1024;
 /** Positions per cache block: what the WASM kernels group keys by, see `Backend.kvBlock`. */
 const LEAST_BLOCK = 16;
 
-/**
- * What was computed, unrounded. f16 reads half the bytes, which pays only where thousands of positions do not
- * fit the processor's caches (PERFORMANCE.md); it is there for memory.
- */
+/** What was computed, unrounded; the others save memory, and f16 no time (PERFORMANCE.md, "Cache types"). */
 const DEFAULT_KV_TYPE: KvType = "f32";
 
 /** A step judges at most this many rows at a time for `score`; the buffer is rows × vocabulary. */
