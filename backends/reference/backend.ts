@@ -48,8 +48,8 @@ export function createReferenceBackend(): Backend {
       return new ReferenceTensor(label, "f32", shape, values);
     },
 
-    allocKv(label, slots, kvHeads, headDim) {
-      const layer = new ReferenceKv(label, slots, kvHeads, headDim);
+    allocKv(label, slots, shape) {
+      const layer = new ReferenceKv(label, slots, shape);
       kv += layer.keys.byteLength + layer.values.byteLength;
       return layer;
     },

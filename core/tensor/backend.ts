@@ -1,3 +1,4 @@
+import type { KvType } from "./kv-type.ts";
 import type { LogitQuery, LogitSummary } from "./logits.ts";
 import type { DType, Tensor } from "./tensor.ts";
 
@@ -27,8 +28,11 @@ export interface Backend {
   ): Promise<Tensor>;
   /** Allocate zeroed activations. Throws `RangeError` when they cannot fit. */
   alloc(label: string, shape: readonly number[]): Tensor;
-  /** Allocate one layer's paged cache of `slots` positions, zeroed. */
-  allocKv(label: string, slots: number, kvHeads: number, headDim: number): KvLayer;
+  /**
+   * Allocate one layer's paged cache of `slots` positions, zeroed. Throws `RangeError` when it cannot fit
+   * or the backend cannot cache heads of this size.
+   */
+  allocKv(label: string, slots: number, shape: KvShape): KvLayer;
   /** The first `rows` rows of a tensor, sharing its memory. */
   view(tensor: Tensor, rows: number): Tensor;
   /** Copy activations in, from element 0 on. */
@@ -115,6 +119,13 @@ export interface AttentionOptions {
   readonly scale: number;
   /** A row sees itself and the `window - 1` positions before it; absent means all. */
   readonly window?: number;
+}
+
+/** What one position of a layer's cache holds: keys and values [kvHeads, headDim], stored as `type`. */
+export interface KvShape {
+  readonly kvHeads: number;
+  readonly headDim: number;
+  readonly type: KvType;
 }
 
 /** One layer's paged cache of keys and values; only the backend knows how they are stored. */

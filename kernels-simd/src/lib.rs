@@ -14,6 +14,7 @@ mod activation;
 mod attention;
 mod elementwise;
 mod float;
+mod kv;
 mod math;
 mod matmul;
 mod quant;
