@@ -16,6 +16,9 @@ export const MAX_GROUP = 8192;
 /** Query heads of one key head (`attention::MAX_GROUP_HEADS`). */
 export const MAX_GROUP_HEADS = 128;
 
+/** Bytes of the largest build's activation record, of one row's 32 columns (`activation::RECORD`). */
+export const ACTIVATION_BYTES = 96;
+
 /** Bytes of one panel record: eight rows × the type's block (`Quant::RECORD`). */
 const RECORD_BYTES: Readonly<Record<WeightType, number>> = {
   f32: 32,
@@ -25,7 +28,7 @@ const RECORD_BYTES: Readonly<Record<WeightType, number>> = {
   q4_1: 32 + 128,
   q5_0: 16 + 32 + 128,
   q5_1: 32 + 32 + 128,
-  q8_0: 16 + 256,
+  q8_0: 32 + 256,
   q2_k: 32 + 8 * (32 + 64),
   q3_k: 16 + 8 * (16 + 32 + 64),
   q4_k: 32 + 8 * (16 + 128),
