@@ -71,9 +71,9 @@ pub unsafe extern "C" fn quantize_activations(args: &QuantizeArgs, first: usize,
 unsafe fn quantize_block(out: *mut u8, x: *const f32) {
     let at = |i: usize| v128_load(x.add(4 * i) as *const v128);
     let size = |i: usize| f32x4_abs(at(i));
-    let most = f32x4_pmax(
-        f32x4_pmax(f32x4_pmax(size(0), size(1)), f32x4_pmax(size(2), size(3))),
-        f32x4_pmax(f32x4_pmax(size(4), size(5)), f32x4_pmax(size(6), size(7))),
+    let most = larger(
+        larger(larger(size(0), size(1)), larger(size(2), size(3))),
+        larger(larger(size(4), size(5)), larger(size(6), size(7))),
     );
     let most = largest(most);
     let scale = most / 127.0;

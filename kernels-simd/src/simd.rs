@@ -94,6 +94,19 @@ pub fn widen(acc: v128, start: v128) -> v128 {
     i32x4_add(start, i32x4_dot_i16x8(acc, i16x8_splat(1)))
 }
 
+/// The larger of each two lanes, `a` where either is NaN. Not `f32x4_pmax`: in relaxed builds LLVM makes
+/// `relaxed_max` of it, whose result for NaN and for zeros of two signs is the engine's to choose.
+#[inline(always)]
+pub fn larger(a: v128, b: v128) -> v128 {
+    v128_bitselect(b, a, f32x4_gt(b, a))
+}
+
+/// The smaller of each two lanes, `a` where either is NaN.
+#[inline(always)]
+pub fn smaller(a: v128, b: v128) -> v128 {
+    v128_bitselect(b, a, f32x4_lt(b, a))
+}
+
 /// The largest of four lanes.
 #[inline(always)]
 pub fn largest(v: v128) -> f32 {
