@@ -21,7 +21,7 @@ const STACK_BYTES = 65_536;
 const STAGING_BYTES = 2 ** 20;
 
 /** Nanoseconds to lay a byte of weights out, roughly: what is worth sharing. */
-const REPACK_NS = 0.5;
+const REPACK_NS = 0.2;
 
 /** What to run on. */
 export interface WasmBackendOptions {

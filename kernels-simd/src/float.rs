@@ -4,12 +4,18 @@
 //! up to four tokens give eight independent chains. Record: one column of eight rows.
 
 use crate::matmul::{store, EmbedArgs, MatmulArgs, RepackArgs};
+use crate::quant::pack::store_words;
 use crate::quant::{Tile, ROWS};
 use crate::simd::*;
+
+/// Columns that `Float::square` takes.
+const COLUMNS_AT_ONCE: usize = 8;
 
 /// How a column of eight rows is stored.
 trait Float {
     const SIZE: usize;
+    /// Transpose eight rows × eight columns, rows `stride` bytes apart.
+    unsafe fn square(out: *mut u8, rows: Bytes, stride: usize);
     unsafe fn column(p: Bytes) -> (v128, v128);
     unsafe fn value(p: Bytes) -> f32;
 }
@@ -17,6 +23,10 @@ trait Float {
 struct F32;
 impl Float for F32 {
     const SIZE: usize = 4;
+    #[inline(always)]
+    unsafe fn square(out: *mut u8, rows: Bytes, stride: usize) {
+        square32(out, rows, stride);
+    }
     #[inline(always)]
     unsafe fn column(p: Bytes) -> (v128, v128) {
         (load(p, 0), load(p, 16))
@@ -30,6 +40,10 @@ impl Float for F32 {
 struct F16;
 impl Float for F16 {
     const SIZE: usize = 2;
+    #[inline(always)]
+    unsafe fn square(out: *mut u8, rows: Bytes, stride: usize) {
+        square16(out, rows, stride);
+    }
     #[inline(always)]
     unsafe fn column(p: Bytes) -> (v128, v128) {
         let scale = f32x4_splat(HALF_SCALE);
@@ -46,6 +60,10 @@ struct Bf16;
 impl Float for Bf16 {
     const SIZE: usize = 2;
     #[inline(always)]
+    unsafe fn square(out: *mut u8, rows: Bytes, stride: usize) {
+        square16(out, rows, stride);
+    }
+    #[inline(always)]
     unsafe fn column(p: Bytes) -> (v128, v128) {
         let h = load(p, 0);
         (i32x4_shl(i32x4_extend_low_i16x8(h), 16), i32x4_shl(i32x4_extend_high_i16x8(h), 16))
@@ -59,15 +77,57 @@ impl Float for Bf16 {
 /// Interleave panels `first..last`.
 unsafe fn repack<F: Float>(args: &RepackArgs, first: usize, last: usize) {
     let RepackArgs { out, raw, rows, k } = *args;
-    let mut o = out.add(first * k * ROWS * F::SIZE);
-    for row in (first * ROWS..last * ROWS).step_by(ROWS) {
-        for c in 0..k {
+    for panel in first..last {
+        let o = out.add(panel * k * ROWS * F::SIZE);
+        let live = if rows - panel * ROWS < ROWS { rows - panel * ROWS } else { ROWS };
+        let w = raw.add(panel * ROWS * k * F::SIZE);
+        // Whole squares of eight rows by vectors, what is left of a panel by bytes.
+        let whole = if live == ROWS { k / COLUMNS_AT_ONCE * COLUMNS_AT_ONCE } else { 0 };
+        for c in (0..whole).step_by(COLUMNS_AT_ONCE) {
+            F::square(o.add(c * ROWS * F::SIZE), w.add(c * F::SIZE), k * F::SIZE);
+        }
+        for c in whole..k {
             for r in 0..ROWS {
                 for b in 0..F::SIZE {
-                    *o = if row + r < rows { *raw.add(((row + r) * k + c) * F::SIZE + b) } else { 0 };
-                    o = o.add(1);
+                    let byte = if r < live { *w.add((r * k + c) * F::SIZE + b) } else { 0 };
+                    *o.add((c * ROWS + r) * F::SIZE + b) = byte;
                 }
             }
+        }
+    }
+}
+
+/// Transpose eight rows × eight columns of two bytes, rows `stride` bytes apart.
+unsafe fn square16(out: *mut u8, rows: Bytes, stride: usize) {
+    // Rows r and r + 4, their columns in turns.
+    let pair = |r: usize| {
+        let (a, b) = (load(rows, r * stride), load(rows, (r + 4) * stride));
+        (
+            u16x8_shuffle::<0, 8, 1, 9, 2, 10, 3, 11>(a, b),
+            u16x8_shuffle::<4, 12, 5, 13, 6, 14, 7, 15>(a, b),
+        )
+    };
+    let (p0, p1, p2, p3) = (pair(0), pair(1), pair(2), pair(3));
+    let four = |out: *mut u8, a: v128, b: v128, c: v128, d: v128| {
+        let low = |a, b| u16x8_shuffle::<0, 8, 1, 9, 2, 10, 3, 11>(a, b);
+        let high = |a, b| u16x8_shuffle::<4, 12, 5, 13, 6, 14, 7, 15>(a, b);
+        let (ac, bd) = (low(a, c), low(b, d));
+        v128_store(out as *mut v128, low(ac, bd));
+        v128_store(out.add(16) as *mut v128, high(ac, bd));
+        let (ac, bd) = (high(a, c), high(b, d));
+        v128_store(out.add(32) as *mut v128, low(ac, bd));
+        v128_store(out.add(48) as *mut v128, high(ac, bd));
+    };
+    four(out, p0.0, p1.0, p2.0, p3.0);
+    four(out.add(64), p0.1, p1.1, p2.1, p3.1);
+}
+
+/// Transpose eight rows × eight columns of four bytes.
+unsafe fn square32(out: *mut u8, rows: Bytes, stride: usize) {
+    for r in [0, 4] {
+        for c in [0, 4] {
+            let w = rows.add(r * stride + 4 * c);
+            store_words(out.add(4 * (c * ROWS + r)), 4 * ROWS, load(w, 0), load(w, stride), load(w, 2 * stride), load(w, 3 * stride));
         }
     }
 }

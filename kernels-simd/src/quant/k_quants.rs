@@ -6,24 +6,24 @@
 //! joins the block's f32 sums with its activation scale, the block the tile with d and dmin.
 
 use super::pack::*;
+use super::unpack::*;
 use super::*;
 
 /// Values of a block, and its runs of 32.
 const BLOCK_VALUES: usize = 256;
 const RUNS: usize = 8;
 
-/// One block, unpacked: quants as stored (without offset), one scale and minimum per 16 columns.
-struct Block {
-    q: [u8; BLOCK_VALUES],
+/// What a block has beside its quants: one scale and minimum per sub-block.
+struct Scales {
     scale: [u8; 16],
     minimum: [u8; 16],
     d: u16,
     dmin: u16,
 }
 
-impl Block {
-    fn zero(fill: u8) -> Block {
-        Block { q: [fill; BLOCK_VALUES], scale: [0; 16], minimum: [0; 16], d: 0, dmin: 0 }
+impl Scales {
+    fn zero() -> Scales {
+        Scales { scale: [0; 16], minimum: [0; 16], d: 0, dmin: 0 }
     }
 }
 
@@ -33,21 +33,28 @@ unsafe fn u16_at(p: Bytes, offset: usize) -> u16 {
 }
 
 /// The 6-bit scales and minima of Q4_K and Q5_K in 12 bytes (ggml-quants.c, `get_scale_min_k4`).
-unsafe fn scales_k4(s: Bytes, b: &mut Block) {
-    for j in 0..8 {
-        let (scale, minimum) = if j < 4 {
-            (*s.add(j) & 63, *s.add(j + 4) & 63)
-        } else {
-            (
-                *s.add(j + 4) & 15 | *s.add(j - 4) >> 6 << 4,
-                *s.add(j + 4) >> 4 | *s.add(j) >> 6 << 4,
-            )
-        };
-        for half in 0..2 {
-            b.scale[2 * j + half] = scale;
-            b.minimum[2 * j + half] = minimum;
-        }
+unsafe fn scales_k4(s: Bytes, b: &mut Scales) {
+    for j in 0..4 {
+        let (low, middle, high) = (*s.add(j), *s.add(4 + j), *s.add(8 + j));
+        b.scale[j] = low & 63;
+        b.minimum[j] = middle & 63;
+        b.scale[4 + j] = high & 15 | low >> 6 << 4;
+        b.minimum[4 + j] = high >> 4 | middle >> 6 << 4;
     }
+}
+
+/// Run `j` of `N` bits a quant at `quants`: 32 bytes hold 8 / N runs, the first in the lowest bits.
+#[inline(always)]
+unsafe fn bits_of<const N: usize>(quants: Bytes, j: usize) -> Row {
+    let (p, shift) = (quants.add(j / (8 / N) * 32), (j % (8 / N) * N) as u32);
+    let part = |offset| v128_and(u16x8_shr(load(p, offset), shift), u8x16_splat((1 << N) - 1));
+    Row(part(0), part(16))
+}
+
+/// `low` with `high`'s bits above its `shift` lowest.
+#[inline(always)]
+fn joined(low: Row, high: Row, shift: u32) -> Row {
+    Row(v128_or(low.0, u16x8_shl(high.0, shift)), v128_or(low.1, u16x8_shl(high.1, shift)))
 }
 
 /// What a K type stores per 32 columns beside its quants.
@@ -65,7 +72,10 @@ trait KQuant {
     const SIGNED: bool;
     type Values: Unpack;
 
-    unsafe fn unpack(block: Bytes) -> Block;
+    /// Scales and minima, `SCALES` for each run.
+    unsafe fn scales(block: Bytes) -> Scales;
+    /// Run `j`, quants as stored (without offset).
+    unsafe fn run(block: Bytes, j: usize) -> Row;
     unsafe fn pack(out: *mut u8, run: &Run);
     unsafe fn values(quants: Bytes) -> Self::Values;
     unsafe fn value(quants: Bytes, r: usize, c: usize) -> u8;
@@ -85,30 +95,33 @@ impl<K: KQuant> Quant for K {
     const RECORD: usize = head(K::MINIMA) + RUNS * (side(K::MINIMA, K::SCALES) + K::QUANTS);
 
     unsafe fn repack(record: *mut u8, blocks: Bytes, stride: usize, rows: usize) {
-        let mut runs: [Run; RUNS] = [[[0; 8]; ROWS]; RUNS];
         let step = side(K::MINIMA, K::SCALES) + K::QUANTS;
         for r in 0..ROWS {
-            let b = if r < rows { K::unpack(blocks.add(r * stride)) } else { Block::zero(K::ZERO as u8) };
+            let b = if r < rows { K::scales(blocks.add(r * stride)) } else { Scales::zero() };
             *(record.add(2 * r) as *mut u16) = b.d;
             if K::MINIMA {
                 *(record.add(16 + 2 * r) as *mut u16) = b.dmin;
             }
+            let mut p = record.add(head(K::MINIMA) + r);
             for j in 0..RUNS {
-                let p = record.add(head(K::MINIMA) + j * step);
                 for h in 0..K::SCALES {
-                    let sub = 2 * j + h;
-                    *p.add(8 * h + r) = b.scale[sub];
+                    let sub = K::SCALES * j + h;
+                    *p.add(8 * h) = *b.scale.as_ptr().add(sub);
                     if K::MINIMA {
-                        *p.add(8 * (K::SCALES + h) + r) = b.minimum[sub];
+                        *p.add(8 * (K::SCALES + h)) = *b.minimum.as_ptr().add(sub);
                     }
                 }
-                for (k, word) in runs[j][r].iter_mut().enumerate() {
-                    *word = core::ptr::read_unaligned(b.q.as_ptr().add(32 * j + 4 * k) as *const u32);
-                }
+                p = p.add(step);
             }
         }
-        for (j, run) in runs.iter().enumerate() {
-            K::pack(record.add(head(K::MINIMA) + j * step + side(K::MINIMA, K::SCALES)), run);
+        for j in 0..RUNS {
+            let mut run = [Row::of(K::ZERO as u8); ROWS];
+            let mut block = blocks;
+            for row in run.iter_mut().take(rows) {
+                *row = K::run(block, j);
+                block = block.add(stride);
+            }
+            K::pack(record.add(head(K::MINIMA) + j * step + side(K::MINIMA, K::SCALES)), &run);
         }
     }
 
@@ -201,18 +214,19 @@ impl KQuant for Q2K {
     const SIGNED: bool = false;
     type Values = Crumbs;
     /// 16 bytes scale | minimum << 4, 64 bytes of quants, d, dmin.
-    unsafe fn unpack(block: Bytes) -> Block {
-        let mut b = Block::zero(0);
+    unsafe fn scales(block: Bytes) -> Scales {
+        let mut b = Scales::zero();
         for j in 0..16 {
             b.scale[j] = *block.add(j) & 15;
             b.minimum[j] = *block.add(j) >> 4;
         }
-        for (i, q) in b.q.iter_mut().enumerate() {
-            *q = *block.add(16 + i / 128 * 32 + i % 32) >> (i / 32 % 4 * 2) & 3;
-        }
         b.d = u16_at(block, 80);
         b.dmin = u16_at(block, 82);
         b
+    }
+    #[inline(always)]
+    unsafe fn run(block: Bytes, j: usize) -> Row {
+        bits_of::<2>(block.add(16), j)
     }
     unsafe fn pack(out: *mut u8, run: &Run) {
         pack_crumbs(out, run, 0);
@@ -236,12 +250,8 @@ impl KQuant for Q3K {
     const SIGNED: bool = true;
     type Values = Three;
     /// 32 bytes of third bits (set: no 4 to take away), 64 bytes of two bits, 12 bytes of 6-bit scales, d.
-    unsafe fn unpack(block: Bytes) -> Block {
-        let mut b = Block::zero(0);
-        for (i, q) in b.q.iter_mut().enumerate() {
-            let low = *block.add(32 + i / 128 * 32 + i % 32) >> (i / 32 % 4 * 2) & 3;
-            *q = low | (*block.add(i % 32) >> (i / 32) & 1) << 2;
-        }
+    unsafe fn scales(block: Bytes) -> Scales {
+        let mut b = Scales::zero();
         let s = block.add(96);
         for j in 0..16 {
             let low = *s.add(j % 8) >> (4 * (j / 8)) & 15;
@@ -250,6 +260,10 @@ impl KQuant for Q3K {
         }
         b.d = u16_at(block, 108);
         b
+    }
+    #[inline(always)]
+    unsafe fn run(block: Bytes, j: usize) -> Row {
+        joined(bits_of::<2>(block.add(32), j), bits_of::<1>(block, j), 2)
     }
     unsafe fn pack(out: *mut u8, run: &Run) {
         pack_bits(out, run, 2);
@@ -274,15 +288,16 @@ impl KQuant for Q4K {
     const SIGNED: bool = false;
     type Values = Nibbles;
     /// d, dmin, 12 bytes of scales and minima, 128 bytes of nibbles.
-    unsafe fn unpack(block: Bytes) -> Block {
-        let mut b = Block::zero(0);
+    unsafe fn scales(block: Bytes) -> Scales {
+        let mut b = Scales::zero();
         b.d = u16_at(block, 0);
         b.dmin = u16_at(block, 2);
         scales_k4(block.add(4), &mut b);
-        for (i, q) in b.q.iter_mut().enumerate() {
-            *q = *block.add(16 + i / 64 * 32 + i % 32) >> (i / 32 % 2 * 4) & 15;
-        }
         b
+    }
+    #[inline(always)]
+    unsafe fn run(block: Bytes, j: usize) -> Row {
+        bits_of::<4>(block.add(16), j)
     }
     unsafe fn pack(out: *mut u8, run: &Run) {
         pack_nibbles(out, run);
@@ -306,16 +321,16 @@ impl KQuant for Q5K {
     const SIGNED: bool = false;
     type Values = Five;
     /// As Q4_K with 32 bytes of fifth bits before the nibbles.
-    unsafe fn unpack(block: Bytes) -> Block {
-        let mut b = Block::zero(0);
+    unsafe fn scales(block: Bytes) -> Scales {
+        let mut b = Scales::zero();
         b.d = u16_at(block, 0);
         b.dmin = u16_at(block, 2);
         scales_k4(block.add(4), &mut b);
-        for (i, q) in b.q.iter_mut().enumerate() {
-            let low = *block.add(48 + i / 64 * 32 + i % 32) >> (i / 32 % 2 * 4) & 15;
-            *q = low | (*block.add(16 + i % 32) >> (i / 32) & 1) << 4;
-        }
         b
+    }
+    #[inline(always)]
+    unsafe fn run(block: Bytes, j: usize) -> Row {
+        joined(bits_of::<4>(block.add(48), j), bits_of::<1>(block.add(16), j), 4)
     }
     unsafe fn pack(out: *mut u8, run: &Run) {
         pack_bits(out, run, 4);
@@ -340,19 +355,19 @@ impl KQuant for Q6K {
     const SIGNED: bool = true;
     type Values = Six;
     /// 128 bytes of low nibbles, 64 bytes of high pairs, 16 i8 scales, d.
-    unsafe fn unpack(block: Bytes) -> Block {
-        let mut b = Block::zero(32);
-        for (i, q) in b.q.iter_mut().enumerate() {
-            let (half, part, l) = (i / 128, i / 32 % 4, i % 32);
-            let low = *block.add(64 * half + 32 * (part % 2) + l) >> (4 * (part / 2)) & 15;
-            let high = *block.add(128 + 32 * half + l) >> (2 * part) & 3;
-            *q = low | high << 4;
-        }
+    unsafe fn scales(block: Bytes) -> Scales {
+        let mut b = Scales::zero();
         for j in 0..16 {
             b.scale[j] = *block.add(192 + j);
         }
         b.d = u16_at(block, 208);
         b
+    }
+    #[inline(always)]
+    unsafe fn run(block: Bytes, j: usize) -> Row {
+        // Of each half's four runs the first two are in low nibbles, the others in the high ones.
+        let nibbles = j / 4 * 4 + j % 2 * 2 + j / 2 % 2;
+        joined(bits_of::<4>(block, nibbles), bits_of::<2>(block.add(128), j), 4)
     }
     unsafe fn pack(out: *mut u8, run: &Run) {
         pack_crumbs(out, run, 4);

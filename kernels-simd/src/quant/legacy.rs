@@ -2,6 +2,7 @@
 //! (ggml-common.h, `block_q4_0` and so on). Record: eight scales, eight minima where there are, quants.
 
 use super::pack::*;
+use super::unpack::*;
 use super::*;
 
 #[inline(always)]
@@ -17,33 +18,33 @@ unsafe fn repack_halves(record: *mut u8, at: usize, blocks: Bytes, offset: usize
     }
 }
 
+/// 32 quants in 16 bytes at `offset`: the first half of the columns is in the low nibbles.
 #[inline(always)]
-unsafe fn u32_at(p: Bytes, offset: usize) -> u32 {
-    core::ptr::read_unaligned(p.add(offset) as *const u32)
+unsafe fn nibbles(block: Bytes, offset: usize) -> Row {
+    let (q, low) = (load(block, offset), u8x16_splat(15));
+    Row(v128_and(q, low), v128_and(u16x8_shr(q, 4), low))
 }
 
-/// Columns 4k..4k+4 of a block whose nibbles start at `offset`: its first half is in the low nibbles.
+/// `row` with fifth bits, from a u32 at `offset` with bit j for column j.
 #[inline(always)]
-unsafe fn nibbles(block: Bytes, offset: usize, k: usize) -> u32 {
-    u32_at(block, offset + 4 * (k % 4)) >> (4 * (k / 4)) & each(15)
+unsafe fn with_fifth_bits(row: Row, block: Bytes, offset: usize) -> Row {
+    let each = u64x2_splat(0x8040_2010_0804_0201);
+    let bits = splat32(block, offset);
+    let fifth = |bytes| v128_and(u8x16_eq(v128_and(bytes, each), each), u8x16_splat(16));
+    let low = u8x16_shuffle::<0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1>(bits, bits);
+    let high = u8x16_shuffle::<2, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3>(bits, bits);
+    Row(v128_or(row.0, fifth(low)), v128_or(row.1, fifth(high)))
 }
 
-/// The fifth bits of columns 4k..4k+4, from a u32 at `offset` with bit j for column j.
+/// A run of 32 columns of eight blocks, `f` giving one row's; rows past the end take `zero`, the quant that
+/// stands for 0.
 #[inline(always)]
-unsafe fn fifth_bits(block: Bytes, offset: usize, k: usize) -> u32 {
-    let four = u32_at(block, offset) >> (4 * k);
-    (four & 1 | (four & 2) << 7 | (four & 4) << 14 | (four & 8) << 21) << 4
-}
-
-/// A run of 32 columns of eight blocks, `f(block, k)` giving columns 4k..4k+4; rows past the end take
-/// `zero`, the quant that stands for 0.
-#[inline(always)]
-unsafe fn unpack(blocks: Bytes, stride: usize, rows: usize, zero: u8, f: impl Fn(Bytes, usize) -> u32) -> Run {
-    let mut run = [[each(zero); 8]; ROWS];
-    for (r, row) in run.iter_mut().enumerate().take(rows) {
-        for (k, word) in row.iter_mut().enumerate() {
-            *word = f(blocks.add(r * stride), k);
-        }
+unsafe fn unpack(blocks: Bytes, stride: usize, rows: usize, zero: u8, f: impl Fn(Bytes) -> Row) -> Run {
+    let mut run = [Row::of(zero); ROWS];
+    let mut block = blocks;
+    for row in run.iter_mut().take(rows) {
+        *row = f(block);
+        block = block.add(stride);
     }
     run
 }
@@ -87,7 +88,7 @@ impl Quant for Q4_0 {
     const RECORD: usize = 16 + NIBBLES;
     unsafe fn repack(record: *mut u8, blocks: Bytes, stride: usize, rows: usize) {
         repack_halves(record, 0, blocks, 0, stride, rows);
-        pack_nibbles(record.add(16), &unpack(blocks, stride, rows, 8, |b, k| nibbles(b, 2, k)));
+        pack_nibbles(record.add(16), &unpack(blocks, stride, rows, 8, |b| nibbles(b, 2)));
     }
     unsafe fn row(out: *mut f32, record: Bytes, r: usize) {
         let d = half(u16_at(record, 2 * r));
@@ -109,7 +110,7 @@ impl Quant for Q4_1 {
     unsafe fn repack(record: *mut u8, blocks: Bytes, stride: usize, rows: usize) {
         repack_halves(record, 0, blocks, 0, stride, rows);
         repack_halves(record, 16, blocks, 2, stride, rows);
-        pack_nibbles(record.add(32), &unpack(blocks, stride, rows, 0, |b, k| nibbles(b, 4, k)));
+        pack_nibbles(record.add(32), &unpack(blocks, stride, rows, 0, |b| nibbles(b, 4)));
     }
     unsafe fn row(out: *mut f32, record: Bytes, r: usize) {
         let (d, m) = (half(u16_at(record, 2 * r)), half(u16_at(record, 16 + 2 * r)));
@@ -130,7 +131,7 @@ impl Quant for Q5_0 {
     const RECORD: usize = 16 + BITS + NIBBLES;
     unsafe fn repack(record: *mut u8, blocks: Bytes, stride: usize, rows: usize) {
         repack_halves(record, 0, blocks, 0, stride, rows);
-        let run = unpack(blocks, stride, rows, 16, |b, k| nibbles(b, 6, k) | fifth_bits(b, 2, k));
+        let run = unpack(blocks, stride, rows, 16, |b| with_fifth_bits(nibbles(b, 6), b, 2));
         pack_bits(record.add(16), &run, 4);
         pack_nibbles(record.add(16 + BITS), &run);
     }
@@ -156,7 +157,7 @@ impl Quant for Q5_1 {
     unsafe fn repack(record: *mut u8, blocks: Bytes, stride: usize, rows: usize) {
         repack_halves(record, 0, blocks, 0, stride, rows);
         repack_halves(record, 16, blocks, 2, stride, rows);
-        let run = unpack(blocks, stride, rows, 0, |b, k| nibbles(b, 8, k) | fifth_bits(b, 4, k));
+        let run = unpack(blocks, stride, rows, 0, |b| with_fifth_bits(nibbles(b, 8), b, 4));
         pack_bits(record.add(32), &run, 4);
         pack_nibbles(record.add(32 + BITS), &run);
     }
@@ -197,20 +198,21 @@ impl Quant for Q8_0 {
     const RECORD: usize = Q8_BYTES + BYTES;
     unsafe fn repack(record: *mut u8, blocks: Bytes, stride: usize, rows: usize) {
         repack_halves(record, 0, blocks, 0, stride, rows);
-        let flip = each(0x80 ^ Q8_FLIP);
-        let run = unpack(blocks, stride, rows, 0x80 ^ Q8_FLIP, |b, k| u32_at(b, 2 + 4 * k) ^ flip);
-        pack_bytes(record.add(Q8_BYTES), &run);
-        let mut signs = true;
-        for r in 0..ROWS {
-            let mut negative = 0;
-            for c in 0..32 {
-                let q = (byte(record.add(Q8_BYTES), r, c) ^ 0x80 ^ Q8_FLIP) as i8;
-                negative += if q < 0 { -(q as i16) } else { 0 };
-                signs &= q != i8::MIN;
-            }
-            *(record.add(16 + 2 * r) as *mut i16) = negative;
+        let mut run = unpack(blocks, stride, rows, 0, |b| Row(load(b, 2), load(b, 18)));
+        let stored = |v| v128_xor(v, u8x16_splat(0x80 ^ Q8_FLIP));
+        let mut least = u8x16_splat(0);
+        for (r, row) in run.iter_mut().enumerate() {
+            let (x, y) = (i8x16_min(row.0, u8x16_splat(0)), i8x16_min(row.1, u8x16_splat(0)));
+            least = i8x16_min(least, i8x16_min(x, y));
+            let sums = i16x8_add(i16x8_extadd_pairwise_i8x16(x), i16x8_extadd_pairwise_i8x16(y));
+            let sums = i32x4_extadd_pairwise_i16x8(sums);
+            let sums = i32x4_add(sums, u64x2_shuffle::<1, 0>(sums, sums));
+            let negative = -(i32x4_extract_lane::<0>(sums) + i32x4_extract_lane::<1>(sums));
+            *(record.add(16 + 2 * r) as *mut i16) = negative as i16;
+            *row = Row(stored(row.0), stored(row.1));
         }
-        if !signs {
+        pack_bytes(record.add(Q8_BYTES), &run);
+        if v128_any_true(i8x16_eq(least, i8x16_splat(i8::MIN))) {
             *(record.add(16) as *mut i16) = NO_SIGNS;
         }
     }
