@@ -2,6 +2,7 @@ import { chatTemplateSource, createChatTemplate } from "../../core/chat/create.t
 import type { ChatTemplate } from "../../core/chat/template.ts";
 import type { GgufModel } from "../../core/gguf/gguf.ts";
 import { openGguf } from "../../core/gguf/parse.ts";
+import type { OmitStrings } from "../../core/gguf/values.ts";
 import { createTokenizer } from "../../core/tokenizer/create.ts";
 import type { Tokenizer } from "../../core/tokenizer/tokenizer.ts";
 import { fileDigest, sha256 } from "./digest.ts";
@@ -24,17 +25,28 @@ export interface ModelHeader extends OpenedModel {
 /** Hex digits that tell one remote model from another. */
 const FINGERPRINT_DIGITS = 16;
 
-/** Open and check a model's files: a path or a URL of a GGUF, the first file where there are several. */
-export async function openModel(location: string, signal?: AbortSignal): Promise<OpenedModel> {
+/**
+ * Open and check a model's files: a path or a URL of a GGUF, the first file where there are several.
+ * `omitted` as for `openGguf`.
+ */
+export async function openModel(
+  location: string,
+  signal?: AbortSignal,
+  omitted?: OmitStrings,
+): Promise<OpenedModel> {
   const remote = signal === undefined ? {} : { signal };
   const opener = siblingOpener(location, remote);
   const source = await openSource(location, remote);
   const files = [source.name];
-  const gguf = await openGguf(source, async (name) => {
-    const sibling = await opener(name);
-    files.push(sibling.name);
-    return sibling;
-  });
+  const gguf = await openGguf(
+    source,
+    async (name) => {
+      const sibling = await opener(name);
+      files.push(sibling.name);
+      return sibling;
+    },
+    omitted,
+  );
   return { gguf, files: isRemote(location) ? [] : files };
 }
 

@@ -27,7 +27,8 @@ export async function openEngine(
   signal?: AbortSignal,
 ): Promise<Engine> {
   const started = performance.now();
-  const { gguf } = await openModel(options.model, signal);
+  // The tokens' texts are for who answers requests; an engine knows numbers.
+  const { gguf } = await openModel(options.model, signal, (key) => key.startsWith("tokenizer."));
   try {
     const { backend } = await createBackend({
       preference: options.backend ?? "auto",

@@ -4,10 +4,10 @@ import { MAX_PAGES, PAGE } from "./kernels.ts";
 const ALIGNMENT = 64;
 
 /**
- * Memory grows by at least this part of itself, since each growth is a system call of a tenth of a
- * millisecond. Pages that nothing has touched take no room.
+ * Memory grows by at least this part of itself: each growth is a system call of a tenth of a millisecond,
+ * and V8 answers some with a garbage collection. Pages that nothing has touched take no room.
  */
-const GROWTH = 16;
+const GROWTH = 4;
 
 /** Hands out linear memory in ascending order; nothing is given back before the whole is dropped. */
 export interface Arena {
@@ -28,14 +28,11 @@ export function createArena(memory: WebAssembly.Memory, base: number): Arena {
 
   const grow = (label: string, bytes: number, end: number): void => {
     if (end > MAX_PAGES * PAGE) throw tooLarge(label, bytes, next);
-    try {
-      const missing = Math.ceil((end - words.byteLength) / PAGE);
-      const ahead = Math.floor(words.byteLength / PAGE / GROWTH);
-      const room = MAX_PAGES - words.byteLength / PAGE;
-      memory.grow(Math.min(Math.max(missing, ahead), room));
-    } catch {
-      throw tooLarge(label, bytes, next);
-    }
+    const missing = Math.ceil((end - words.byteLength) / PAGE);
+    const ahead = Math.floor(words.byteLength / PAGE / GROWTH);
+    const room = MAX_PAGES - words.byteLength / PAGE;
+    const generous = Math.min(Math.max(missing, ahead), room);
+    if (!grown(memory, generous) && !grown(memory, missing)) throw tooLarge(label, bytes, next);
     words = new Uint32Array(memory.buffer);
     floats = new Float32Array(memory.buffer);
   };
@@ -57,6 +54,16 @@ export function createArena(memory: WebAssembly.Memory, base: number): Arena {
     f32: (offset, length) => new Float32Array(memory.buffer, offset, length),
     u8: (offset, length) => new Uint8Array(memory.buffer, offset, length),
   };
+}
+
+/** Whether the machine gave so many pages more. */
+function grown(memory: WebAssembly.Memory, pages: number): boolean {
+  try {
+    memory.grow(pages);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function align(offset: number): number {

@@ -1,7 +1,7 @@
 import { MAX_HEADER_BYTES } from "./limits.ts";
 import { malformed } from "./problem.ts";
 import type { ByteSource } from "./source.ts";
-import { decodeLeniently, decodeRun, decodeStrictly } from "./text-run.ts";
+import { decodeLeniently, decodeRun, decodeStrictly, measureRun } from "./text-run.ts";
 
 /** Bytes fetched at a time, so that a header costs a handful of reads and not one per field. */
 const CHUNK_BYTES = 256 * 1024;
@@ -43,6 +43,8 @@ export interface Cursor {
   strictText(bytes: number): string | undefined;
   /** Append the next strings, each with its length before it: at most `most`, and only buffered ones. */
   texts(most: number, into: string[]): void;
+  /** Pass over what `texts` would append, and give their number. */
+  skipTexts(most: number): number;
 }
 
 /** A cursor at the first byte of `source`. */
@@ -133,6 +135,11 @@ export function createCursor(source: ByteSource): Cursor {
     },
     texts(most, into) {
       at = decodeRun(buffer, at, filled, most, into);
+    },
+    skipTexts(most) {
+      const { count, end: behind } = measureRun(buffer, at, filled, most);
+      at = behind;
+      return count;
     },
   };
 }

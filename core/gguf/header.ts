@@ -8,6 +8,7 @@ import type { ByteSource } from "./source.ts";
 import { readTensorInfos } from "./tensor-infos.ts";
 import type { TensorEntry } from "./tensor-infos.ts";
 import { readMetadata } from "./values.ts";
+import type { OmitStrings } from "./values.ts";
 
 /** The header of one file. */
 export interface Header {
@@ -25,7 +26,7 @@ const VERSIONS: ReadonlySet<number> = new Set([2, 3]);
 const DEFAULT_ALIGNMENT = 32;
 
 /** Read and check a header: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md. */
-export async function readHeader(source: ByteSource): Promise<Header> {
+export async function readHeader(source: ByteSource, omitted?: OmitStrings): Promise<Header> {
   const cursor = createCursor(source);
   await cursor.fill(PREAMBLE_BYTES);
   checkMagic(cursor);
@@ -34,7 +35,7 @@ export async function readHeader(source: ByteSource): Promise<Header> {
   const tensorCount = cursor.u64();
   const metadataCount = cursor.u64();
 
-  const metadata = await readMetadata(cursor, metadataCount);
+  const metadata = await readMetadata(cursor, metadataCount, omitted);
   const entries = await readTensorInfos(cursor, tensorCount);
   const alignment = readAlignment(source.name, metadata);
   const dataStart = Math.ceil(cursor.position() / alignment) * alignment;

@@ -4,6 +4,7 @@ import type { Header } from "./header.ts";
 import { MAX_TENSORS } from "./limits.ts";
 import { malformed, quote, unsupported } from "./problem.ts";
 import type { ByteSource } from "./source.ts";
+import type { OmitStrings } from "./values.ts";
 import { checkSibling, readSplit, siblingName } from "./split.ts";
 
 /** Opens a file that lies beside the first one, by its name alone. */
@@ -17,14 +18,21 @@ export type OpenSibling = (name: string) => Promise<ByteSource>;
  * failure here. Rejects with `MODEL_MALFORMED` for a file that contradicts the format or itself, and
  * with `MODEL_UNSUPPORTED` for one that is sound but beyond us. Nothing is allocated on the word of
  * the file before the bytes that it speaks of are known to exist.
+ *
+ * `omitted` names arrays of strings that the caller does without: a vocabulary is most of a header, and
+ * making strings of it takes longer than everything else here.
  */
-export async function openGguf(source: ByteSource, openSibling?: OpenSibling): Promise<GgufModel> {
+export async function openGguf(
+  source: ByteSource,
+  openSibling?: OpenSibling,
+  omitted?: OmitStrings,
+): Promise<GgufModel> {
   const shards: ByteSource[] = [source];
   const close = async (): Promise<void> => {
     await Promise.all(shards.map((shard) => shard.close()));
   };
   try {
-    const first = await readHeader(source);
+    const first = await readHeader(source, omitted);
     const headers = [first, ...(await openSiblings(first, shards, openSibling))];
     return {
       version: first.version,

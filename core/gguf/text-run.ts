@@ -20,7 +20,7 @@ export function decodeRun(
   into: string[],
 ): number {
   const view = new DataView(bytes.buffer, bytes.byteOffset);
-  const last = findEnd(view, from, to, most);
+  const last = measureRun(bytes, from, to, most).end;
   // The strings without the lengths between them, and where each ends in the text they make together.
   // Sized by what is taken, not by what is there: a header may hold thousands of short runs.
   const joined = new Uint8Array(last - from);
@@ -56,17 +56,24 @@ export function decodeRun(
   return last;
 }
 
-/** The offset behind the last string that can be taken. */
-function findEnd(view: DataView, from: number, to: number, most: number): number {
+/** How many of the strings of {@linkcode decodeRun} there are, and the offset behind the last one. */
+export function measureRun(
+  bytes: Uint8Array,
+  from: number,
+  to: number,
+  most: number,
+): { readonly count: number; readonly end: number } {
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
   let at = from;
-  for (let taken = 0; taken < most && at + LENGTH_BYTES <= to; taken++) {
+  let count = 0;
+  for (; count < most && at + LENGTH_BYTES <= to; count++) {
     const start = at + LENGTH_BYTES;
     const length = view.getUint32(at, true);
     // Anything longer than what is here, hostile lengths too, is left to the caller.
     if (view.getUint32(at + 4, true) !== 0 || length > to - start) break;
     at = start + length;
   }
-  return at;
+  return { count, end: at };
 }
 
 /** The bytes as UTF-8; what is not becomes U+FFFD. */

@@ -39,6 +39,9 @@ const SCALARS: ReadonlyMap<number, Scalar> = new Map<number, Scalar>([
 const STRING = 8;
 const ARRAY = 9;
 
+/** Whether an array of strings, by its key, is not wanted. */
+export type OmitStrings = (key: string) => boolean;
+
 /** Strings that are worth decoding together. */
 const LEAST_RUN = 8;
 
@@ -49,10 +52,14 @@ const LEAST_STRING_BYTES = 8;
 /** Least bytes of an array in an array: its elements' type and their number. */
 const LEAST_ARRAY_BYTES = 4 + 8;
 
-/** The entries at the cursor. Rejects with `MODEL_MALFORMED` for anything the format does not allow. */
+/**
+ * The entries at the cursor, without those arrays of strings that `omitted` says yes to. Rejects with
+ * `MODEL_MALFORMED` for anything the format does not allow.
+ */
 export async function readMetadata(
   cursor: Cursor,
   count: number,
+  omitted: OmitStrings = () => false,
 ): Promise<Map<string, MetadataValue>> {
   checkCount(
     cursor,
@@ -62,11 +69,14 @@ export async function readMetadata(
     LEAST_ENTRY_BYTES,
   );
   const metadata = new Map<string, MetadataValue>();
+  const seen = new Set<string>();
   const budget: Budget = { elements: MAX_TOTAL_ELEMENTS, nested: MAX_NESTED_ARRAYS };
   for (let i = 0; i < count; i++) {
     const key = await readName(cursor, `metadata key ${i}`, MAX_KEY_BYTES);
-    if (metadata.has(key)) throw malformed(cursor.file, `metadata key ${quote(key)} occurs twice`);
-    metadata.set(key, await readValue(cursor, key, budget));
+    if (seen.has(key)) throw malformed(cursor.file, `metadata key ${quote(key)} occurs twice`);
+    seen.add(key);
+    const value = await readValue(cursor, key, budget, omitted(key));
+    if (value !== undefined) metadata.set(key, value);
   }
   return metadata;
 }
@@ -99,11 +109,16 @@ export function checkCount(
   cursor.checkExists(count * leastBytes, () => `${what()} is ${count}, which`);
 }
 
-async function readValue(cursor: Cursor, key: string, budget: Budget): Promise<MetadataValue> {
+async function readValue(
+  cursor: Cursor,
+  key: string,
+  budget: Budget,
+  omit: boolean,
+): Promise<MetadataValue | undefined> {
   if (!cursor.ready(4)) await cursor.fill(4);
   const type = cursor.u32();
   if (type === STRING) return readText(cursor, key);
-  if (type === ARRAY) return readArray(cursor, key, 1, budget);
+  if (type === ARRAY) return readArray(cursor, key, 1, budget, omit);
   const scalar = SCALARS.get(type);
   if (scalar === undefined) throw unknownType(cursor, key, type);
   if (!cursor.ready(scalar.bytes)) await cursor.fill(scalar.bytes);
@@ -134,7 +149,8 @@ async function readArray(
   key: string,
   depth: number,
   budget: Budget,
-): Promise<MetadataArray> {
+  omit: boolean,
+): Promise<MetadataArray | undefined> {
   if (depth > MAX_ARRAY_DEPTH) {
     throw malformed(
       cursor.file,
@@ -156,10 +172,15 @@ async function readArray(
     budget.nested -= count;
   }
 
-  if (type === STRING) return readStrings(cursor, key, count);
+  if (type === STRING) {
+    return omit ? skipStrings(cursor, key, count) : readStrings(cursor, key, count);
+  }
   if (scalar === undefined) {
     const arrays: MetadataArray[] = [];
-    for (let i = 0; i < count; i++) arrays.push(await readArray(cursor, key, depth + 1, budget));
+    for (let i = 0; i < count; i++) {
+      const array = await readArray(cursor, key, depth + 1, budget, omit);
+      if (array !== undefined) arrays.push(array);
+    }
     return arrays;
   }
   if (scalar.compact !== undefined) {
@@ -186,6 +207,16 @@ async function readStrings(cursor: Cursor, key: string, count: number): Promise<
     if (strings.length < count) strings.push(await readText(cursor, key));
   }
   return strings;
+}
+
+/** As `readStrings`, with the same checks, for who does not want them. */
+async function skipStrings(cursor: Cursor, key: string, count: number): Promise<undefined> {
+  for (let left = count; left > 0;) {
+    left -= cursor.skipTexts(left);
+    if (left === 0) break;
+    await readText(cursor, key);
+    left--;
+  }
 }
 
 function readBoolean(cursor: Cursor): boolean {

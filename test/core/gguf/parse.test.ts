@@ -170,6 +170,38 @@ describe("openGguf", () => {
     expect(source.reads).toBeLessThan(18);
   });
 
+  test("leaves out arrays of strings that are not wanted, and reads what is behind them", async () => {
+    const tokens = Array.from({ length: 60_000 }, (_, i) => `token ${i} \u2581`);
+    const bytes = writeGguf({
+      metadata: { "x.tokens": tokens, "x.scores": Float32Array.of(1), "x.name": "n", kept: ["a"] },
+      tensors: [VECTOR],
+    });
+    const { metadata, tensors } = await openGguf(bytesSource(bytes), undefined, (key) =>
+      key.startsWith("x."),
+    );
+    expect([...metadata.keys()]).toEqual(["x.scores", "x.name", "kept"]);
+    expect(metadata.get("kept")).toEqual(["a"]);
+    const whole = await openGguf(bytesSource(bytes));
+    expect([...tensors]).toEqual([...whole.tensors]);
+  });
+
+  test("judges strings that it leaves out as those that it reads", async () => {
+    const bytes = writeGguf({ metadata: { tokens: ["one", "two", "three"] } });
+    // The length of "two": magic to metadata count, the key and its length, three types and counts, "one".
+    const at = 24 + 8 + "tokens".length + 4 + 4 + 8 + 8 + "one".length;
+    new DataView(bytes.buffer, bytes.byteOffset).setUint32(at, 2 ** 31, true);
+    const errors = await Promise.all(
+      [undefined, () => true].map((omitted) =>
+        openGguf(bytesSource(bytes), undefined, omitted).then(
+          () => "no error",
+          (error: unknown) => (error as Error).message,
+        ),
+      ),
+    );
+    expect(errors[0]).toMatch(/string of .*tokens.* has 2147483648 bytes/);
+    expect(errors[1]).toBe(errors[0]);
+  });
+
   test("reads tens of thousands of tiny arrays as quickly as their bytes", async () => {
     const entries = Array.from({ length: 60_000 }, (_, i) => [`k${i}`, ["x"]] as const);
     const bytes = writeGguf({ metadata: Object.fromEntries(entries) });
