@@ -26,12 +26,17 @@ const DEBIAN_VENDOR = "/usr/lib/rustlib/src/rust/library/vendor";
  */
 const LLVM_FLAGS = ["-unroll-full-max-count=1", "-unroll-max-count=1", "-disable-lsr"];
 
-/** The shadow stack comes first, so that an overflow traps instead of writing over weights. */
+/**
+ * The shadow stack comes first, so that an overflow traps instead of writing over weights. Threads move
+ * its pointer to a stack of their own; a shared memory has to name its maximum.
+ */
 const LINK_FLAGS = [
   "--import-memory",
   "--stack-first",
   "-zstack-size=65536",
   "--export=__heap_base",
+  "--export=__stack_pointer",
+  "--max-memory=4294967296",
 ];
 
 const here = fileURLToPath(new URL(".", import.meta.url));

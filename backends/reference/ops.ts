@@ -64,14 +64,14 @@ export const referenceOps: Ops = {
 
   attention,
 
-  swiglu(out, gate, up) {
-    const [o, g, u] = [own(out), own(gate), own(up)];
-    expectShape("gate", o, g.rows, g.width);
+  gatedMatmul(x, gate, up) {
+    referenceOps.matmul(x, [gate, up]);
+    const [g, u] = [own(gate.out), own(up.out)];
     expectShape("gate", u, g.rows, g.width);
     const size = g.rows * g.width;
     for (let i = 0; i < size; i++) {
       const value = g.values[i]!;
-      o.values[i] = (value / (1 + Math.exp(-value))) * u.values[i]!;
+      g.values[i] = (value / (1 + Math.exp(-value))) * u.values[i]!;
     }
   },
 

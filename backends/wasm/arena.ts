@@ -7,34 +7,45 @@ const ALIGNMENT = 64;
 export interface Arena {
   /** Offset of `bytes` zeroed bytes. Throws `RangeError` when 4 GiB are not enough. */
   take(label: string, bytes: number): number;
-  /** Views are made anew after growth, which detaches the old buffer. */
+  /** The whole memory, as it is now: growth makes these views anew. */
+  readonly words: Uint32Array;
+  readonly floats: Float32Array;
   f32(offset: number, length: number): Float32Array;
-  u32(offset: number, length: number): Uint32Array;
   u8(offset: number, length: number): Uint8Array;
 }
 
 /** An arena over `memory` from `base` on. */
 export function createArena(memory: WebAssembly.Memory, base: number): Arena {
   let next = align(base);
+  let words = new Uint32Array(memory.buffer);
+  let floats = new Float32Array(memory.buffer);
+
+  const grow = (label: string, bytes: number, end: number): void => {
+    if (end > MAX_PAGES * PAGE) throw tooLarge(label, bytes, next);
+    try {
+      memory.grow(Math.ceil((end - words.byteLength) / PAGE));
+    } catch {
+      throw tooLarge(label, bytes, next);
+    }
+    words = new Uint32Array(memory.buffer);
+    floats = new Float32Array(memory.buffer);
+  };
 
   return {
     take(label, bytes) {
       const offset = next;
       const end = align(offset + bytes);
-      const missing = Math.ceil((end - memory.buffer.byteLength) / PAGE);
-      if (end > MAX_PAGES * PAGE) throw tooLarge(label, bytes, offset);
-      if (missing > 0) {
-        try {
-          memory.grow(missing);
-        } catch {
-          throw tooLarge(label, bytes, offset);
-        }
-      }
+      if (end > words.byteLength) grow(label, bytes, end);
       next = end;
       return offset;
     },
+    get words() {
+      return words;
+    },
+    get floats() {
+      return floats;
+    },
     f32: (offset, length) => new Float32Array(memory.buffer, offset, length),
-    u32: (offset, length) => new Uint32Array(memory.buffer, offset, length),
     u8: (offset, length) => new Uint8Array(memory.buffer, offset, length),
   };
 }

@@ -1,15 +1,18 @@
 import type { Backend } from "../../core/tensor/backend.ts";
 import { byteLength } from "../../core/tensor/dtype.ts";
 import type { Tensor } from "../../core/tensor/tensor.ts";
+import { createArgs } from "./args.ts";
 import { createArena } from "./arena.ts";
-import type { Arena } from "./arena.ts";
-import { instantiateKernels } from "./kernels.ts";
-import type { Kernels } from "./kernels.ts";
+import { createSerialExecutor } from "./executor.ts";
+import { instantiateKernels, kernelId } from "./kernels.ts";
 import { createOps } from "./ops.ts";
 import { KV_BLOCK, MAX_GROUP, PANEL_ROWS, panelBytes, WasmKv, WasmTensor } from "./tensors.ts";
 
 /** Bytes of a weight that are read at once, before they are laid out anew: small beside any model. */
 const STAGING_BYTES = 2 ** 20;
+
+/** Nanoseconds to lay a byte of weights out, roughly: what is worth sharing. */
+const REPACK_NS = 0.5;
 
 /** What to run on. */
 export interface WasmBackendOptions {
@@ -45,9 +48,12 @@ export async function createWasmBackend(options: WasmBackendOptions): Promise<Ba
     if (bytes > staging.bytes) staging = { offset: take("weights", "staging", bytes), bytes };
     return staging.offset;
   };
+  const args = createArgs(arena);
+  const executor = createSerialExecutor(kernels.table);
   const ops = createOps({
-    kernels,
     arena,
+    args,
+    executor,
     own,
     owner,
     scratch: (n) => take("activations", "scratch", n),
@@ -55,7 +61,7 @@ export async function createWasmBackend(options: WasmBackendOptions): Promise<Ba
 
   return {
     name: `wasm-${options.variant}`,
-    threads: 1,
+    threads: executor.threads,
     kvBlock: KV_BLOCK,
 
     async loadWeight(label, dtype, shape, read) {
@@ -70,16 +76,21 @@ export async function createWasmBackend(options: WasmBackendOptions): Promise<Ba
         : take("weights", label, Math.ceil(rows / PANEL_ROWS) * panel);
       const atOnce = Math.max(1, Math.floor(STAGING_BYTES / rowBytes / PANEL_ROWS)) * PANEL_ROWS;
       const raw = stage(Math.min(atOnce, rows) * rowBytes);
-      const repack = kernels.repack(dtype);
+      const repack = kernelId(`repack_${dtype}`);
       const panels = vector ? Math.ceil(target / 64) * 64 : target;
       for (let row = 0; row < rows; row += atOnce) {
         const count = Math.min(atOnce, rows - row);
         await read(row * rowBytes, arena.u8(raw, count * rowBytes));
-        repack(panels + (row / PANEL_ROWS) * panel, raw, count, columns);
+        executor.part(Math.ceil(count / PANEL_ROWS), panel * REPACK_NS);
+        executor.step(repack, args.put(panels + (row / PANEL_ROWS) * panel, raw, count, columns));
+        executor.run();
       }
       if (!vector) return new WasmTensor(owner, label, dtype, shape, target, true);
       const plain = take("weights", label, columns * 4);
-      kernels.row(dtype)(plain, panels, 0, columns);
+      arena.words[raw / 4] = 0;
+      executor.part(1, 0);
+      executor.step(kernelId(`embed_${dtype}`), args.put(plain, panels, raw, columns));
+      executor.run();
       return new WasmTensor(owner, label, "f32", shape, plain, false);
     },
 
@@ -134,16 +145,6 @@ export async function createWasmBackend(options: WasmBackendOptions): Promise<Ba
     },
 
     memory: () => ({ ...used }),
-    close: () => Promise.resolve(),
+    close: () => executor.close(),
   };
-}
-
-/** What the operations work on. */
-export interface WasmContext {
-  readonly kernels: Kernels;
-  readonly arena: Arena;
-  readonly owner: object;
-  readonly own: (tensor: Tensor) => WasmTensor;
-  /** Offset of scratch memory that stays. */
-  readonly scratch: (bytes: number) => number;
 }

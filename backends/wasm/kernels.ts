@@ -1,68 +1,58 @@
-/** The exports of a kernel module (`kernels-simd/src`). Offsets and sizes are unsigned 32-bit numbers. */
+import type { WeightType } from "../../core/tensor/dtype.ts";
+import { WEIGHT_TYPES } from "../../core/tensor/dtype.ts";
+
+/**
+ * A kernel (`kernels-simd/src`): `args` is the offset of its arguments in linear memory, `first..last` a
+ * range of its units. Units share no output, so that ranges may run in any order and on any thread.
+ */
+export type Kernel = (args: number, first: number, last: number) => void;
+
+/** Kernels that do not depend on a weight type. */
+const PLAIN_KERNELS = [
+  "quantize_activations",
+  "rms_norm",
+  "rope_norm",
+  "rope_neox",
+  "swiglu",
+  "add_to",
+  "kv_store",
+  "attention",
+] as const;
+
+type TypedKernel = "repack" | "embed" | "matmul";
+
+/** The name of a kernel's export. */
+export type KernelName = (typeof PLAIN_KERNELS)[number] | `${TypedKernel}_${WeightType}`;
+
+const weightTypes = Object.keys(WEIGHT_TYPES) as readonly WeightType[];
+
+/** Every kernel. Threads call them by their place in this list. */
+const KERNEL_NAMES: readonly KernelName[] = [
+  ...PLAIN_KERNELS,
+  ...weightTypes.flatMap((type) => [
+    `repack_${type}` as const,
+    `embed_${type}` as const,
+    `matmul_${type}` as const,
+  ]),
+];
+
+const IDS: ReadonlyMap<string, number> = new Map(KERNEL_NAMES.map((name, id) => [name, id]));
+
+/** A kernel's place in {@linkcode Kernels.table}. */
+export function kernelId(name: KernelName): number {
+  return IDS.get(name)!;
+}
+
+/** An instance of a kernel module. */
 export interface Kernels {
   readonly memory: WebAssembly.Memory;
   /** First byte that is neither stack nor static data. */
   readonly heapBase: number;
-  readonly quantizeActivations: (out: number, x: number, n: number, k: number) => void;
-  readonly rmsNorm: (
-    out: number,
-    x: number,
-    weight: number,
-    n: number,
-    d: number,
-    eps: number,
-  ) => void;
-  readonly rope: Record<"norm" | "neox", RopeKernel>;
-  readonly swiglu: (out: number, gate: number, up: number, count: number) => void;
-  readonly addTo: (x: number, y: number, count: number) => void;
-  readonly kvStore: (
-    cacheK: number,
-    cacheV: number,
-    k: number,
-    v: number,
-    slots: number,
-    n: number,
-    kvHeads: number,
-    headDim: number,
-  ) => void;
-  readonly attention: (
-    out: number,
-    q: number,
-    cacheK: number,
-    cacheV: number,
-    blocks: number,
-    position: number,
-    n: number,
-    shape: number,
-    firstKvHead: number,
-    lastKvHead: number,
-  ) => void;
-  /** Of each weight type: interleave rows into panels, take one row back out, multiply. */
-  readonly repack: (type: string) => (out: number, raw: number, rows: number, k: number) => void;
-  readonly row: (type: string) => (out: number, panels: number, index: number, k: number) => void;
-  readonly matmul: (type: string) => MatmulKernel;
+  /** Where the instance's stack begins; it grows down. */
+  readonly stackPointer: WebAssembly.Global;
+  /** By {@linkcode kernelId}. */
+  readonly table: readonly Kernel[];
 }
-
-type RopeKernel = (
-  x: number,
-  rotation: number,
-  n: number,
-  heads: number,
-  headDim: number,
-  pairs: number,
-) => void;
-
-/** out[n, m] = x[n, k] · W[m, k]ᵀ for panels `first..last`; x is f32 or activation records. */
-export type MatmulKernel = (
-  out: number,
-  panels: number,
-  x: number,
-  n: number,
-  m: number,
-  k: number,
-  first: number,
-  last: number,
-) => void;
 
 /** Bytes of one page of WebAssembly memory. */
 export const PAGE = 65_536;
@@ -73,35 +63,31 @@ export const MAX_PAGES = 65_536;
 /** Pages before anything is loaded: the modules ask for stack and static data only. */
 const FIRST_PAGES = 16;
 
-/** Instantiate a compiled kernel module over a memory of its own. Throws where the module is not ours. */
-export async function instantiateKernels(module: WebAssembly.Module): Promise<Kernels> {
-  const memory = new WebAssembly.Memory({ initial: FIRST_PAGES, maximum: MAX_PAGES });
+/** A memory that kernel modules accept. A shared one goes with a module from `shareMemory`. */
+export function kernelMemory(shared: boolean): WebAssembly.Memory {
+  return new WebAssembly.Memory({ initial: FIRST_PAGES, maximum: MAX_PAGES, shared });
+}
+
+/** Instantiate a compiled kernel module, over a memory of its own unless given. Throws where the module is not ours. */
+export async function instantiateKernels(
+  module: WebAssembly.Module,
+  memory: WebAssembly.Memory = kernelMemory(false),
+): Promise<Kernels> {
   const { exports } = await WebAssembly.instantiate(module, { env: { memory } });
-  // The one place where WebAssembly's untyped exports become ours.
-  // eslint-disable-next-line typescript/no-unnecessary-type-parameters
-  const take = <F>(name: string): F => {
+  const global = (name: string): WebAssembly.Global => {
     const found = exports[name];
-    if (typeof found !== "function") {
-      throw new TypeError(`Cannot use kernel module: it has no export "${name}"`);
-    }
-    return found as F;
+    if (found instanceof WebAssembly.Global) return found;
+    throw new TypeError(`Cannot use kernel module: it has no export "${name}"`);
   };
-  const base = exports["__heap_base"];
-  if (!(base instanceof WebAssembly.Global)) {
-    throw new TypeError('Cannot use kernel module: it has no export "__heap_base"');
-  }
   return {
     memory,
-    heapBase: Number(base.value),
-    quantizeActivations: take("quantize_activations"),
-    rmsNorm: take("rms_norm"),
-    rope: { norm: take("rope_norm"), neox: take("rope_neox") },
-    swiglu: take("swiglu"),
-    addTo: take("add_to"),
-    kvStore: take("kv_store"),
-    attention: take("attention"),
-    repack: (type) => take(`repack_${type}`),
-    row: (type) => take(`row_${type}`),
-    matmul: (type) => take(`matmul_${type}`),
+    heapBase: Number(global("__heap_base").value),
+    stackPointer: global("__stack_pointer"),
+    table: KERNEL_NAMES.map((name) => {
+      const found = exports[name];
+      // The one place where WebAssembly's untyped exports become ours.
+      if (typeof found === "function") return found as Kernel;
+      throw new TypeError(`Cannot use kernel module: it has no export "${name}"`);
+    }),
   };
 }

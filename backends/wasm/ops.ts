@@ -1,5 +1,9 @@
-import type { BatchLayout, KvLayer, Ops } from "../../core/tensor/backend.ts";
-import type { WasmContext } from "./backend.ts";
+import type { BatchLayout, KvLayer, Ops, Product } from "../../core/tensor/backend.ts";
+import type { Tensor } from "../../core/tensor/tensor.ts";
+import type { Arena } from "./arena.ts";
+import type { ArgsWriter } from "./args.ts";
+import type { Executor } from "./executor.ts";
+import { kernelId } from "./kernels.ts";
 import {
   isQuantized,
   KV_BLOCK,
@@ -13,8 +17,35 @@ import type { WasmTensor } from "./tensors.ts";
 /** Bytes of one activation record, of 32 columns (`activation::RECORD`). */
 const RECORD_BYTES = 128;
 
-/** Bytes of the attention kernel's `Shape`. */
-const SHAPE_BYTES = 20;
+/**
+ * Nanoseconds of work, roughly, by which the executor judges what is worth sharing: of a product's
+ * multiply-add, of an element that is only added or scaled, of a gated one, of one head's look at a position.
+ */
+const MULTIPLY_NS = 0.015;
+const ELEMENT_NS = 0.3;
+const GATE_NS = 1.5;
+const LOOK_NS = 12;
+
+const KERNELS = {
+  quantize: kernelId("quantize_activations"),
+  rmsNorm: kernelId("rms_norm"),
+  rope: { norm: kernelId("rope_norm"), neox: kernelId("rope_neox") },
+  swiglu: kernelId("swiglu"),
+  addTo: kernelId("add_to"),
+  kvStore: kernelId("kv_store"),
+  attention: kernelId("attention"),
+} as const;
+
+/** What the operations work on. */
+export interface OpsContext {
+  readonly arena: Arena;
+  readonly args: ArgsWriter;
+  readonly executor: Executor;
+  readonly owner: object;
+  readonly own: (tensor: Tensor) => WasmTensor;
+  /** Offset of scratch memory that stays. */
+  readonly scratch: (bytes: number) => number;
+}
 
 /** Scratch that grows to the largest size asked for and is then reused by every step. */
 interface Scratch {
@@ -37,13 +68,19 @@ function createScratch(take: (bytes: number) => number): Scratch {
   };
 }
 
-/** The operations as calls into the kernels, executed as they are recorded. */
-export function createOps(context: WasmContext): Ops {
-  const { kernels, arena, own } = context;
+/** The operations as regions of kernels, executed as they are recorded. */
+export function createOps(context: OpsContext): Ops {
+  const { arena, args, executor, own } = context;
   const records = createScratch(context.scratch);
-  const slots = createScratch(context.scratch);
+  const ids = createScratch(context.scratch);
   const table = createScratch(context.scratch);
-  const shape = context.scratch(SHAPE_BYTES);
+
+  /** A region of one kernel. */
+  const share = (units: number, cost: number, kernel: number, at: number): void => {
+    executor.part(units, cost);
+    executor.step(kernel, at);
+    executor.run();
+  };
 
   const kvOf = (layer: KvLayer): WasmKv => {
     if (!(layer instanceof WasmKv) || layer.owner !== context.owner) {
@@ -52,132 +89,173 @@ export function createOps(context: WasmContext): Ops {
     return layer;
   };
 
-  /** The cache blocks of a sequence in the kernel's size: a block of ours is a run of its blocks. */
-  const blocksOf = (layout: BatchLayout, sequence: number, positions: number): number => {
+  /** Integers that a kernel reads. */
+  const putIds = (values: Uint32Array): number => {
+    const offset = ids.at(values.length * 4);
+    arena.words.set(values, offset / 4);
+    return offset;
+  };
+
+  /** What products with these weights read: x itself or its activation records, made here. */
+  const sourceOf = (x: WasmTensor, products: readonly Product[]): number => {
+    if (!products.some(({ weight }) => isQuantized(weight.dtype))) return 0;
+    const { rows: n, width: k } = x;
+    const acts = records.at(((n * k) / 32) * RECORD_BYTES);
+    share(n, k * ELEMENT_NS, KERNELS.quantize, args.put(acts, x.offset, k));
+    return acts;
+  };
+
+  /** Add the product's kernel to the part just begun. */
+  const multiply = (x: WasmTensor, acts: number, product: Product): void => {
+    const w = own(product.weight);
+    const out = own(product.out);
+    check(w, x, out);
+    const source = isQuantized(w.dtype) ? acts : x.offset;
+    executor.step(w.matmul, args.put(out.offset, w.offset, source, x.rows, w.rows, x.width));
+  };
+
+  const panelsOf = (product: Product): number =>
+    Math.ceil((product.weight.shape[0] ?? 0) / PANEL_ROWS);
+  const panelCost = (x: WasmTensor): number => x.rows * x.width * PANEL_ROWS * MULTIPLY_NS;
+
+  /** Write the cache blocks of a sequence in the kernel's size: a block of ours is a run of its blocks. */
+  const putBlocks = (layout: BatchLayout, sequence: number, count: number, at: number): void => {
     const per = layout.blockSize / KV_BLOCK;
     const stride = layout.blocks.length / (layout.starts.length - 1);
-    const count = Math.ceil(positions / KV_BLOCK);
-    const offset = table.at(count * 4);
-    const out = arena.u32(offset, count);
     for (let b = 0; b < count; b++) {
       const block = layout.blocks[sequence * stride + Math.floor(b / per)] ?? 0;
-      out[b] = block * per + (b % per);
+      arena.words[at / 4 + b] = block * per + (b % per);
     }
-    return offset;
   };
 
   return {
     embed(out, weights, tokens) {
       const o = own(out);
       const w = own(weights);
-      const row = kernels.row(w.dtype);
-      const rows = w.rows;
-      for (const [i, token] of tokens.entries()) {
-        if (token >= rows) {
-          throw new RangeError(`Cannot embed token ${token}: "${w.label}" has ${rows} rows`);
+      for (const token of tokens) {
+        if (token >= w.rows) {
+          throw new RangeError(`Cannot embed token ${token}: "${w.label}" has ${w.rows} rows`);
         }
-        row(o.offset + i * w.width * 4, w.offset, token, w.width);
       }
+      const at = args.put(o.offset, w.offset, putIds(tokens), w.width);
+      share(tokens.length, w.width * ELEMENT_NS, w.embed, at);
     },
 
     rmsNorm(out, x, weight, eps) {
-      const o = own(out);
       const i = own(x);
-      kernels.rmsNorm(o.offset, i.offset, own(weight).offset, i.rows, i.width, eps);
+      const at = args.putFloat(eps, own(out).offset, i.offset, own(weight).offset, i.width);
+      share(i.rows, i.width * ELEMENT_NS, KERNELS.rmsNorm, at);
     },
 
     matmul(x, products) {
       const input = own(x);
-      const n = input.rows;
-      const k = input.width;
-      const wanted = products.some(({ weight }) => isQuantized(weight.dtype));
-      const acts = wanted ? records.at(((n * k) / 32) * RECORD_BYTES) : 0;
-      if (wanted) kernels.quantizeActivations(acts, input.offset, n, k);
+      const acts = sourceOf(input, products);
       for (const product of products) {
-        const w = own(product.weight);
-        const out = own(product.out);
-        check(w, input, out);
-        const source = isQuantized(w.dtype) ? acts : input.offset;
-        const panels = Math.ceil(w.rows / PANEL_ROWS);
-        kernels.matmul(w.dtype)(out.offset, w.offset, source, n, w.rows, k, 0, panels);
+        executor.part(panelsOf(product), panelCost(input));
+        multiply(input, acts, product);
       }
+      executor.run();
+    },
+
+    gatedMatmul(x, gate, up) {
+      const input = own(x);
+      const g = own(gate.out);
+      const u = own(up.out);
+      if (g.width !== u.width) {
+        throw new RangeError(
+          `Cannot gate "${u.label}" of ${u.width} columns with "${g.label}" of ${g.width}`,
+        );
+      }
+      const acts = sourceOf(input, [gate, up]);
+      const gateCost = input.rows * PANEL_ROWS * GATE_NS;
+      executor.part(panelsOf(gate), 2 * panelCost(input) + gateCost);
+      multiply(input, acts, gate);
+      multiply(input, acts, up);
+      const at = args.put(g.offset, g.offset, u.offset, input.rows, g.width);
+      executor.step(KERNELS.swiglu, at);
+      executor.run();
     },
 
     rope(x, rotation, style) {
       const t = own(x);
       const turn = own(rotation);
       const [rows = 0, heads = 0, headDim = 0] = t.shape;
-      kernels.rope[style](t.offset, turn.offset, rows, heads, headDim, turn.width / 2);
+      const at = args.put(t.offset, turn.offset, heads, headDim, turn.width / 2);
+      share(rows, t.width * ELEMENT_NS, KERNELS.rope[style], at);
     },
 
     attention(out, q, k, v, layer, layout, options) {
       const kv = kvOf(layer);
       const [rows = 0, heads = 0] = q.shape;
+      const { kvHeads, headDim } = kv;
       if (layout.blockSize % KV_BLOCK !== 0) {
         throw new RangeError(
           `Cannot page by ${layout.blockSize} positions: this backend's blocks are multiples of ${KV_BLOCK}`,
         );
       }
-      const group = heads / kv.kvHeads;
-      if (!Number.isInteger(group) || group > MAX_GROUP_HEADS || group * kv.headDim > MAX_GROUP) {
+      const group = heads / kvHeads;
+      if (!Number.isInteger(group) || group > MAX_GROUP_HEADS || group * headDim > MAX_GROUP) {
         throw new RangeError(
-          `Cannot attend with ${heads} query heads of ${kv.headDim} on ${kv.kvHeads} key heads: ` +
+          `Cannot attend with ${heads} query heads of ${headDim} on ${kvHeads} key heads: ` +
             `at most ${MAX_GROUP_HEADS} heads and ${MAX_GROUP} values share one`,
         );
       }
-      const slotsAt = slots.at(rows * 4);
-      arena.u32(slotsAt, rows).set(layout.slots);
-      kernels.kvStore(
-        kv.keys,
-        kv.values,
-        own(k).offset,
-        own(v).offset,
-        slotsAt,
-        rows,
-        kv.kvHeads,
-        kv.headDim,
+      const slots = putIds(layout.slots);
+      share(
+        kvHeads,
+        2 * rows * headDim * ELEMENT_NS,
+        KERNELS.kvStore,
+        args.put(kv.keys, kv.values, own(k).offset, own(v).offset, slots, rows, kvHeads, headDim),
       );
-      arena.u32(shape, 4).set([heads, kv.kvHeads, kv.headDim, options.window ?? 0]);
-      arena.f32(shape + 16, 1)[0] = options.scale;
-      const rowBytes = heads * kv.headDim * 4;
+      const counts: number[] = [];
       for (let s = 0; s + 1 < layout.starts.length; s++) {
-        const first = layout.starts[s]!;
-        const count = layout.starts[s + 1]! - first;
-        if (count === 0) continue;
-        const position = layout.positions[first]!;
-        const blocks = blocksOf(layout, s, position + count);
-        kernels.attention(
-          own(out).offset + first * rowBytes,
-          own(q).offset + first * rowBytes,
-          kv.keys,
-          kv.values,
-          blocks,
-          position,
-          count,
-          shape,
-          0,
-          kv.kvHeads,
-        );
+        const [first, end] = [layout.starts[s]!, layout.starts[s + 1]!];
+        const positions = end > first ? layout.positions[first]! + end - first : 0;
+        counts.push(Math.ceil(positions / KV_BLOCK));
       }
-    },
-
-    swiglu(out, gate, up) {
-      const g = own(gate);
-      kernels.swiglu(own(out).offset, g.offset, own(up).offset, g.length);
+      let blocks = table.at(counts.reduce((sum, count) => sum + count, 0) * 4);
+      const rowBytes = heads * headDim * 4;
+      for (const [s, count] of counts.entries()) {
+        if (count === 0) continue;
+        const first = layout.starts[s]!;
+        const ownRows = layout.starts[s + 1]! - first;
+        putBlocks(layout, s, count, blocks);
+        executor.part(ownRows * kvHeads, group * count * KV_BLOCK * LOOK_NS);
+        executor.step(
+          KERNELS.attention,
+          args.putFloat(
+            options.scale,
+            own(out).offset + first * rowBytes,
+            own(q).offset + first * rowBytes,
+            kv.keys,
+            kv.values,
+            blocks,
+            layout.positions[first]!,
+            heads,
+            kvHeads,
+            headDim,
+            options.window ?? 0,
+          ),
+        );
+        blocks += count * 4;
+      }
+      executor.run();
     },
 
     addTo(x, y) {
       const target = own(x);
-      kernels.addTo(target.offset, own(y).offset, target.length);
+      const at = args.put(target.offset, own(y).offset, target.width);
+      share(target.rows, target.width * ELEMENT_NS, KERNELS.addTo, at);
     },
 
     gather(out, x, rows) {
       const o = own(out);
       const source = own(x);
-      const bytes = source.width * 4;
+      const width = source.width;
+      const { words } = arena;
       for (const [i, row] of rows.entries()) {
-        const from = source.offset + row * bytes;
-        arena.u8(o.offset + i * bytes, bytes).set(arena.u8(from, bytes));
+        const from = source.offset / 4 + row * width;
+        words.copyWithin(o.offset / 4 + i * width, from, from + width);
       }
     },
   };

@@ -1,6 +1,7 @@
-import type { Kernels } from "./kernels.ts";
-import { instantiateKernels } from "./kernels.ts";
+import { createArgs } from "./args.ts";
 import { createArena } from "./arena.ts";
+import type { KernelName, Kernels } from "./kernels.ts";
+import { instantiateKernels, kernelId } from "./kernels.ts";
 import { PANEL_ROWS, panelBytes } from "./tensors.ts";
 
 /** A build of the kernels. All give the same bits; which is fastest depends on the CPU and the engine. */
@@ -103,12 +104,15 @@ function layOut(kernels: Kernels): () => Uint32Array {
   for (let i = 1; i < rawBytes; i += BLOCK_BYTES) bytes[i] = 0x24;
   const input = arena.f32(x, TOKENS * COLUMNS);
   for (let i = 0; i < input.length; i++) input[i] = random() - 127.5;
-  kernels.repack("q4_0")(panels, raw, ROWS, COLUMNS);
-  kernels.quantizeActivations(records, x, TOKENS, COLUMNS);
-  const matmul = kernels.matmul("q4_0");
+  const args = createArgs(arena);
+  const call = (name: KernelName, at: number, units: number): void =>
+    kernels.table[kernelId(name)]!(at, 0, units);
+  call("repack_q4_0", args.put(panels, raw, ROWS, COLUMNS), ROWS / PANEL_ROWS);
+  call("quantize_activations", args.put(records, x, COLUMNS), TOKENS);
+  const product = args.put(out, panels, records, TOKENS, ROWS, COLUMNS);
   return () => {
-    matmul(out, panels, records, TOKENS, ROWS, COLUMNS, 0, ROWS / PANEL_ROWS);
-    return arena.u32(out, TOKENS * ROWS);
+    call("matmul_q4_0", product, ROWS / PANEL_ROWS);
+    return arena.words.subarray(out / 4, out / 4 + TOKENS * ROWS);
   };
 }
 

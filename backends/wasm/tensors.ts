@@ -1,5 +1,6 @@
 import type { WeightType } from "../../core/tensor/dtype.ts";
 import { WEIGHT_TYPES } from "../../core/tensor/dtype.ts";
+import { kernelId } from "./kernels.ts";
 import type { KvLayer } from "../../core/tensor/backend.ts";
 import type { Tensor } from "../../core/tensor/tensor.ts";
 
@@ -52,6 +53,12 @@ export class WasmTensor implements Tensor {
   /** Values of plain f32 tensors, by their shape. */
   readonly length: number;
   readonly panels: boolean;
+  /** Kernels of this type, by their ids. */
+  readonly matmul: number;
+  readonly embed: number;
+  readonly rows: number;
+  /** Values of one row. */
+  readonly width: number;
 
   constructor(
     owner: object,
@@ -68,15 +75,10 @@ export class WasmTensor implements Tensor {
     this.offset = offset;
     this.panels = panels;
     this.length = shape.reduce((product, size) => product * size, 1);
-  }
-
-  get rows(): number {
-    return this.shape[0] ?? 1;
-  }
-
-  /** Values of one row. */
-  get width(): number {
-    return this.shape.slice(1).reduce((product, size) => product * size, 1);
+    this.matmul = kernelId(`matmul_${dtype}`);
+    this.embed = kernelId(`embed_${dtype}`);
+    this.rows = shape[0] ?? 1;
+    this.width = shape.slice(1).reduce((product, size) => product * size, 1);
   }
 }
 

@@ -123,11 +123,7 @@ export function createLlama(
       ops.addTo(x, h);
 
       ops.rmsNorm(h, x, layer.ffnNorm, normEps);
-      ops.matmul(h, [
-        { weight: layer.gate, out: gate },
-        { weight: layer.up, out: up },
-      ]);
-      ops.swiglu(gate, gate, up);
+      ops.gatedMatmul(h, { weight: layer.gate, out: gate }, { weight: layer.up, out: up });
       ops.matmul(gate, [{ weight: layer.down, out: h }]);
       ops.addTo(x, h);
     }

@@ -82,8 +82,11 @@ export interface Ops {
     layout: BatchLayout,
     options: AttentionOptions,
   ): void;
-  /** out[n, d] = silu(gate[n, d]) * up[n, d]; `out` may be `gate`. */
-  swiglu(out: Tensor, gate: Tensor, up: Tensor): void;
+  /**
+   * gate.out[n, m] = silu(x · gate.weightᵀ) * (x · up.weightᵀ), the gated half of a feed-forward layer
+   * (Shazeer 2020, SwiGLU). What `up.out` holds afterwards is the backend's affair.
+   */
+  gatedMatmul(x: Tensor, gate: Product, up: Product): void;
   /** x[n, d] += y[n, d] */
   addTo(x: Tensor, y: Tensor): void;
   /** out[i, d] = x[rows[i], d] */

@@ -22,11 +22,20 @@ pub const SUM_LOW: usize = 44;
 pub const SUM_HIGH: usize = 48;
 pub const SCALED_SUM: usize = 52;
 
-/// Quantise `n` rows of `k` f32 (k a multiple of 32); `out` is n × k/32 records.
+/// Rows of `k` f32 (k a multiple of 32) to rows of k/32 records.
+#[repr(C)]
+pub struct QuantizeArgs {
+    out: *mut u8,
+    x: *const f32,
+    k: usize,
+}
+
+/// Quantise rows `first..last`.
 #[no_mangle]
-pub unsafe extern "C" fn quantize_activations(out: *mut u8, x: *const f32, n: usize, k: usize) {
-    for block in 0..n * k / 32 {
-        quantize_block(out.add(block * RECORD), x.add(block * 32));
+pub unsafe extern "C" fn quantize_activations(args: &QuantizeArgs, first: usize, last: usize) {
+    let blocks = args.k / 32;
+    for block in first * blocks..last * blocks {
+        quantize_block(args.out.add(block * RECORD), args.x.add(block * 32));
     }
 }
 

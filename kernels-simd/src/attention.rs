@@ -21,19 +21,9 @@ pub const MAX_GROUP_HEADS: usize = 128;
 /// A score that no real one comes near, yet finite, so that differences of two are not NaN.
 const MASKED: f32 = -1e30;
 
+/// `n` rows of keys and values [n, kv_heads, head_dim], to be written to their slots of the cache.
 #[repr(C)]
-pub struct Shape {
-    pub heads: u32,
-    pub kv_heads: u32,
-    pub head_dim: u32,
-    /// Positions a row sees, itself included; 0 for all.
-    pub window: u32,
-    pub scale: f32,
-}
-
-/// Write the keys and values of `n` rows to their slots.
-#[no_mangle]
-pub unsafe extern "C" fn kv_store(
+pub struct StoreArgs {
     cache_k: *mut f32,
     cache_v: *mut f32,
     k: *const f32,
@@ -42,44 +32,53 @@ pub unsafe extern "C" fn kv_store(
     n: usize,
     kv_heads: usize,
     head_dim: usize,
-) {
-    let width = kv_heads * head_dim;
-    for row in 0..n {
-        let slot = *slots.add(row) as usize;
-        let (block, at) = (slot / BLOCK * BLOCK * width, slot % BLOCK);
-        for c in 0..width {
-            *cache_k.add(block + c * BLOCK + at) = *k.add(row * width + c);
-        }
-        for head in 0..kv_heads {
-            let to = cache_v.add(block + (head * BLOCK + at) * head_dim);
-            core::ptr::copy_nonoverlapping(v.add(row * width + head * head_dim), to, head_dim);
-        }
-    }
 }
 
-/// Attention of `n` rows of one sequence for key heads `first..last`: out and q are [n, heads, head_dim];
-/// `blocks` are the sequence's cache blocks; row i has position `position + i`.
-#[no_mangle]
-pub unsafe extern "C" fn attention(
+/// Rows of one sequence, the first at `position`; out and q are [rows, heads, head_dim], `blocks` are the
+/// sequence's cache blocks.
+#[repr(C)]
+pub struct AttentionArgs {
     out: *mut f32,
     q: *const f32,
     cache_k: *const f32,
     cache_v: *const f32,
     blocks: *const u32,
     position: usize,
-    n: usize,
-    shape: *const Shape,
-    first: usize,
-    last: usize,
-) {
-    let s = &*shape;
-    let width = (s.heads * s.head_dim) as usize;
+    heads: usize,
+    kv_heads: usize,
+    head_dim: usize,
+    /// Positions a row sees, itself included; 0 for all.
+    window: usize,
+    scale: f32,
+}
+
+/// Store key heads `first..last` of all rows.
+#[no_mangle]
+pub unsafe extern "C" fn kv_store(args: &StoreArgs, first: usize, last: usize) {
+    let StoreArgs { cache_k, cache_v, k, v, slots, n, kv_heads, head_dim } = *args;
+    let width = kv_heads * head_dim;
     for row in 0..n {
-        let here = position + row;
-        let from = if s.window > 0 && here + 1 > s.window as usize { here + 1 - s.window as usize } else { 0 };
-        for kv in first..last {
-            group(out.add(row * width), q.add(row * width), cache_k, cache_v, blocks, (from, here), kv, s);
+        let slot = *slots.add(row) as usize;
+        let (block, at) = (slot / BLOCK * BLOCK * width, slot % BLOCK);
+        for c in first * head_dim..last * head_dim {
+            *cache_k.add(block + c * BLOCK + at) = *k.add(row * width + c);
         }
+        for head in first..last {
+            let to = cache_v.add(block + (head * BLOCK + at) * head_dim);
+            core::ptr::copy_nonoverlapping(v.add(row * width + head * head_dim), to, head_dim);
+        }
+    }
+}
+
+/// Units `first..last`: unit row · kv_heads + kv is a row's query heads that share key head kv.
+#[no_mangle]
+pub unsafe extern "C" fn attention(args: &AttentionArgs, first: usize, last: usize) {
+    let width = args.heads * args.head_dim;
+    for unit in first..last {
+        let (row, kv) = (unit / args.kv_heads, unit % args.kv_heads);
+        let here = args.position + row;
+        let from = if args.window > 0 && here + 1 > args.window { here + 1 - args.window } else { 0 };
+        group(args.out.add(row * width), args.q.add(row * width), (from, here), kv, args);
     }
 }
 
@@ -89,15 +88,12 @@ pub unsafe extern "C" fn attention(
 unsafe fn group(
     out: *mut f32,
     q: *const f32,
-    cache_k: *const f32,
-    cache_v: *const f32,
-    blocks: *const u32,
     (from, here): (usize, usize),
     kv: usize,
-    shape: &Shape,
+    args: &AttentionArgs,
 ) {
-    let (head_dim, kv_heads) = (shape.head_dim as usize, shape.kv_heads as usize);
-    let heads = shape.heads as usize / kv_heads;
+    let AttentionArgs { cache_k, cache_v, blocks, head_dim, kv_heads, scale, .. } = *args;
+    let heads = args.heads / kv_heads;
     let (q, out) = (q.add(kv * heads * head_dim), out.add(kv * heads * head_dim));
     let mut room = [core::mem::MaybeUninit::<f32>::uninit(); MAX_GROUP];
     let mut most = [core::mem::MaybeUninit::<f32>::uninit(); MAX_GROUP_HEADS];
@@ -114,7 +110,7 @@ unsafe fn group(
         let high = if here < b * BLOCK + BLOCK { here - b * BLOCK + 1 } else { BLOCK };
         let mut h = 0;
         while h < heads {
-            let s = scores(q.add(h * head_dim), cache_k.add(block), head_dim, shape.scale);
+            let s = scores(q.add(h * head_dim), cache_k.add(block), head_dim, scale);
             let s = mask(s, b * BLOCK, from, here);
             let top = largest(f32x4_pmax(f32x4_pmax(s.0, s.1), f32x4_pmax(s.2, s.3)));
             let before = if fresh { MASKED } else { *most.add(h) };

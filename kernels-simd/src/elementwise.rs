@@ -20,10 +20,21 @@ pub fn horizontal(v: v128) -> f32 {
         + (f32x4_extract_lane::<2>(v) + f32x4_extract_lane::<3>(v))
 }
 
-/// out[n, d] = x[n, d] / sqrt(mean(x²) + eps) · weight[d]
+/// out[rows, d] = x[rows, d] / sqrt(mean(x²) + eps) · weight[d]
+#[repr(C)]
+pub struct NormArgs {
+    out: *mut f32,
+    x: *const f32,
+    weight: *const f32,
+    d: usize,
+    eps: f32,
+}
+
+/// Rows `first..last`.
 #[no_mangle]
-pub unsafe extern "C" fn rms_norm(out: *mut f32, x: *const f32, weight: *const f32, n: usize, d: usize, eps: f32) {
-    for row in 0..n {
+pub unsafe extern "C" fn rms_norm(args: &NormArgs, first: usize, last: usize) {
+    let NormArgs { out, x, weight, d, eps } = *args;
+    for row in first..last {
         let (x, out) = (x.add(row * d), out.add(row * d));
         let mut squares = f32x4_splat(0.0);
         let mut i = 0;
@@ -57,10 +68,21 @@ fn sqrt(x: f32) -> f32 {
     f32x4_extract_lane::<0>(f32x4_sqrt(f32x4_splat(x)))
 }
 
-/// Rotate heads of x[n, heads, head_dim] by rotation[n, pairs, 2] = (cos, sin): elements (2i, 2i + 1).
+/// Heads of x[rows, heads, head_dim], rotated by rotation[rows, pairs, 2] = (cos, sin).
+#[repr(C)]
+pub struct RopeArgs {
+    x: *mut f32,
+    rotation: *const f32,
+    heads: usize,
+    head_dim: usize,
+    pairs: usize,
+}
+
+/// Rotate elements (2i, 2i + 1) in rows `first..last`.
 #[no_mangle]
-pub unsafe extern "C" fn rope_norm(x: *mut f32, rotation: *const f32, n: usize, heads: usize, head_dim: usize, pairs: usize) {
-    for row in 0..n {
+pub unsafe extern "C" fn rope_norm(args: &RopeArgs, first: usize, last: usize) {
+    let RopeArgs { x, rotation, heads, head_dim, pairs } = *args;
+    for row in first..last {
         let turn = rotation.add(row * pairs * 2);
         for head in 0..heads {
             let x = x.add((row * heads + head) * head_dim);
@@ -71,10 +93,11 @@ pub unsafe extern "C" fn rope_norm(x: *mut f32, rotation: *const f32, n: usize, 
     }
 }
 
-/// As [`rope_norm`] for elements (i, i + pairs).
+/// Rotate elements (i, i + pairs) in rows `first..last`.
 #[no_mangle]
-pub unsafe extern "C" fn rope_neox(x: *mut f32, rotation: *const f32, n: usize, heads: usize, head_dim: usize, pairs: usize) {
-    for row in 0..n {
+pub unsafe extern "C" fn rope_neox(args: &RopeArgs, first: usize, last: usize) {
+    let RopeArgs { x, rotation, heads, head_dim, pairs } = *args;
+    for row in first..last {
         let turn = rotation.add(row * pairs * 2);
         for head in 0..heads {
             let x = x.add((row * heads + head) * head_dim);
@@ -92,26 +115,64 @@ unsafe fn rotate(p: *mut f32, q: *mut f32, turn: *const f32) {
     *q = a * s + b * c;
 }
 
-/// out = gate / (1 + e^-gate) · up, over `count` values; `out` may be `gate`. Buffers reach past `count`
-/// to a multiple of four.
+/// out[n, d] = gate / (1 + e^-gate) · up; `out` may be `gate`.
+#[repr(C)]
+pub struct SwigluArgs {
+    out: *mut f32,
+    gate: *const f32,
+    up: *const f32,
+    n: usize,
+    d: usize,
+}
+
+/// Columns of a unit of [`swiglu`]: those of a panel, so that whoever multiplied can go on.
+const UNIT: usize = 8;
+
+/// Columns `8 · first .. 8 · last` of all rows.
 #[no_mangle]
-pub unsafe extern "C" fn swiglu(out: *mut f32, gate: *const f32, up: *const f32, count: usize) {
-    let one = f32x4_splat(1.0);
-    let mut i = 0;
-    while i < count {
-        let g = at(gate, i);
-        let silu = f32x4_div(g, f32x4_add(one, exp(f32x4_neg(g))));
-        put(out, i, f32x4_mul(silu, at(up, i)));
-        i += 4;
+pub unsafe extern "C" fn swiglu(args: &SwigluArgs, first: usize, last: usize) {
+    let SwigluArgs { out, gate, up, n, d } = *args;
+    let end = if last * UNIT < d { last * UNIT } else { d };
+    for row in 0..n {
+        let mut i = row * d + first * UNIT;
+        let end = row * d + end;
+        while i + 4 <= end {
+            put(out, i, silu_times(at(gate, i), at(up, i)));
+            i += 4;
+        }
+        while i < end {
+            let one = silu_times(f32x4_splat(*gate.add(i)), f32x4_splat(*up.add(i)));
+            *out.add(i) = f32x4_extract_lane::<0>(one);
+            i += 1;
+        }
     }
 }
 
-/// x += y over `count` values, as [`swiglu`] has it.
+#[inline(always)]
+fn silu_times(gate: v128, up: v128) -> v128 {
+    let silu = f32x4_div(gate, f32x4_add(f32x4_splat(1.0), exp(f32x4_neg(gate))));
+    f32x4_mul(silu, up)
+}
+
+/// x[rows, d] += y[rows, d]
+#[repr(C)]
+pub struct AddArgs {
+    x: *mut f32,
+    y: *const f32,
+    d: usize,
+}
+
+/// Rows `first..last`.
 #[no_mangle]
-pub unsafe extern "C" fn add_to(x: *mut f32, y: *const f32, count: usize) {
-    let mut i = 0;
-    while i < count {
+pub unsafe extern "C" fn add_to(args: &AddArgs, first: usize, last: usize) {
+    let AddArgs { x, y, d } = *args;
+    let (mut i, end) = (first * d, last * d);
+    while i + 4 <= end {
         put(x, i, f32x4_add(at(x, i), at(y, i)));
         i += 4;
+    }
+    while i < end {
+        *x.add(i) += *y.add(i);
+        i += 1;
     }
 }

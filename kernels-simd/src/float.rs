@@ -3,7 +3,7 @@
 //! Each output is the plain sum over ascending columns, one chain an output: two vectors of four rows and
 //! up to four tokens give eight independent chains. Record: one column of eight rows.
 
-use crate::matmul::store;
+use crate::matmul::{store, EmbedArgs, MatmulArgs, RepackArgs};
 use crate::quant::{Tile, ROWS};
 use crate::simd::*;
 
@@ -56,10 +56,11 @@ impl Float for Bf16 {
     }
 }
 
-unsafe fn repack<F: Float>(out: *mut u8, raw: Bytes, rows: usize, k: usize) {
-    let mut row = 0;
-    let mut o = out;
-    while row < rows {
+/// Interleave panels `first..last`.
+unsafe fn repack<F: Float>(args: &RepackArgs, first: usize, last: usize) {
+    let RepackArgs { out, raw, rows, k } = *args;
+    let mut o = out.add(first * k * ROWS * F::SIZE);
+    for row in (first * ROWS..last * ROWS).step_by(ROWS) {
         for c in 0..k {
             for r in 0..ROWS {
                 for b in 0..F::SIZE {
@@ -68,27 +69,26 @@ unsafe fn repack<F: Float>(out: *mut u8, raw: Bytes, rows: usize, k: usize) {
                 }
             }
         }
-        row += ROWS;
     }
 }
 
-unsafe fn row<F: Float>(out: *mut f32, panels: Bytes, row: usize, k: usize) {
-    let panel = panels.add(row / ROWS * k * ROWS * F::SIZE);
-    for c in 0..k {
-        *out.add(c) = F::value(panel.add((c * ROWS + row % ROWS) * F::SIZE));
+/// Write the rows of tokens `first..last`.
+unsafe fn embed<F: Float>(args: &EmbedArgs, first: usize, last: usize) {
+    let k = args.k;
+    for i in first..last {
+        let row = *args.tokens.add(i) as usize;
+        let panel = args.panels.add(row / ROWS * k * ROWS * F::SIZE);
+        for c in 0..k {
+            *args.out.add(i * k + c) = F::value(panel.add((c * ROWS + row % ROWS) * F::SIZE));
+        }
     }
 }
 
+/// Panels `first..last` of W.
 #[inline(always)]
-unsafe fn matmul<F: Float>(
-    out: *mut f32,
-    panels: Bytes,
-    x: *const f32,
-    shape: (usize, usize, usize),
-    first: usize,
-    last: usize,
-) {
-    let (n, m, k) = shape;
+unsafe fn matmul<F: Float>(args: &MatmulArgs, first: usize, last: usize) {
+    let MatmulArgs { out, panels, n, m, k, .. } = *args;
+    let x = args.x as *const f32;
     for p in first..last {
         let w = panels.add(p * k * ROWS * F::SIZE);
         let rows = if m - p * ROWS < ROWS { m - p * ROWS } else { ROWS };
@@ -134,27 +134,24 @@ unsafe fn tile<F: Float, const N: usize>(out: *mut f32, w: Bytes, x: *const f32,
 }
 
 macro_rules! exports {
-    ($($float:ty, $repack:ident, $row:ident, $matmul:ident;)*) => { $(
+    ($($float:ty, $repack:ident, $embed:ident, $matmul:ident;)*) => { $(
         #[no_mangle]
-        pub unsafe extern "C" fn $repack(out: *mut u8, raw: *const u8, rows: usize, k: usize) {
-            repack::<$float>(out, raw, rows, k);
+        pub unsafe extern "C" fn $repack(args: &RepackArgs, first: usize, last: usize) {
+            repack::<$float>(args, first, last);
         }
         #[no_mangle]
-        pub unsafe extern "C" fn $row(out: *mut f32, panels: *const u8, index: usize, k: usize) {
-            row::<$float>(out, panels, index, k);
+        pub unsafe extern "C" fn $embed(args: &EmbedArgs, first: usize, last: usize) {
+            embed::<$float>(args, first, last);
         }
         #[no_mangle]
-        pub unsafe extern "C" fn $matmul(
-            out: *mut f32, panels: *const u8, x: *const f32,
-            n: usize, m: usize, k: usize, first: usize, last: usize,
-        ) {
-            matmul::<$float>(out, panels, x, (n, m, k), first, last);
+        pub unsafe extern "C" fn $matmul(args: &MatmulArgs, first: usize, last: usize) {
+            matmul::<$float>(args, first, last);
         }
     )* };
 }
 
 exports! {
-    F32, repack_f32, row_f32, matmul_f32;
-    F16, repack_f16, row_f16, matmul_f16;
-    Bf16, repack_bf16, row_bf16, matmul_bf16;
+    F32, repack_f32, embed_f32, matmul_f32;
+    F16, repack_f16, embed_f16, matmul_f16;
+    Bf16, repack_bf16, embed_bf16, matmul_bf16;
 }

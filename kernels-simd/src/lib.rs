@@ -4,7 +4,10 @@
 //! exact in any order, additions of f32 happen in one order per output whatever the batch, there is no
 //! fused multiply-add, and exp is ours. So all builds of this crate give the same bits.
 //!
-//! The host (backends/wasm) passes byte offsets that it has laid out itself; nothing here allocates.
+//! Every export has one form, `kernel(args, first, last)`: `args` is a struct of offsets and sizes that the
+//! host (backends/wasm) wrote to linear memory, `first..last` a range of the kernel's units (rows, panels,
+//! heads). Units never share an output, and a unit's bits depend on nothing but `args`: threads may divide
+//! an operation as they like. Nothing here allocates.
 #![no_std]
 
 mod activation;

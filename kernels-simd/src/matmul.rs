@@ -10,42 +10,67 @@ use crate::quant::legacy::*;
 use crate::quant::*;
 use crate::simd::*;
 
-/// Interleave `rows` GGUF rows of `k` columns at `raw` into panels at `out`.
-unsafe fn repack<Q: Quant>(out: *mut u8, raw: Bytes, rows: usize, k: usize) {
-    let blocks = k / Q::COLUMNS;
+/// `rows` GGUF rows of `k` columns at `raw`, to be interleaved into panels at `out`.
+#[repr(C)]
+pub struct RepackArgs {
+    pub out: *mut u8,
+    pub raw: Bytes,
+    pub rows: usize,
+    pub k: usize,
+}
+
+/// Rows `tokens[i]` of a matrix in panels, to be written to out[i, k].
+#[repr(C)]
+pub struct EmbedArgs {
+    pub out: *mut f32,
+    pub panels: Bytes,
+    pub tokens: *const u32,
+    pub k: usize,
+}
+
+/// out[n, m] = x[n, k] · W[m, k]ᵀ; x is activation records for quantised weights, else f32.
+#[repr(C)]
+pub struct MatmulArgs {
+    pub out: *mut f32,
+    pub panels: Bytes,
+    pub x: Bytes,
+    pub n: usize,
+    pub m: usize,
+    pub k: usize,
+}
+
+/// Interleave panels `first..last`.
+unsafe fn repack<Q: Quant>(args: &RepackArgs, first: usize, last: usize) {
+    let blocks = args.k / Q::COLUMNS;
     let stride = blocks * Q::BLOCK;
-    let mut record = out;
-    let mut row = 0;
-    while row < rows {
+    let mut record = args.out.add(first * blocks * Q::RECORD);
+    for panel in first..last {
+        let row = panel * ROWS;
+        let live = if args.rows - row < ROWS { args.rows - row } else { ROWS };
         for b in 0..blocks {
-            let live = if rows - row < ROWS { rows - row } else { ROWS };
-            Q::repack(record, raw.add(row * stride + b * Q::BLOCK), stride, live);
+            Q::repack(record, args.raw.add(row * stride + b * Q::BLOCK), stride, live);
             record = record.add(Q::RECORD);
         }
-        row += ROWS;
     }
 }
 
-/// Write row `row` of a matrix in panels as f32.
-unsafe fn row<Q: Quant>(out: *mut f32, panels: Bytes, row: usize, k: usize) {
-    let blocks = k / Q::COLUMNS;
-    let panel = panels.add(row / ROWS * blocks * Q::RECORD);
-    for b in 0..blocks {
-        Q::row(out.add(b * Q::COLUMNS), panel.add(b * Q::RECORD), row % ROWS);
+/// Write the rows of tokens `first..last`.
+unsafe fn embed<Q: Quant>(args: &EmbedArgs, first: usize, last: usize) {
+    let blocks = args.k / Q::COLUMNS;
+    for i in first..last {
+        let row = *args.tokens.add(i) as usize;
+        let panel = args.panels.add(row / ROWS * blocks * Q::RECORD);
+        let out = args.out.add(i * args.k);
+        for b in 0..blocks {
+            Q::row(out.add(b * Q::COLUMNS), panel.add(b * Q::RECORD), row % ROWS);
+        }
     }
 }
 
-/// Panels `first..last` of W with `n` tokens; `acts` holds their activation records.
+/// Panels `first..last` of W.
 #[inline(always)]
-unsafe fn matmul<Q: Quant>(
-    out: *mut f32,
-    panels: Bytes,
-    acts: Bytes,
-    shape: (usize, usize, usize),
-    first: usize,
-    last: usize,
-) {
-    let (n, m, k) = shape;
+unsafe fn matmul<Q: Quant>(args: &MatmulArgs, first: usize, last: usize) {
+    let MatmulArgs { out, panels, x: acts, n, m, k } = *args;
     let stride = k / 32 * activation::RECORD;
     let panel = k / Q::COLUMNS * Q::RECORD;
     for p in first..last {
@@ -117,34 +142,31 @@ unsafe fn store_token(out: *mut f32, x: v128, y: v128, rows: usize) {
 }
 
 macro_rules! exports {
-    ($($quant:ty, $repack:ident, $row:ident, $matmul:ident;)*) => { $(
+    ($($quant:ty, $repack:ident, $embed:ident, $matmul:ident;)*) => { $(
         #[no_mangle]
-        pub unsafe extern "C" fn $repack(out: *mut u8, raw: *const u8, rows: usize, k: usize) {
-            repack::<$quant>(out, raw, rows, k);
+        pub unsafe extern "C" fn $repack(args: &RepackArgs, first: usize, last: usize) {
+            repack::<$quant>(args, first, last);
         }
         #[no_mangle]
-        pub unsafe extern "C" fn $row(out: *mut f32, panels: *const u8, index: usize, k: usize) {
-            row::<$quant>(out, panels, index, k);
+        pub unsafe extern "C" fn $embed(args: &EmbedArgs, first: usize, last: usize) {
+            embed::<$quant>(args, first, last);
         }
         #[no_mangle]
-        pub unsafe extern "C" fn $matmul(
-            out: *mut f32, panels: *const u8, acts: *const u8,
-            n: usize, m: usize, k: usize, first: usize, last: usize,
-        ) {
-            matmul::<$quant>(out, panels, acts, (n, m, k), first, last);
+        pub unsafe extern "C" fn $matmul(args: &MatmulArgs, first: usize, last: usize) {
+            matmul::<$quant>(args, first, last);
         }
     )* };
 }
 
 exports! {
-    Q4_0, repack_q4_0, row_q4_0, matmul_q4_0;
-    Q4_1, repack_q4_1, row_q4_1, matmul_q4_1;
-    Q5_0, repack_q5_0, row_q5_0, matmul_q5_0;
-    Q5_1, repack_q5_1, row_q5_1, matmul_q5_1;
-    Q8_0, repack_q8_0, row_q8_0, matmul_q8_0;
-    Q2K, repack_q2_k, row_q2_k, matmul_q2_k;
-    Q3K, repack_q3_k, row_q3_k, matmul_q3_k;
-    Q4K, repack_q4_k, row_q4_k, matmul_q4_k;
-    Q5K, repack_q5_k, row_q5_k, matmul_q5_k;
-    Q6K, repack_q6_k, row_q6_k, matmul_q6_k;
+    Q4_0, repack_q4_0, embed_q4_0, matmul_q4_0;
+    Q4_1, repack_q4_1, embed_q4_1, matmul_q4_1;
+    Q5_0, repack_q5_0, embed_q5_0, matmul_q5_0;
+    Q5_1, repack_q5_1, embed_q5_1, matmul_q5_1;
+    Q8_0, repack_q8_0, embed_q8_0, matmul_q8_0;
+    Q2K, repack_q2_k, embed_q2_k, matmul_q2_k;
+    Q3K, repack_q3_k, embed_q3_k, matmul_q3_k;
+    Q4K, repack_q4_k, embed_q4_k, matmul_q4_k;
+    Q5K, repack_q5_k, embed_q5_k, matmul_q5_k;
+    Q6K, repack_q6_k, embed_q6_k, matmul_q6_k;
 }

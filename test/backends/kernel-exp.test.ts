@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
+import { createArgs } from "../../backends/wasm/args.ts";
 import { createArena } from "../../backends/wasm/arena.ts";
-import { instantiateKernels } from "../../backends/wasm/kernels.ts";
+import { instantiateKernels, kernelId } from "../../backends/wasm/kernels.ts";
 import { kernelModule } from "../fixtures/kernels.ts";
 
 /** exp of the kernels through the one export that shows it: silu(x) · 1/x = 1 / (1 + e^-x). */
@@ -12,7 +13,8 @@ async function sigmoids(xs: Float32Array): Promise<Float32Array> {
   const out = arena.take("out", xs.byteLength);
   arena.f32(gate, xs.length).set(xs);
   arena.f32(up, xs.length).fill(1);
-  kernels.swiglu(out, gate, up, xs.length);
+  const args = createArgs(arena).put(out, gate, up, 1, xs.length);
+  kernels.table[kernelId("swiglu")]!(args, 0, Math.ceil(xs.length / 8));
   return arena.f32(out, xs.length).slice();
 }
 

@@ -32,7 +32,15 @@ describe("reference backend", () => {
     ],
     ["a rotation of other rows", (ops) => ops.rope(tensor(2, 1, 4), tensor(3, 2, 2), "norm")],
     ["a rotation wider than a head", (ops) => ops.rope(tensor(2, 1, 4), tensor(2, 3, 2), "norm")],
-    ["a gate of another shape", (ops) => ops.swiglu(tensor(2, 4), tensor(2, 4), tensor(2, 5))],
+    [
+      "a gate of another shape",
+      (ops) =>
+        ops.gatedMatmul(
+          tensor(2, 4),
+          { weight: tensor(3, 4), out: tensor(2, 3) },
+          { weight: tensor(5, 4), out: tensor(2, 5) },
+        ),
+    ],
     ["a sum of another shape", (ops) => ops.addTo(tensor(2, 4), tensor(1, 4))],
     ["keys of other heads", (ops) => ops.attention(q, q, q, k, kv, layout, { scale })],
     [

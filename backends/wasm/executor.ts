@@ -1,0 +1,37 @@
+import type { Kernel } from "./kernels.ts";
+
+/**
+ * Runs kernels over ranges of units. A region is made of parts, which are independent of each other; a
+ * part is one or more kernels that run one after another over the same units. So a later kernel of a part
+ * may read what an earlier one wrote for its own units, and nothing else of the region.
+ */
+export interface Executor {
+  readonly threads: number;
+  /** Begin a part of `units` units, each about `cost` nanoseconds of work: what is worth sharing. */
+  part(units: number, cost: number): void;
+  /** Add a kernel to the part just begun, at most {@linkcode MAX_STEPS} of them. */
+  step(kernel: number, args: number): void;
+  /** Run the region; returns when all of it is done. */
+  run(): void;
+  /** Let the threads go. */
+  close(): Promise<void>;
+}
+
+/** Kernels of one part: two products and what joins them. */
+export const MAX_STEPS = 3;
+
+/** Everything in this thread, as it is added. */
+export function createSerialExecutor(table: readonly Kernel[]): Executor {
+  let count = 0;
+  return {
+    threads: 1,
+    part(units) {
+      count = units;
+    },
+    step(kernel, args) {
+      table[kernel]!(args, 0, count);
+    },
+    run() {},
+    close: () => Promise.resolve(),
+  };
+}
