@@ -5,7 +5,7 @@ import { openGguf } from "../../core/gguf/parse.ts";
 import { GREEDY } from "../../core/sampler/params.ts";
 import type { SamplingParams } from "../../core/sampler/params.ts";
 import { createTokenizer } from "../../core/tokenizer/create.ts";
-import { VARIANTS } from "../fixtures/kernels.ts";
+import { VARIANTS, type Variant } from "../fixtures/kernels.ts";
 import { recordedDemoEngine } from "../fixtures/recorded-engine.ts";
 
 const demo = new URL("../../examples/demo-model/sirocco-demo.q8_0.gguf", import.meta.url);
@@ -32,7 +32,8 @@ interface Run {
 }
 
 interface Schedule {
-  readonly variant: (typeof VARIANTS)[number];
+  readonly variant: Variant;
+  readonly threads: number;
   readonly copies: number;
   readonly chunk: number;
   readonly blocks: number;
@@ -40,9 +41,9 @@ interface Schedule {
 }
 
 /** The same prompt `copies` times at once, under limits that shape the schedule. */
-async function run({ variant, copies, chunk, blocks, sampling }: Schedule): Promise<Run> {
+async function run({ variant, threads, copies, chunk, blocks, sampling }: Schedule): Promise<Run> {
   const limits = { maxRows: 64, maxLogitRows: 8, blocks, blockSize: 16 };
-  const { engine, logits } = await recordedDemoEngine(variant, limits, chunk);
+  const { engine, logits } = await recordedDemoEngine(variant, threads, limits, chunk);
   const answers = await Promise.all(
     Array.from({ length: copies }, async () => {
       const tokens: number[] = [];
@@ -67,7 +68,14 @@ describe.for([
   ["greedy", GREEDY],
   ["seeded", SEEDED],
 ] as const)("%s generation gives the same tokens and the same bits of logits", ([, sampling]) => {
-  const alone = run({ variant: "simd128", copies: 1, chunk: 64, blocks: ROOMY, sampling });
+  const alone = run({
+    variant: "simd128",
+    threads: 1,
+    copies: 1,
+    chunk: 64,
+    blocks: ROOMY,
+    sampling,
+  });
 
   test("alone, whose logits the others must equal at every position", async () => {
     const { answers, logits } = await alone;
@@ -75,19 +83,29 @@ describe.for([
     expect(Object.keys(logits)).toHaveLength(MAX_TOKENS);
   });
 
-  test.for(
-    VARIANTS.flatMap((variant) => [
-      { name: "in chunks of 1", variant, copies: 1, chunk: 1, blocks: ROOMY },
-      { name: "in chunks of 7", variant, copies: 1, chunk: 7, blocks: ROOMY },
-      { name: "in a batch of 8", variant, copies: 8, chunk: 64, blocks: ROOMY },
-      { name: "in a batch of 8, in chunks of 7", variant, copies: 8, chunk: 7, blocks: ROOMY },
-      { name: "through preemption", variant, copies: 8, chunk: 64, blocks: TIGHT },
-    ]),
-  )("$name with $variant kernels", async ({ name, ...schedule }) => {
-    const expected = await alone;
-    const actual = await run({ ...schedule, sampling });
-    for (const answer of actual.answers) expect(answer).toEqual(expected.answers[0]);
-    expect(actual.logits).toEqual(expected.logits);
-    if (name === "through preemption") expect(actual.preemptions).toBeGreaterThan(0);
+  const schedules = [
+    { name: "in chunks of 1", copies: 1, chunk: 1, blocks: ROOMY },
+    { name: "in chunks of 7", copies: 1, chunk: 7, blocks: ROOMY },
+    { name: "in chunks of 64", copies: 1, chunk: 64, blocks: ROOMY },
+    { name: "in a batch of 8", copies: 8, chunk: 64, blocks: ROOMY },
+    { name: "in a batch of 8, in chunks of 7", copies: 8, chunk: 7, blocks: ROOMY },
+    { name: "through preemption", copies: 8, chunk: 64, blocks: TIGHT },
+  ];
+  const places = [
+    ...VARIANTS.map((variant) => ({ variant, threads: 1 })),
+    { variant: "relaxed", threads: 2 },
+    { variant: "relaxed", threads: 3 },
+    { variant: "simd128", threads: 2 },
+    { variant: "simd128", threads: 3 },
+  ] as const;
+
+  describe.for(places)("with $variant kernels on $threads thread(s)", (place) => {
+    test.for(schedules)("$name", async ({ name, ...schedule }) => {
+      const expected = await alone;
+      const actual = await run({ ...place, ...schedule, sampling });
+      for (const answer of actual.answers) expect(answer).toEqual(expected.answers[0]);
+      expect(actual.logits).toEqual(expected.logits);
+      if (name === "through preemption") expect(actual.preemptions).toBeGreaterThan(0);
+    });
   });
 });

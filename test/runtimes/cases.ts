@@ -1,3 +1,5 @@
+import { createWasmBackend } from "../../backends/wasm/backend.ts";
+import type { Backend } from "../../core/tensor/backend.ts";
 import {
   conversation,
   kernelsAgree,
@@ -51,20 +53,32 @@ async function identity(environment: Environment, name: ModelName): Promise<Find
     const digests: string[] = [];
     const few: string[] = [];
     findings[`${name}, ${kind}`] = await find(async () => {
-      for (const [i, build] of environment.kernels.entries()) {
-        // The real model takes seconds a run: the first and the last build bracket what differs.
-        if (!small && i % 2 === 1) continue;
-        const rig = await createIdentityRig(environment, name, build);
+      for (const create of backendsFor(environment, small)) {
+        const rig = await createIdentityRig(environment, name, create);
         digests.push(await rig.digest({ batch: 8, chunk: 64, prompts: all }, sampling));
         if (small) few.push(...(await otherSchedules(rig, sampling)));
         await rig.close();
       }
-      if (new Set(digests).size !== 1) throw new Error(`Builds differ: ${digests.join(", ")}`);
+      if (new Set(digests).size !== 1) throw new Error(`Backends differ: ${digests.join(", ")}`);
       if (new Set(few).size > 1) throw new Error(`Schedules differ: ${few.join(", ")}`);
       return digests[0]!;
     });
   }
   return findings;
+}
+
+/**
+ * Every build in one thread, and one in two threads. The real model takes seconds a run: of its builds only
+ * the first and the last.
+ */
+function backendsFor(environment: Environment, all: boolean): readonly (() => Promise<Backend>)[] {
+  const { kernels, threaded } = environment;
+  const last = kernels.at(-1)!;
+  const builds = all ? kernels : [...new Set([kernels[0]!, last])];
+  return [
+    ...builds.map((build) => () => createWasmBackend(build)),
+    ...(threaded === undefined ? [] : [() => threaded(last, 2)]),
+  ];
 }
 
 /** The same prompts alone and together, in chunks of several sizes. */

@@ -1,5 +1,3 @@
-import { createWasmBackend } from "../../backends/wasm/backend.ts";
-import type { KernelBuild } from "../../backends/wasm/select.ts";
 import type { Engine } from "../../core/engine/engine.ts";
 import { createEngine } from "../../core/engine/loop.ts";
 import type { GgufModel } from "../../core/gguf/gguf.ts";
@@ -15,7 +13,6 @@ import { PROMPTS } from "./prompts.ts";
 
 /** How a model is run; none of it may show in the logits. */
 export interface Schedule {
-  readonly build: KernelBuild;
   /** Sequences computed together. */
   readonly batch: number;
   /** Rows of a prompt in one step. */
@@ -27,7 +24,7 @@ export interface Schedule {
 /** A loaded model that runs by any schedule. */
 export interface IdentityRig {
   /** SHA-256 over all logits from which a token was chosen, and over the tokens. */
-  digest(schedule: Omit<Schedule, "build">, sampling: SamplingParams): Promise<string>;
+  digest(schedule: Schedule, sampling: SamplingParams): Promise<string>;
   close(): Promise<void>;
 }
 
@@ -41,14 +38,14 @@ const MAX_TOKENS = 64;
 const MAX_BATCH = 8;
 const LIMITS = { maxRows: 64, maxLogitRows: MAX_BATCH, blocks: 128, blockSize: 16 };
 
-/** Load a model into a build of the kernels. */
+/** Load a model into a backend, which the rig closes. */
 export async function createIdentityRig(
   environment: Environment,
   name: ModelName,
-  build: KernelBuild,
+  create: () => Promise<Backend>,
 ): Promise<IdentityRig> {
   const gguf = await openGguf(await environment.model(name));
-  const backend = await createWasmBackend(build);
+  const backend = await create();
   const model = await loadModel(gguf, backend, LIMITS);
   await gguf.close();
   const prompts = encodePrompts(gguf);

@@ -8,8 +8,10 @@ export function remoteEnvironment(
   { base, models, prompts }: Task,
   kernels: readonly KernelBuild[],
   yieldTurn: () => Promise<void>,
+  threaded?: Environment["threaded"],
 ): Environment {
   return {
+    ...(threaded === undefined ? {} : { threaded }),
     kernels,
     models,
     prompts,
@@ -18,12 +20,16 @@ export function remoteEnvironment(
   };
 }
 
+/** The bytes of a build. */
+export async function fetchBytes({ base }: Task, variant: string): Promise<ArrayBuffer> {
+  return (await fetch(new URL(`/kernels/${variant}.wasm`, base))).arrayBuffer();
+}
+
 /** The builds that this runtime takes, compiled from bytes. */
-export async function fetchKernels({ base }: Task): Promise<readonly KernelBuild[]> {
+export async function fetchKernels(task: Task): Promise<readonly KernelBuild[]> {
   const builds: KernelBuild[] = [];
   for (const variant of VARIANTS) {
-    const response = await fetch(new URL(`/kernels/${variant}.wasm`, base));
-    const bytes = await response.arrayBuffer();
+    const bytes = await fetchBytes(task, variant);
     if (!WebAssembly.validate(bytes)) continue;
     builds.push({ variant, module: await WebAssembly.compile(bytes) });
   }

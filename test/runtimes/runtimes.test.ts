@@ -49,6 +49,8 @@ beforeAll(async () => {
   mkdirSync(BUNDLES, { recursive: true });
   if (hasStories260k) writeFileSync(FILES.stories260K, stories260kGguf());
   script = await bundle("test/runtimes/main.ts", "script");
+  // The bundle looks for it beside itself.
+  await bundle("adapters/node/compute-thread.ts", "script");
   server = await serveFiles((path) => {
     const [, folder, name = ""] = /^\/(?:(\w+)\/)?([\w.]+)$/.exec(path) ?? [];
     if (folder === "models") return { file: FILES[name as ModelName] };
