@@ -1,8 +1,7 @@
 import { createWasmBackend } from "../../backends/wasm/backend.ts";
 import { chatTemplateSource, createChatTemplate } from "../../core/chat/create.ts";
 import type { ChatTemplate } from "../../core/chat/template.ts";
-import type { Engine } from "../../core/engine/engine.ts";
-import { createEngine } from "../../core/engine/loop.ts";
+import { createEngine, type SteppedEngine } from "../../core/engine/loop.ts";
 import type { GgufModel, MetadataValue } from "../../core/gguf/gguf.ts";
 import { openGguf, type OpenSibling } from "../../core/gguf/parse.ts";
 import type { ByteSource } from "../../core/gguf/source.ts";
@@ -51,10 +50,15 @@ export async function startEngine(
   gguf: GgufModel,
   runtime: Runtime,
   options: PortableOptions = {},
-): Promise<Engine> {
+): Promise<SteppedEngine> {
   const started = performance.now();
   const { module, variant } = await runtime.kernels();
-  const backend = await createWasmBackend({ module, variant });
+  const { yieldTurn, maxBytes } = runtime;
+  const backend = await createWasmBackend({
+    module,
+    variant,
+    ...(maxBytes === undefined ? {} : { maxBytes }),
+  });
   try {
     const room = planRoom(readConfig(gguf), options, backend.kvBlock);
     const { onProgress, signal } = options;
@@ -65,7 +69,7 @@ export async function startEngine(
       contextLength: room.contextLength,
       maxSequences: room.parallel,
       maxWaiting: MAX_WAITING,
-      yieldTurn: () => runtime.yieldTurn(),
+      ...(yieldTurn === undefined ? {} : { yieldTurn }),
       now: () => performance.now(),
       loadMs: performance.now() - started,
     });
@@ -77,7 +81,7 @@ export async function startEngine(
 
 /** A model that answers in this thread. */
 export interface PortableModel extends Vocabulary {
-  readonly engine: Engine;
+  readonly engine: SteppedEngine;
 }
 
 /** Load a model from its bytes, which are closed afterwards. Rejects as {@linkcode startEngine} does. */

@@ -7,6 +7,11 @@ export interface Runtime {
    * also decides which build is the best there.
    */
   kernels(): Promise<KernelBuild>;
-  /** Resolves after other events (messages, sockets, timers) had their turn. */
-  yieldTurn(): Promise<void>;
+  /**
+   * Resolves after other events (messages, sockets, timers) had their turn. Absent where nothing may run
+   * but on behalf of a request: then the engine is driven by `step`.
+   */
+  readonly yieldTurn?: () => Promise<void>;
+  /** Bytes that WebAssembly memory may take; all that wasm32 can address unless given. */
+  readonly maxBytes?: number;
 }

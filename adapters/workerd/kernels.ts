@@ -4,5 +4,9 @@
 import relaxed from "../../kernels-simd/wasm/relaxed.wasm";
 import type { KernelBuild } from "../../backends/wasm/select.ts";
 
+const build: KernelBuild = { variant: "relaxed", module: relaxed };
+
 /** The kernels that are part of the worker. */
-export const WORKERD_KERNELS: KernelBuild = { variant: "relaxed", module: relaxed };
+export function workerdKernels(): Promise<KernelBuild> {
+  return Promise.resolve(build);
+}

@@ -7,7 +7,7 @@ export interface Environment {
   /** Every build of the kernels that this runtime takes, `simd128` first. */
   readonly kernels: readonly KernelBuild[];
   /** A backend that shares every operation among threads; absent where the runtime has none. */
-  threaded?(build: KernelBuild, threads: number): Promise<Backend>;
+  readonly threaded?: (build: KernelBuild, threads: number) => Promise<Backend>;
   /** A model's bytes; absent models are not asked for. */
   model(name: ModelName): Promise<ByteSource>;
   /** The models that are there. */
