@@ -8,7 +8,6 @@ import {
   DONE,
   FAILED,
   LEADER_SLEEPS,
-  MAX_CHUNKS,
   MAX_PARTS,
   NEXT_REGION,
   PART,
@@ -87,7 +86,7 @@ export function createPool(options: PoolOptions): Executor {
     const share = cost / ((active + 1) * CHUNKS_PER_THREAD);
     const goal = Math.min(Math.max(share, LEAST_CHUNK * leastShared), MOST_CHUNK_NS);
     // Rounding up may give each part one chunk more.
-    const least = cost / (MAX_CHUNKS - parts);
+    const least = cost / (CHUNK_MASK - parts);
     chunks = 0;
     for (let i = 0; i < parts; i++) {
       const at = REGION + 1 + i * PART.words;
