@@ -31,6 +31,8 @@ export interface WasmBackendOptions {
   readonly variant: string;
   /** Threads to share the work with. Then `module` has to be one from `shareMemory`. */
   readonly pool?: PoolStart;
+  /** Linear memory never grows beyond this; all that wasm32 can address unless given. */
+  readonly maxBytes?: number;
 }
 
 /** How an adapter brings threads. */
@@ -56,7 +58,10 @@ export interface PoolStart {
  */
 export async function createWasmBackend(options: WasmBackendOptions): Promise<Backend> {
   const { module, pool } = options;
-  const kernels = await instantiateKernels(module, kernelMemory(pool !== undefined));
+  const kernels = await instantiateKernels(
+    module,
+    kernelMemory(pool !== undefined, options.maxBytes),
+  );
   const arena = createArena(kernels.memory, kernels.heapBase);
   const owner = {};
   const used = { weights: 0, kv: 0, activations: 0 };
