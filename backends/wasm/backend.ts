@@ -5,6 +5,7 @@ import { createArgs } from "./args.ts";
 import { createArena } from "./arena.ts";
 import { createSerialExecutor } from "./executor.ts";
 import { instantiateKernels, kernelId } from "./kernels.ts";
+import type { Kernels } from "./kernels.ts";
 import { createOps } from "./ops.ts";
 import { KV_BLOCK, MAX_GROUP, PANEL_ROWS, panelBytes, WasmKv, WasmTensor } from "./tensors.ts";
 
@@ -20,6 +21,8 @@ export interface WasmBackendOptions {
   readonly module: WebAssembly.Module;
   /** Which build it is: `simd128`, `relaxed`, `relaxed16`. */
   readonly variant: string;
+  /** How to instantiate it; absent: as a plain module over a memory of its own. */
+  readonly instantiate?: (module: WebAssembly.Module) => Promise<Kernels>;
 }
 
 /**
@@ -27,7 +30,8 @@ export interface WasmBackendOptions {
  * the strict path, whose results are the same bits on every engine and in every batch.
  */
 export async function createWasmBackend(options: WasmBackendOptions): Promise<Backend> {
-  const kernels = await instantiateKernels(options.module);
+  const { instantiate = instantiateKernels } = options;
+  const kernels = await instantiate(options.module);
   const arena = createArena(kernels.memory, kernels.heapBase);
   const owner = {};
   const used = { weights: 0, kv: 0, activations: 0 };
