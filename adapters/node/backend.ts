@@ -2,8 +2,10 @@ import { readFile } from "node:fs/promises";
 import { createReferenceBackend } from "../../backends/reference/backend.ts";
 import { createWasmBackend } from "../../backends/wasm/backend.ts";
 import { selectKernels, type KernelBuild } from "../../backends/wasm/select.ts";
+import { shareMemory } from "../../backends/wasm/shared-module.ts";
 import { RuntimeError } from "../../core/errors.ts";
 import type { Backend } from "../../core/tensor/backend.ts";
+import { startComputeThreads } from "./compute-threads.ts";
 import { packageFile } from "./package-root.ts";
 
 /** `auto`: the fastest that works here. */
@@ -46,10 +48,9 @@ export async function createBackend(options: BackendOptions): Promise<BackendCho
   const builds = await compileKernels();
   if (builds.length > 0) {
     const chosen = await selectKernels(builds, () => performance.now());
-    const { module, variant, reason } = chosen;
     return {
-      backend: await createWasmBackend({ module, variant }),
-      reason,
+      backend: await createThreadedBackend(chosen, options.threads),
+      reason: chosen.reason,
       features: builds.length > 1 ? ["simd128", "relaxed-simd"] : ["simd128"],
     };
   }
@@ -66,12 +67,33 @@ export async function createBackend(options: BackendOptions): Promise<BackendCho
   };
 }
 
+/** The backend on as many threads as are asked for. */
+async function createThreadedBackend(build: KernelBuild, threads: number): Promise<Backend> {
+  const { variant } = build;
+  if (threads < 2) return createWasmBackend(build);
+  const module = await WebAssembly.compile(shareMemory(await kernelBytes(variant)));
+  return createWasmBackend({
+    module,
+    variant,
+    pool: {
+      members: threads - 1,
+      start: startComputeThreads,
+      now: () => performance.now(),
+      mayBlock: true,
+    },
+  });
+}
+
+function kernelBytes(variant: string): Promise<Uint8Array<ArrayBuffer>> {
+  return readFile(packageFile(`kernels-simd/wasm/${variant}.wasm`));
+}
+
 /** The kernel builds that this runtime can compile; relaxed ones only after a sound `simd128`. */
 async function compileKernels(): Promise<readonly KernelBuild[]> {
   const builds: KernelBuild[] = [];
   for (const variant of VARIANTS) {
     if (variant !== "simd128" && !relaxedIsSound()) continue;
-    const bytes = await readFile(packageFile(`kernels-simd/wasm/${variant}.wasm`));
+    const bytes = await kernelBytes(variant);
     if (WebAssembly.validate(bytes)) {
       builds.push({ variant, module: await WebAssembly.compile(bytes) });
     } else if (variant === "simd128") {

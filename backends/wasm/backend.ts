@@ -3,11 +3,16 @@ import { byteLength } from "../../core/tensor/dtype.ts";
 import type { Tensor } from "../../core/tensor/tensor.ts";
 import { createArgs } from "./args.ts";
 import { createArena } from "./arena.ts";
-import { createSerialExecutor } from "./executor.ts";
-import { instantiateKernels, kernelId } from "./kernels.ts";
-import type { Kernels } from "./kernels.ts";
+import { createSerialExecutor, type Executor } from "./executor.ts";
+import { instantiateKernels, kernelId, kernelMemory, type Kernels } from "./kernels.ts";
 import { createOps } from "./ops.ts";
 import { KV_BLOCK, MAX_GROUP, PANEL_ROWS, panelBytes, WasmKv, WasmTensor } from "./tensors.ts";
+import { CONTROL_BYTES } from "./threads/control.ts";
+import type { MemberTask } from "./threads/member.ts";
+import { createPool } from "./threads/pool.ts";
+
+/** The stack of a kernel, as the build gives the first thread (`-zstack-size`). */
+const STACK_BYTES = 65_536;
 
 /** Bytes of a weight that are read at once, before they are laid out anew: small beside any model. */
 const STAGING_BYTES = 2 ** 20;
@@ -21,8 +26,25 @@ export interface WasmBackendOptions {
   readonly module: WebAssembly.Module;
   /** Which build it is: `simd128`, `relaxed`, `relaxed16`. */
   readonly variant: string;
-  /** How to instantiate it; absent: as a plain module over a memory of its own. */
+  /** How to instantiate it, without a pool; absent: as a plain module over a memory of its own. */
   readonly instantiate?: (module: WebAssembly.Module) => Promise<Kernels>;
+  /** Threads to share the work with. Then `module` has to be one from `shareMemory`. */
+  readonly pool?: PoolStart;
+}
+
+/** How an adapter brings threads. */
+export interface PoolStart {
+  /** Threads beside the calling one, at least 1. */
+  readonly members: number;
+  /**
+   * Start a thread for each task that calls `serveAsMember`. It need not wait for them: they take part
+   * from when they are ready. Returns a function that resolves when all have ended.
+   */
+  readonly start: (tasks: readonly MemberTask[]) => () => Promise<void>;
+  /** A clock in milliseconds. */
+  readonly now: () => number;
+  /** Whether the calling thread may sleep in `Atomics.wait`; a browser's main thread may not. */
+  readonly mayBlock: boolean;
 }
 
 /**
@@ -30,8 +52,11 @@ export interface WasmBackendOptions {
  * the strict path, whose results are the same bits on every engine and in every batch.
  */
 export async function createWasmBackend(options: WasmBackendOptions): Promise<Backend> {
-  const { instantiate = instantiateKernels } = options;
-  const kernels = await instantiate(options.module);
+  const { module, pool, instantiate = instantiateKernels } = options;
+  const kernels =
+    pool === undefined
+      ? await instantiate(module)
+      : await instantiateKernels(module, kernelMemory(true));
   const arena = createArena(kernels.memory, kernels.heapBase);
   const owner = {};
   const used = { weights: 0, kv: 0, activations: 0 };
@@ -53,7 +78,10 @@ export async function createWasmBackend(options: WasmBackendOptions): Promise<Ba
     return staging.offset;
   };
   const args = createArgs(arena);
-  const executor = createSerialExecutor(kernels.table);
+  const executor =
+    pool === undefined
+      ? createSerialExecutor(kernels.table)
+      : startPool(pool, module, kernels, () => arena.take("stack", STACK_BYTES) + STACK_BYTES);
   const ops = createOps({
     arena,
     args,
@@ -145,10 +173,31 @@ export async function createWasmBackend(options: WasmBackendOptions): Promise<Ba
 
     // eslint-disable-next-line typescript/require-await
     async run(record) {
+      executor.beginStep();
       record(ops);
+      executor.endStep();
     },
 
     memory: () => ({ ...used }),
     close: () => executor.close(),
   };
+}
+
+/** Start a pool's members and lead it. */
+function startPool(
+  pool: PoolStart,
+  module: WebAssembly.Module,
+  kernels: Kernels,
+  takeStack: () => number,
+): Executor {
+  const control = new SharedArrayBuffer(CONTROL_BYTES);
+  const { memory, table } = kernels;
+  const tasks = Array.from({ length: pool.members }, (_, index): MemberTask => ({
+    module,
+    memory,
+    control,
+    index,
+    stackTop: takeStack(),
+  }));
+  return createPool({ ...pool, control, table, ended: pool.start(tasks) });
 }

@@ -7,6 +7,9 @@ import type { Kernel } from "./kernels.ts";
  */
 export interface Executor {
   readonly threads: number;
+  /** A step of the model begins, and ends: what is compared to find out how many threads pay. */
+  beginStep(): void;
+  endStep(): void;
   /** Begin a part of `units` units, each about `cost` nanoseconds of work: what is worth sharing. */
   part(units: number, cost: number): void;
   /** Add a kernel to the part just begun, at most {@linkcode MAX_STEPS} of them. */
@@ -25,6 +28,8 @@ export function createSerialExecutor(table: readonly Kernel[]): Executor {
   let count = 0;
   return {
     threads: 1,
+    beginStep() {},
+    endStep() {},
     part(units) {
       count = units;
     },

@@ -114,10 +114,6 @@ export function createOps(context: OpsContext): Ops {
     executor.step(w.matmul, args.put(out.offset, w.offset, source, x.rows, w.rows, x.width));
   };
 
-  const panelsOf = (product: Product): number =>
-    Math.ceil((product.weight.shape[0] ?? 0) / PANEL_ROWS);
-  const panelCost = (x: WasmTensor): number => x.rows * x.width * PANEL_ROWS * MULTIPLY_NS;
-
   /** Write the cache blocks of a sequence in the kernel's size: a block of ours is a run of its blocks. */
   const putBlocks = (layout: BatchLayout, sequence: number, count: number, at: number): void => {
     const per = layout.blockSize / KV_BLOCK;
@@ -259,6 +255,14 @@ export function createOps(context: OpsContext): Ops {
       }
     },
   };
+}
+
+function panelsOf(product: Product): number {
+  return Math.ceil((product.weight.shape[0] ?? 0) / PANEL_ROWS);
+}
+
+function panelCost(x: WasmTensor): number {
+  return x.rows * x.width * PANEL_ROWS * MULTIPLY_NS;
 }
 
 /** A product's shapes must agree: the kernels trust them. */

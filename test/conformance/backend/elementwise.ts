@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import type { Backend } from "../../../core/tensor/backend.ts";
 import { createRandom } from "../../fixtures/random.ts";
 import type { BackendSuite } from "../backend.ts";
 import { bits, download, loadValues, relativeError, upload } from "./tensors.ts";
@@ -106,36 +107,6 @@ export function elementwiseTests({ backend, tolerance }: BackendSuite): void {
   });
 
   describe("gatedMatmul", () => {
-    /** silu(gate) · up of plain values: products that pick them out of x = [gate, up]. */
-    async function gated(
-      n: number,
-      width: number,
-      gates: Float32Array,
-      ups: Float32Array,
-    ): Promise<Float32Array> {
-      const both = new Float32Array(2 * n * width);
-      for (let row = 0; row < n; row++) {
-        both.set(gates.subarray(row * width, (row + 1) * width), 2 * row * width);
-        both.set(ups.subarray(row * width, (row + 1) * width), (2 * row + 1) * width);
-      }
-      const pick = (offset: number): Float32Array => {
-        const rows = new Float32Array(2 * width * width);
-        for (let i = 0; i < width; i++) rows[i * 2 * width + offset + i] = 1;
-        return rows;
-      };
-      const x = upload(backend(), [n, 2 * width], both);
-      const gate = {
-        weight: await loadValues(backend(), [width, 2 * width], pick(0)),
-        out: backend().alloc("gate", [n, width]),
-      };
-      const up = {
-        weight: await loadValues(backend(), [width, 2 * width], pick(width)),
-        out: backend().alloc("up", [n, width]),
-      };
-      await backend().run((ops) => ops.gatedMatmul(x, gate, up));
-      return download(backend(), gate.out);
-    }
-
     test("is silu(gate) · up of the two products", async () => {
       const random = createRandom(13);
       for (const [n, width] of SHAPES) {
@@ -145,14 +116,14 @@ export function elementwiseTests({ backend, tolerance }: BackendSuite): void {
           gates,
           (value, i) => (value / (1 + Math.exp(-value))) * ups[i]!,
         );
-        const actual = await gated(n, width, gates, ups);
+        const actual = await gated(backend(), n, width, gates, ups);
         expect(relativeError(actual, expected)).toBeLessThanOrEqual(tolerance);
       }
     });
 
     test("does not overflow for gates far from zero", async () => {
       const gates = Float32Array.of(-1000, -100, 0, 100, 1000);
-      const actual = await gated(1, 5, gates, Float32Array.of(1, 1, 1, 1, 1));
+      const actual = await gated(backend(), 1, 5, gates, Float32Array.of(1, 1, 1, 1, 1));
       expect(relativeError(actual, [0, 0, 0, 100, 1000])).toBeLessThanOrEqual(tolerance);
     });
   });
@@ -190,4 +161,35 @@ export function elementwiseTests({ backend, tolerance }: BackendSuite): void {
     });
     expect(Array.from(await download(backend(), last))).toEqual([32, 40, 48]);
   });
+}
+
+/** silu(gate) · up of plain values: products that pick them out of x = [gate, up]. */
+async function gated(
+  backend: Backend,
+  n: number,
+  width: number,
+  gates: Float32Array,
+  ups: Float32Array,
+): Promise<Float32Array> {
+  const both = new Float32Array(2 * n * width);
+  for (let row = 0; row < n; row++) {
+    both.set(gates.subarray(row * width, (row + 1) * width), 2 * row * width);
+    both.set(ups.subarray(row * width, (row + 1) * width), (2 * row + 1) * width);
+  }
+  const pick = (offset: number): Float32Array => {
+    const rows = new Float32Array(2 * width * width);
+    for (let i = 0; i < width; i++) rows[i * 2 * width + offset + i] = 1;
+    return rows;
+  };
+  const x = upload(backend, [n, 2 * width], both);
+  const gate = {
+    weight: await loadValues(backend, [width, 2 * width], pick(0)),
+    out: backend.alloc("gate", [n, width]),
+  };
+  const up = {
+    weight: await loadValues(backend, [width, 2 * width], pick(width)),
+    out: backend.alloc("up", [n, width]),
+  };
+  await backend.run((ops) => ops.gatedMatmul(x, gate, up));
+  return download(backend, gate.out);
 }
