@@ -27,7 +27,7 @@ export type KernelName = (typeof PLAIN_KERNELS)[number] | `${TypedKernel}_${Weig
 const weightTypes = Object.keys(WEIGHT_TYPES) as readonly WeightType[];
 
 /** Every kernel. Threads call them by their place in this list. */
-const KERNEL_NAMES: readonly KernelName[] = [
+export const KERNEL_NAMES: readonly KernelName[] = [
   ...PLAIN_KERNELS,
   ...weightTypes.flatMap((type) => [
     `repack_${type}` as const,
@@ -41,6 +41,13 @@ const IDS: ReadonlyMap<string, number> = new Map(KERNEL_NAMES.map((name, id) => 
 /** A kernel's place in {@linkcode Kernels.table}. */
 export function kernelId(name: KernelName): number {
   return IDS.get(name)!;
+}
+
+/** What the component's interface (`kernels-simd/wit`) calls a kernel, as JavaScript spells it. */
+export function interfaceName(name: KernelName): string {
+  const type = weightTypes.find((one) => name.endsWith(`_${one}`));
+  const words = type === undefined ? name : name.replace(type, type.replace("_", ""));
+  return words.replaceAll(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
 }
 
 /** An instance of a kernel module. */

@@ -72,260 +72,239 @@ export function instantiate(getCoreModule, imports, instantiateCore = WebAssembl
       var result0 = new Uint8Array(memory0.buffer.slice(ptr0, ptr0 + len0 * 1));
       return result0;
     }
-    let kernels010Repack;
-    
-    function repack(arg0, arg1, arg2, arg3) {
-      var val0 = arg0;
-      let enum0;
-      switch (val0) {
-        case 'f32': {
-          enum0 = 0;
-          break;
-        }
-        case 'f16': {
-          enum0 = 1;
-          break;
-        }
-        case 'bf16': {
-          enum0 = 2;
-          break;
-        }
-        case 'q40': {
-          enum0 = 3;
-          break;
-        }
-        case 'q41': {
-          enum0 = 4;
-          break;
-        }
-        case 'q50': {
-          enum0 = 5;
-          break;
-        }
-        case 'q51': {
-          enum0 = 6;
-          break;
-        }
-        case 'q80': {
-          enum0 = 7;
-          break;
-        }
-        case 'q2k': {
-          enum0 = 8;
-          break;
-        }
-        case 'q3k': {
-          enum0 = 9;
-          break;
-        }
-        case 'q4k': {
-          enum0 = 10;
-          break;
-        }
-        case 'q5k': {
-          enum0 = 11;
-          break;
-        }
-        case 'q6k': {
-          enum0 = 12;
-          break;
-        }
-        default: {
-          if ((arg0) instanceof Error) {
-            console.error(arg0);
-          }
-          
-          throw new TypeError(`"${val0}" is not one of the cases of weight-type`);
-        }
-      }
-      var {out: v1_0, raw: v1_1, rows: v1_2, k: v1_3 } = arg1;
-      kernels010Repack(enum0, toUint32(v1_0), toUint32(v1_1), toUint32(v1_2), toUint32(v1_3), toUint32(arg2), toUint32(arg3));
-    }
-    let kernels010Embed;
-    
-    function embed(arg0, arg1, arg2, arg3) {
-      var val0 = arg0;
-      let enum0;
-      switch (val0) {
-        case 'f32': {
-          enum0 = 0;
-          break;
-        }
-        case 'f16': {
-          enum0 = 1;
-          break;
-        }
-        case 'bf16': {
-          enum0 = 2;
-          break;
-        }
-        case 'q40': {
-          enum0 = 3;
-          break;
-        }
-        case 'q41': {
-          enum0 = 4;
-          break;
-        }
-        case 'q50': {
-          enum0 = 5;
-          break;
-        }
-        case 'q51': {
-          enum0 = 6;
-          break;
-        }
-        case 'q80': {
-          enum0 = 7;
-          break;
-        }
-        case 'q2k': {
-          enum0 = 8;
-          break;
-        }
-        case 'q3k': {
-          enum0 = 9;
-          break;
-        }
-        case 'q4k': {
-          enum0 = 10;
-          break;
-        }
-        case 'q5k': {
-          enum0 = 11;
-          break;
-        }
-        case 'q6k': {
-          enum0 = 12;
-          break;
-        }
-        default: {
-          if ((arg0) instanceof Error) {
-            console.error(arg0);
-          }
-          
-          throw new TypeError(`"${val0}" is not one of the cases of weight-type`);
-        }
-      }
-      var {out: v1_0, panels: v1_1, tokens: v1_2, k: v1_3 } = arg1;
-      kernels010Embed(enum0, toUint32(v1_0), toUint32(v1_1), toUint32(v1_2), toUint32(v1_3), toUint32(arg2), toUint32(arg3));
-    }
-    let kernels010Matmul;
-    
-    function matmul(arg0, arg1, arg2, arg3) {
-      var val0 = arg0;
-      let enum0;
-      switch (val0) {
-        case 'f32': {
-          enum0 = 0;
-          break;
-        }
-        case 'f16': {
-          enum0 = 1;
-          break;
-        }
-        case 'bf16': {
-          enum0 = 2;
-          break;
-        }
-        case 'q40': {
-          enum0 = 3;
-          break;
-        }
-        case 'q41': {
-          enum0 = 4;
-          break;
-        }
-        case 'q50': {
-          enum0 = 5;
-          break;
-        }
-        case 'q51': {
-          enum0 = 6;
-          break;
-        }
-        case 'q80': {
-          enum0 = 7;
-          break;
-        }
-        case 'q2k': {
-          enum0 = 8;
-          break;
-        }
-        case 'q3k': {
-          enum0 = 9;
-          break;
-        }
-        case 'q4k': {
-          enum0 = 10;
-          break;
-        }
-        case 'q5k': {
-          enum0 = 11;
-          break;
-        }
-        case 'q6k': {
-          enum0 = 12;
-          break;
-        }
-        default: {
-          if ((arg0) instanceof Error) {
-            console.error(arg0);
-          }
-          
-          throw new TypeError(`"${val0}" is not one of the cases of weight-type`);
-        }
-      }
-      var {out: v1_0, panels: v1_1, x: v1_2, n: v1_3, m: v1_4, k: v1_5 } = arg1;
-      kernels010Matmul(enum0, toUint32(v1_0), toUint32(v1_1), toUint32(v1_2), toUint32(v1_3), toUint32(v1_4), toUint32(v1_5), toUint32(arg2), toUint32(arg3));
-    }
     let kernels010QuantizeActivations;
     
     function quantizeActivations(arg0, arg1, arg2) {
-      var {out: v0_0, x: v0_1, k: v0_2 } = arg0;
-      kernels010QuantizeActivations(toUint32(v0_0), toUint32(v0_1), toUint32(v0_2), toUint32(arg1), toUint32(arg2));
+      kernels010QuantizeActivations(toUint32(arg0), toUint32(arg1), toUint32(arg2));
     }
     let kernels010RmsNorm;
     
     function rmsNorm(arg0, arg1, arg2) {
-      var {out: v0_0, x: v0_1, weight: v0_2, d: v0_3, eps: v0_4 } = arg0;
-      kernels010RmsNorm(toUint32(v0_0), toUint32(v0_1), toUint32(v0_2), toUint32(v0_3), +v0_4, toUint32(arg1), toUint32(arg2));
+      kernels010RmsNorm(toUint32(arg0), toUint32(arg1), toUint32(arg2));
     }
     let kernels010RopeNorm;
     
     function ropeNorm(arg0, arg1, arg2) {
-      var {x: v0_0, rotation: v0_1, heads: v0_2, headDim: v0_3, pairs: v0_4 } = arg0;
-      kernels010RopeNorm(toUint32(v0_0), toUint32(v0_1), toUint32(v0_2), toUint32(v0_3), toUint32(v0_4), toUint32(arg1), toUint32(arg2));
+      kernels010RopeNorm(toUint32(arg0), toUint32(arg1), toUint32(arg2));
     }
     let kernels010RopeNeox;
     
     function ropeNeox(arg0, arg1, arg2) {
-      var {x: v0_0, rotation: v0_1, heads: v0_2, headDim: v0_3, pairs: v0_4 } = arg0;
-      kernels010RopeNeox(toUint32(v0_0), toUint32(v0_1), toUint32(v0_2), toUint32(v0_3), toUint32(v0_4), toUint32(arg1), toUint32(arg2));
+      kernels010RopeNeox(toUint32(arg0), toUint32(arg1), toUint32(arg2));
     }
     let kernels010Swiglu;
     
     function swiglu(arg0, arg1, arg2) {
-      var {out: v0_0, gate: v0_1, up: v0_2, n: v0_3, d: v0_4 } = arg0;
-      kernels010Swiglu(toUint32(v0_0), toUint32(v0_1), toUint32(v0_2), toUint32(v0_3), toUint32(v0_4), toUint32(arg1), toUint32(arg2));
+      kernels010Swiglu(toUint32(arg0), toUint32(arg1), toUint32(arg2));
     }
     let kernels010AddTo;
     
     function addTo(arg0, arg1, arg2) {
-      var {x: v0_0, y: v0_1, d: v0_2 } = arg0;
-      kernels010AddTo(toUint32(v0_0), toUint32(v0_1), toUint32(v0_2), toUint32(arg1), toUint32(arg2));
+      kernels010AddTo(toUint32(arg0), toUint32(arg1), toUint32(arg2));
     }
     let kernels010KvStore;
     
     function kvStore(arg0, arg1, arg2) {
-      var {cacheK: v0_0, cacheV: v0_1, k: v0_2, v: v0_3, slots: v0_4, n: v0_5, kvHeads: v0_6, headDim: v0_7 } = arg0;
-      kernels010KvStore(toUint32(v0_0), toUint32(v0_1), toUint32(v0_2), toUint32(v0_3), toUint32(v0_4), toUint32(v0_5), toUint32(v0_6), toUint32(v0_7), toUint32(arg1), toUint32(arg2));
+      kernels010KvStore(toUint32(arg0), toUint32(arg1), toUint32(arg2));
     }
     let kernels010Attention;
     
     function attention(arg0, arg1, arg2) {
-      var {out: v0_0, q: v0_1, cacheK: v0_2, cacheV: v0_3, blocks: v0_4, position: v0_5, heads: v0_6, kvHeads: v0_7, headDim: v0_8, window: v0_9, scale: v0_10 } = arg0;
-      kernels010Attention(toUint32(v0_0), toUint32(v0_1), toUint32(v0_2), toUint32(v0_3), toUint32(v0_4), toUint32(v0_5), toUint32(v0_6), toUint32(v0_7), toUint32(v0_8), toUint32(v0_9), +v0_10, toUint32(arg1), toUint32(arg2));
+      kernels010Attention(toUint32(arg0), toUint32(arg1), toUint32(arg2));
+    }
+    let kernels010RepackF32;
+    
+    function repackF32(arg0, arg1, arg2) {
+      kernels010RepackF32(toUint32(arg0), toUint32(arg1), toUint32(arg2));
+    }
+    let kernels010EmbedF32;
+    
+    function embedF32(arg0, arg1, arg2) {
+      kernels010EmbedF32(toUint32(arg0), toUint32(arg1), toUint32(arg2));
+    }
+    let kernels010MatmulF32;
+    
+    function matmulF32(arg0, arg1, arg2) {
+      kernels010MatmulF32(toUint32(arg0), toUint32(arg1), toUint32(arg2));
+    }
+    let kernels010RepackBf16;
+    
+    function repackF16(arg0, arg1, arg2) {
+      kernels010RepackBf16(toUint32(arg0), toUint32(arg1), toUint32(arg2));
+    }
+    let kernels010EmbedF16;
+    
+    function embedF16(arg0, arg1, arg2) {
+      kernels010EmbedF16(toUint32(arg0), toUint32(arg1), toUint32(arg2));
+    }
+    let kernels010MatmulF16;
+    
+    function matmulF16(arg0, arg1, arg2) {
+      kernels010MatmulF16(toUint32(arg0), toUint32(arg1), toUint32(arg2));
+    }
+    
+    function repackBf16(arg0, arg1, arg2) {
+      kernels010RepackBf16(toUint32(arg0), toUint32(arg1), toUint32(arg2));
+    }
+    let kernels010EmbedBf16;
+    
+    function embedBf16(arg0, arg1, arg2) {
+      kernels010EmbedBf16(toUint32(arg0), toUint32(arg1), toUint32(arg2));
+    }
+    let kernels010MatmulBf16;
+    
+    function matmulBf16(arg0, arg1, arg2) {
+      kernels010MatmulBf16(toUint32(arg0), toUint32(arg1), toUint32(arg2));
+    }
+    let kernels010RepackQ40;
+    
+    function repackQ40(arg0, arg1, arg2) {
+      kernels010RepackQ40(toUint32(arg0), toUint32(arg1), toUint32(arg2));
+    }
+    let kernels010EmbedQ40;
+    
+    function embedQ40(arg0, arg1, arg2) {
+      kernels010EmbedQ40(toUint32(arg0), toUint32(arg1), toUint32(arg2));
+    }
+    let kernels010MatmulQ40;
+    
+    function matmulQ40(arg0, arg1, arg2) {
+      kernels010MatmulQ40(toUint32(arg0), toUint32(arg1), toUint32(arg2));
+    }
+    let kernels010RepackQ41;
+    
+    function repackQ41(arg0, arg1, arg2) {
+      kernels010RepackQ41(toUint32(arg0), toUint32(arg1), toUint32(arg2));
+    }
+    let kernels010EmbedQ41;
+    
+    function embedQ41(arg0, arg1, arg2) {
+      kernels010EmbedQ41(toUint32(arg0), toUint32(arg1), toUint32(arg2));
+    }
+    let kernels010MatmulQ41;
+    
+    function matmulQ41(arg0, arg1, arg2) {
+      kernels010MatmulQ41(toUint32(arg0), toUint32(arg1), toUint32(arg2));
+    }
+    let kernels010RepackQ50;
+    
+    function repackQ50(arg0, arg1, arg2) {
+      kernels010RepackQ50(toUint32(arg0), toUint32(arg1), toUint32(arg2));
+    }
+    let kernels010EmbedQ50;
+    
+    function embedQ50(arg0, arg1, arg2) {
+      kernels010EmbedQ50(toUint32(arg0), toUint32(arg1), toUint32(arg2));
+    }
+    let kernels010MatmulQ50;
+    
+    function matmulQ50(arg0, arg1, arg2) {
+      kernels010MatmulQ50(toUint32(arg0), toUint32(arg1), toUint32(arg2));
+    }
+    let kernels010RepackQ51;
+    
+    function repackQ51(arg0, arg1, arg2) {
+      kernels010RepackQ51(toUint32(arg0), toUint32(arg1), toUint32(arg2));
+    }
+    let kernels010EmbedQ51;
+    
+    function embedQ51(arg0, arg1, arg2) {
+      kernels010EmbedQ51(toUint32(arg0), toUint32(arg1), toUint32(arg2));
+    }
+    let kernels010MatmulQ51;
+    
+    function matmulQ51(arg0, arg1, arg2) {
+      kernels010MatmulQ51(toUint32(arg0), toUint32(arg1), toUint32(arg2));
+    }
+    let kernels010RepackQ80;
+    
+    function repackQ80(arg0, arg1, arg2) {
+      kernels010RepackQ80(toUint32(arg0), toUint32(arg1), toUint32(arg2));
+    }
+    let kernels010EmbedQ80;
+    
+    function embedQ80(arg0, arg1, arg2) {
+      kernels010EmbedQ80(toUint32(arg0), toUint32(arg1), toUint32(arg2));
+    }
+    let kernels010MatmulQ80;
+    
+    function matmulQ80(arg0, arg1, arg2) {
+      kernels010MatmulQ80(toUint32(arg0), toUint32(arg1), toUint32(arg2));
+    }
+    let kernels010RepackQ2k;
+    
+    function repackQ2k(arg0, arg1, arg2) {
+      kernels010RepackQ2k(toUint32(arg0), toUint32(arg1), toUint32(arg2));
+    }
+    let kernels010EmbedQ2k;
+    
+    function embedQ2k(arg0, arg1, arg2) {
+      kernels010EmbedQ2k(toUint32(arg0), toUint32(arg1), toUint32(arg2));
+    }
+    let kernels010MatmulQ2k;
+    
+    function matmulQ2k(arg0, arg1, arg2) {
+      kernels010MatmulQ2k(toUint32(arg0), toUint32(arg1), toUint32(arg2));
+    }
+    let kernels010RepackQ3k;
+    
+    function repackQ3k(arg0, arg1, arg2) {
+      kernels010RepackQ3k(toUint32(arg0), toUint32(arg1), toUint32(arg2));
+    }
+    let kernels010EmbedQ3k;
+    
+    function embedQ3k(arg0, arg1, arg2) {
+      kernels010EmbedQ3k(toUint32(arg0), toUint32(arg1), toUint32(arg2));
+    }
+    let kernels010MatmulQ3k;
+    
+    function matmulQ3k(arg0, arg1, arg2) {
+      kernels010MatmulQ3k(toUint32(arg0), toUint32(arg1), toUint32(arg2));
+    }
+    let kernels010RepackQ4k;
+    
+    function repackQ4k(arg0, arg1, arg2) {
+      kernels010RepackQ4k(toUint32(arg0), toUint32(arg1), toUint32(arg2));
+    }
+    let kernels010EmbedQ4k;
+    
+    function embedQ4k(arg0, arg1, arg2) {
+      kernels010EmbedQ4k(toUint32(arg0), toUint32(arg1), toUint32(arg2));
+    }
+    let kernels010MatmulQ4k;
+    
+    function matmulQ4k(arg0, arg1, arg2) {
+      kernels010MatmulQ4k(toUint32(arg0), toUint32(arg1), toUint32(arg2));
+    }
+    let kernels010RepackQ5k;
+    
+    function repackQ5k(arg0, arg1, arg2) {
+      kernels010RepackQ5k(toUint32(arg0), toUint32(arg1), toUint32(arg2));
+    }
+    let kernels010EmbedQ5k;
+    
+    function embedQ5k(arg0, arg1, arg2) {
+      kernels010EmbedQ5k(toUint32(arg0), toUint32(arg1), toUint32(arg2));
+    }
+    let kernels010MatmulQ5k;
+    
+    function matmulQ5k(arg0, arg1, arg2) {
+      kernels010MatmulQ5k(toUint32(arg0), toUint32(arg1), toUint32(arg2));
+    }
+    let kernels010RepackQ6k;
+    
+    function repackQ6k(arg0, arg1, arg2) {
+      kernels010RepackQ6k(toUint32(arg0), toUint32(arg1), toUint32(arg2));
+    }
+    let kernels010EmbedQ6k;
+    
+    function embedQ6k(arg0, arg1, arg2) {
+      kernels010EmbedQ6k(toUint32(arg0), toUint32(arg1), toUint32(arg2));
+    }
+    let kernels010MatmulQ6k;
+    
+    function matmulQ6k(arg0, arg1, arg2) {
+      kernels010MatmulQ6k(toUint32(arg0), toUint32(arg1), toUint32(arg2));
     }
     memory010HeapBase = exports0['sirocco:kernels/memory@0.1.0#heap-base'];
     memory010Size = exports0['sirocco:kernels/memory@0.1.0#size'];
@@ -333,9 +312,6 @@ export function instantiate(getCoreModule, imports, instantiateCore = WebAssembl
     memory010Seek = exports0['sirocco:kernels/memory@0.1.0#seek'];
     memory010Write = exports0['sirocco:kernels/memory@0.1.0#write'];
     memory010Read = exports0['sirocco:kernels/memory@0.1.0#read'];
-    kernels010Repack = exports0['sirocco:kernels/kernels@0.1.0#repack'];
-    kernels010Embed = exports0['sirocco:kernels/kernels@0.1.0#embed'];
-    kernels010Matmul = exports0['sirocco:kernels/kernels@0.1.0#matmul'];
     kernels010QuantizeActivations = exports0['sirocco:kernels/kernels@0.1.0#quantize-activations'];
     kernels010RmsNorm = exports0['sirocco:kernels/kernels@0.1.0#rms-norm'];
     kernels010RopeNorm = exports0['sirocco:kernels/kernels@0.1.0#rope-norm'];
@@ -344,14 +320,88 @@ export function instantiate(getCoreModule, imports, instantiateCore = WebAssembl
     kernels010AddTo = exports0['sirocco:kernels/kernels@0.1.0#add-to'];
     kernels010KvStore = exports0['sirocco:kernels/kernels@0.1.0#kv-store'];
     kernels010Attention = exports0['sirocco:kernels/kernels@0.1.0#attention'];
+    kernels010RepackF32 = exports0['sirocco:kernels/kernels@0.1.0#repack-f32'];
+    kernels010EmbedF32 = exports0['sirocco:kernels/kernels@0.1.0#embed-f32'];
+    kernels010MatmulF32 = exports0['sirocco:kernels/kernels@0.1.0#matmul-f32'];
+    kernels010RepackBf16 = exports0['sirocco:kernels/kernels@0.1.0#repack-bf16'];
+    kernels010EmbedF16 = exports0['sirocco:kernels/kernels@0.1.0#embed-f16'];
+    kernels010MatmulF16 = exports0['sirocco:kernels/kernels@0.1.0#matmul-f16'];
+    kernels010EmbedBf16 = exports0['sirocco:kernels/kernels@0.1.0#embed-bf16'];
+    kernels010MatmulBf16 = exports0['sirocco:kernels/kernels@0.1.0#matmul-bf16'];
+    kernels010RepackQ40 = exports0['sirocco:kernels/kernels@0.1.0#repack-q40'];
+    kernels010EmbedQ40 = exports0['sirocco:kernels/kernels@0.1.0#embed-q40'];
+    kernels010MatmulQ40 = exports0['sirocco:kernels/kernels@0.1.0#matmul-q40'];
+    kernels010RepackQ41 = exports0['sirocco:kernels/kernels@0.1.0#repack-q41'];
+    kernels010EmbedQ41 = exports0['sirocco:kernels/kernels@0.1.0#embed-q41'];
+    kernels010MatmulQ41 = exports0['sirocco:kernels/kernels@0.1.0#matmul-q41'];
+    kernels010RepackQ50 = exports0['sirocco:kernels/kernels@0.1.0#repack-q50'];
+    kernels010EmbedQ50 = exports0['sirocco:kernels/kernels@0.1.0#embed-q50'];
+    kernels010MatmulQ50 = exports0['sirocco:kernels/kernels@0.1.0#matmul-q50'];
+    kernels010RepackQ51 = exports0['sirocco:kernels/kernels@0.1.0#repack-q51'];
+    kernels010EmbedQ51 = exports0['sirocco:kernels/kernels@0.1.0#embed-q51'];
+    kernels010MatmulQ51 = exports0['sirocco:kernels/kernels@0.1.0#matmul-q51'];
+    kernels010RepackQ80 = exports0['sirocco:kernels/kernels@0.1.0#repack-q80'];
+    kernels010EmbedQ80 = exports0['sirocco:kernels/kernels@0.1.0#embed-q80'];
+    kernels010MatmulQ80 = exports0['sirocco:kernels/kernels@0.1.0#matmul-q80'];
+    kernels010RepackQ2k = exports0['sirocco:kernels/kernels@0.1.0#repack-q2k'];
+    kernels010EmbedQ2k = exports0['sirocco:kernels/kernels@0.1.0#embed-q2k'];
+    kernels010MatmulQ2k = exports0['sirocco:kernels/kernels@0.1.0#matmul-q2k'];
+    kernels010RepackQ3k = exports0['sirocco:kernels/kernels@0.1.0#repack-q3k'];
+    kernels010EmbedQ3k = exports0['sirocco:kernels/kernels@0.1.0#embed-q3k'];
+    kernels010MatmulQ3k = exports0['sirocco:kernels/kernels@0.1.0#matmul-q3k'];
+    kernels010RepackQ4k = exports0['sirocco:kernels/kernels@0.1.0#repack-q4k'];
+    kernels010EmbedQ4k = exports0['sirocco:kernels/kernels@0.1.0#embed-q4k'];
+    kernels010MatmulQ4k = exports0['sirocco:kernels/kernels@0.1.0#matmul-q4k'];
+    kernels010RepackQ5k = exports0['sirocco:kernels/kernels@0.1.0#repack-q5k'];
+    kernels010EmbedQ5k = exports0['sirocco:kernels/kernels@0.1.0#embed-q5k'];
+    kernels010MatmulQ5k = exports0['sirocco:kernels/kernels@0.1.0#matmul-q5k'];
+    kernels010RepackQ6k = exports0['sirocco:kernels/kernels@0.1.0#repack-q6k'];
+    kernels010EmbedQ6k = exports0['sirocco:kernels/kernels@0.1.0#embed-q6k'];
+    kernels010MatmulQ6k = exports0['sirocco:kernels/kernels@0.1.0#matmul-q6k'];
     const kernels010 = {
       addTo: addTo,
       attention: attention,
-      embed: embed,
+      embedBf16: embedBf16,
+      embedF16: embedF16,
+      embedF32: embedF32,
+      embedQ2k: embedQ2k,
+      embedQ3k: embedQ3k,
+      embedQ40: embedQ40,
+      embedQ41: embedQ41,
+      embedQ4k: embedQ4k,
+      embedQ50: embedQ50,
+      embedQ51: embedQ51,
+      embedQ5k: embedQ5k,
+      embedQ6k: embedQ6k,
+      embedQ80: embedQ80,
       kvStore: kvStore,
-      matmul: matmul,
+      matmulBf16: matmulBf16,
+      matmulF16: matmulF16,
+      matmulF32: matmulF32,
+      matmulQ2k: matmulQ2k,
+      matmulQ3k: matmulQ3k,
+      matmulQ40: matmulQ40,
+      matmulQ41: matmulQ41,
+      matmulQ4k: matmulQ4k,
+      matmulQ50: matmulQ50,
+      matmulQ51: matmulQ51,
+      matmulQ5k: matmulQ5k,
+      matmulQ6k: matmulQ6k,
+      matmulQ80: matmulQ80,
       quantizeActivations: quantizeActivations,
-      repack: repack,
+      repackBf16: repackBf16,
+      repackF16: repackF16,
+      repackF32: repackF32,
+      repackQ2k: repackQ2k,
+      repackQ3k: repackQ3k,
+      repackQ40: repackQ40,
+      repackQ41: repackQ41,
+      repackQ4k: repackQ4k,
+      repackQ50: repackQ50,
+      repackQ51: repackQ51,
+      repackQ5k: repackQ5k,
+      repackQ6k: repackQ6k,
+      repackQ80: repackQ80,
       rmsNorm: rmsNorm,
       ropeNeox: ropeNeox,
       ropeNorm: ropeNorm,

@@ -25,9 +25,9 @@ pub const SCALED_SUM: usize = 52;
 /// Rows of `k` f32 (k a multiple of 32) to rows of k/32 records.
 #[repr(C)]
 pub struct QuantizeArgs {
-    pub out: *mut u8,
-    pub x: *const f32,
-    pub k: usize,
+    out: *mut u8,
+    x: *const f32,
+    k: usize,
 }
 
 /// Quantise rows `first..last`.

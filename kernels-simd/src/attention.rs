@@ -24,32 +24,32 @@ const MASKED: f32 = -1e30;
 /// `n` rows of keys and values [n, kv_heads, head_dim], to be written to their slots of the cache.
 #[repr(C)]
 pub struct StoreArgs {
-    pub cache_k: *mut f32,
-    pub cache_v: *mut f32,
-    pub k: *const f32,
-    pub v: *const f32,
-    pub slots: *const u32,
-    pub n: usize,
-    pub kv_heads: usize,
-    pub head_dim: usize,
+    cache_k: *mut f32,
+    cache_v: *mut f32,
+    k: *const f32,
+    v: *const f32,
+    slots: *const u32,
+    n: usize,
+    kv_heads: usize,
+    head_dim: usize,
 }
 
 /// Rows of one sequence, the first at `position`; out and q are [rows, heads, head_dim], `blocks` are the
 /// sequence's cache blocks.
 #[repr(C)]
 pub struct AttentionArgs {
-    pub out: *mut f32,
-    pub q: *const f32,
-    pub cache_k: *const f32,
-    pub cache_v: *const f32,
-    pub blocks: *const u32,
-    pub position: usize,
-    pub heads: usize,
-    pub kv_heads: usize,
-    pub head_dim: usize,
+    out: *mut f32,
+    q: *const f32,
+    cache_k: *const f32,
+    cache_v: *const f32,
+    blocks: *const u32,
+    position: usize,
+    heads: usize,
+    kv_heads: usize,
+    head_dim: usize,
     /// Positions a row sees, itself included; 0 for all.
-    pub window: usize,
-    pub scale: f32,
+    window: usize,
+    scale: f32,
 }
 
 /// Store key heads `first..last` of all rows.

@@ -1,9 +1,8 @@
-//! The kernels under the names that `wit/kernels.wit` gives them, with arguments by value (the canonical
-//! ABI flattens a record into parameters), and a way into the memory for hosts that cannot see it.
+//! The kernels under the names that `wit/kernels.wit` gives them, and a way into the memory for hosts that
+//! cannot see it.
 //!
 //! The plain exports stay: a host that holds the core instance calls those.
 
-use crate::{activation::*, attention::*, elementwise::*, float::*, matmul::*};
 use core::arch::wasm32::{memory_grow, memory_size};
 
 extern "C" {
@@ -55,74 +54,60 @@ unsafe extern "C" fn read(offset: usize, length: usize) -> *const [usize; 2] {
 }
 
 macro_rules! exports {
-    ($($wit:literal, $name:ident = $kernel:ident($args:ident { $($field:ident: $type:ty),* });)*) => { $(
+    ($($wit:literal $name:ident $kernel:path;)*) => { $(
         #[export_name = concat!("sirocco:kernels/kernels@0.1.0#", $wit)]
-        unsafe extern "C" fn $name($($field: $type,)* first: usize, last: usize) {
-            $kernel(&$args { $($field),* }, first, last);
+        unsafe extern "C" fn $name(args: usize, first: usize, last: usize) {
+            $kernel(&mut *(args as *mut _), first, last)
         }
     )* };
 }
 
 exports! {
-    "quantize-activations", quantize_by_value = quantize_activations(QuantizeArgs {
-        out: *mut u8, x: *const f32, k: usize
-    });
-    "rms-norm", rms_norm_by_value = rms_norm(NormArgs {
-        out: *mut f32, x: *const f32, weight: *const f32, d: usize, eps: f32
-    });
-    "rope-norm", rope_norm_by_value = rope_norm(RopeArgs {
-        x: *mut f32, rotation: *const f32, heads: usize, head_dim: usize, pairs: usize
-    });
-    "rope-neox", rope_neox_by_value = rope_neox(RopeArgs {
-        x: *mut f32, rotation: *const f32, heads: usize, head_dim: usize, pairs: usize
-    });
-    "swiglu", swiglu_by_value = swiglu(SwigluArgs {
-        out: *mut f32, gate: *const f32, up: *const f32, n: usize, d: usize
-    });
-    "add-to", add_to_by_value = add_to(AddArgs { x: *mut f32, y: *const f32, d: usize });
-    "kv-store", kv_store_by_value = kv_store(StoreArgs {
-        cache_k: *mut f32, cache_v: *mut f32, k: *const f32, v: *const f32, slots: *const u32,
-        n: usize, kv_heads: usize, head_dim: usize
-    });
-    "attention", attention_by_value = attention(AttentionArgs {
-        out: *mut f32, q: *const f32, cache_k: *const f32, cache_v: *const f32, blocks: *const u32,
-        position: usize, heads: usize, kv_heads: usize, head_dim: usize, window: usize, scale: f32
-    });
-}
-
-/// Choose a kernel by weight type, in the order of the interface's `weight-type`.
-macro_rules! of_type {
-    ($type:expr, $args:expr, $first:expr, $last:expr, $($kernel:ident)*) => {{
-        let kernels = [$($kernel),*];
-        // The canonical ABI has checked that the type is one of them.
-        kernels.get_unchecked($type)($args, $first, $last)
-    }};
-}
-
-#[export_name = "sirocco:kernels/kernels@0.1.0#repack"]
-unsafe extern "C" fn repack_by_value(
-    kind: usize, out: *mut u8, raw: *const u8, rows: usize, k: usize, first: usize, last: usize,
-) {
-    of_type!(kind, &RepackArgs { out, raw, rows, k }, first, last,
-        repack_f32 repack_f16 repack_bf16 repack_q4_0 repack_q4_1 repack_q5_0 repack_q5_1 repack_q8_0
-        repack_q2_k repack_q3_k repack_q4_k repack_q5_k repack_q6_k)
-}
-
-#[export_name = "sirocco:kernels/kernels@0.1.0#embed"]
-unsafe extern "C" fn embed_by_value(
-    kind: usize, out: *mut f32, panels: *const u8, tokens: *const u32, k: usize, first: usize, last: usize,
-) {
-    of_type!(kind, &EmbedArgs { out, panels, tokens, k }, first, last,
-        embed_f32 embed_f16 embed_bf16 embed_q4_0 embed_q4_1 embed_q5_0 embed_q5_1 embed_q8_0
-        embed_q2_k embed_q3_k embed_q4_k embed_q5_k embed_q6_k)
-}
-
-#[export_name = "sirocco:kernels/kernels@0.1.0#matmul"]
-unsafe extern "C" fn matmul_by_value(
-    kind: usize, out: *mut f32, panels: *const u8, x: *const u8,
-    n: usize, m: usize, k: usize, first: usize, last: usize,
-) {
-    of_type!(kind, &MatmulArgs { out, panels, x, n, m, k }, first, last,
-        matmul_f32 matmul_f16 matmul_bf16 matmul_q4_0 matmul_q4_1 matmul_q5_0 matmul_q5_1 matmul_q8_0
-        matmul_q2_k matmul_q3_k matmul_q4_k matmul_q5_k matmul_q6_k)
+    "quantize-activations" quantize_activations crate::activation::quantize_activations;
+    "rms-norm" rms_norm crate::elementwise::rms_norm;
+    "rope-norm" rope_norm crate::elementwise::rope_norm;
+    "rope-neox" rope_neox crate::elementwise::rope_neox;
+    "swiglu" swiglu crate::elementwise::swiglu;
+    "add-to" add_to crate::elementwise::add_to;
+    "kv-store" kv_store crate::attention::kv_store;
+    "attention" attention crate::attention::attention;
+    "repack-f32" repack_f32 crate::float::repack_f32;
+    "embed-f32" embed_f32 crate::float::embed_f32;
+    "matmul-f32" matmul_f32 crate::float::matmul_f32;
+    "repack-f16" repack_f16 crate::float::repack_f16;
+    "embed-f16" embed_f16 crate::float::embed_f16;
+    "matmul-f16" matmul_f16 crate::float::matmul_f16;
+    "repack-bf16" repack_bf16 crate::float::repack_bf16;
+    "embed-bf16" embed_bf16 crate::float::embed_bf16;
+    "matmul-bf16" matmul_bf16 crate::float::matmul_bf16;
+    "repack-q40" repack_q4_0 crate::matmul::repack_q4_0;
+    "embed-q40" embed_q4_0 crate::matmul::embed_q4_0;
+    "matmul-q40" matmul_q4_0 crate::matmul::matmul_q4_0;
+    "repack-q41" repack_q4_1 crate::matmul::repack_q4_1;
+    "embed-q41" embed_q4_1 crate::matmul::embed_q4_1;
+    "matmul-q41" matmul_q4_1 crate::matmul::matmul_q4_1;
+    "repack-q50" repack_q5_0 crate::matmul::repack_q5_0;
+    "embed-q50" embed_q5_0 crate::matmul::embed_q5_0;
+    "matmul-q50" matmul_q5_0 crate::matmul::matmul_q5_0;
+    "repack-q51" repack_q5_1 crate::matmul::repack_q5_1;
+    "embed-q51" embed_q5_1 crate::matmul::embed_q5_1;
+    "matmul-q51" matmul_q5_1 crate::matmul::matmul_q5_1;
+    "repack-q80" repack_q8_0 crate::matmul::repack_q8_0;
+    "embed-q80" embed_q8_0 crate::matmul::embed_q8_0;
+    "matmul-q80" matmul_q8_0 crate::matmul::matmul_q8_0;
+    "repack-q2k" repack_q2_k crate::matmul::repack_q2_k;
+    "embed-q2k" embed_q2_k crate::matmul::embed_q2_k;
+    "matmul-q2k" matmul_q2_k crate::matmul::matmul_q2_k;
+    "repack-q3k" repack_q3_k crate::matmul::repack_q3_k;
+    "embed-q3k" embed_q3_k crate::matmul::embed_q3_k;
+    "matmul-q3k" matmul_q3_k crate::matmul::matmul_q3_k;
+    "repack-q4k" repack_q4_k crate::matmul::repack_q4_k;
+    "embed-q4k" embed_q4_k crate::matmul::embed_q4_k;
+    "matmul-q4k" matmul_q4_k crate::matmul::matmul_q4_k;
+    "repack-q5k" repack_q5_k crate::matmul::repack_q5_k;
+    "embed-q5k" embed_q5_k crate::matmul::embed_q5_k;
+    "matmul-q5k" matmul_q5_k crate::matmul::matmul_q5_k;
+    "repack-q6k" repack_q6_k crate::matmul::repack_q6_k;
+    "embed-q6k" embed_q6_k crate::matmul::embed_q6_k;
+    "matmul-q6k" matmul_q6_k crate::matmul::matmul_q6_k;
 }

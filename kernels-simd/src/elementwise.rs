@@ -23,11 +23,11 @@ pub fn horizontal(v: v128) -> f32 {
 /// out[rows, d] = x[rows, d] / sqrt(mean(x²) + eps) · weight[d]
 #[repr(C)]
 pub struct NormArgs {
-    pub out: *mut f32,
-    pub x: *const f32,
-    pub weight: *const f32,
-    pub d: usize,
-    pub eps: f32,
+    out: *mut f32,
+    x: *const f32,
+    weight: *const f32,
+    d: usize,
+    eps: f32,
 }
 
 /// Rows `first..last`.
@@ -71,11 +71,11 @@ fn sqrt(x: f32) -> f32 {
 /// Heads of x[rows, heads, head_dim], rotated by rotation[rows, pairs, 2] = (cos, sin).
 #[repr(C)]
 pub struct RopeArgs {
-    pub x: *mut f32,
-    pub rotation: *const f32,
-    pub heads: usize,
-    pub head_dim: usize,
-    pub pairs: usize,
+    x: *mut f32,
+    rotation: *const f32,
+    heads: usize,
+    head_dim: usize,
+    pairs: usize,
 }
 
 /// Rotate elements (2i, 2i + 1) in rows `first..last`.
@@ -118,11 +118,11 @@ unsafe fn rotate(p: *mut f32, q: *mut f32, turn: *const f32) {
 /// out[n, d] = gate / (1 + e^-gate) · up; `out` may be `gate`.
 #[repr(C)]
 pub struct SwigluArgs {
-    pub out: *mut f32,
-    pub gate: *const f32,
-    pub up: *const f32,
-    pub n: usize,
-    pub d: usize,
+    out: *mut f32,
+    gate: *const f32,
+    up: *const f32,
+    n: usize,
+    d: usize,
 }
 
 /// Columns of a unit of [`swiglu`]: those of a panel, so that whoever multiplied can go on.
@@ -157,9 +157,9 @@ fn silu_times(gate: v128, up: v128) -> v128 {
 /// x[rows, d] += y[rows, d]
 #[repr(C)]
 pub struct AddArgs {
-    pub x: *mut f32,
-    pub y: *const f32,
-    pub d: usize,
+    x: *mut f32,
+    y: *const f32,
+    d: usize,
 }
 
 /// Rows `first..last`.

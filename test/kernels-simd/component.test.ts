@@ -2,9 +2,16 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { describe, expect, test } from "vitest";
 import { instantiate } from "sirocco/kernels";
-import type { WeightType as WitType } from "../../kernels-simd/component/interfaces/sirocco-kernels-kernels.js";
 import { createWasmBackend } from "../../backends/wasm/backend.ts";
-import { instantiateComponent, instantiateKernels, kernelId } from "../../backends/wasm/kernels.ts";
+import {
+  instantiateComponent,
+  instantiateKernels,
+  interfaceName,
+  KERNEL_NAMES,
+  kernelId,
+  PAGE,
+} from "../../backends/wasm/kernels.ts";
+import type { Kernel, KernelName } from "../../backends/wasm/kernels.ts";
 import { isQuantized, PANEL_ROWS, panelBytes } from "../../backends/wasm/tensors.ts";
 import { WEIGHT_TYPES } from "../../core/tensor/dtype.ts";
 import type { WeightType } from "../../core/tensor/dtype.ts";
@@ -49,66 +56,99 @@ test("the ES module is what jco makes of the component", async () => {
 const make = (): Promise<ReturnType<typeof instantiate>> =>
   Promise.resolve(instantiate(() => core, {}));
 
-describe("the interface, to which memory is nothing but offsets", () => {
-  const PAGE = 65_536;
+test("the interface has every kernel and no other", async () => {
+  const { kernels } = await make();
+  expect(Object.keys(kernels).toSorted()).toEqual(KERNEL_NAMES.map(interfaceName).toSorted());
+});
 
+/** How a host sees kernels and their memory: enough to multiply with. */
+interface Host {
+  readonly base: number;
+  grow(bytes: number): void;
+  put(offset: number, values: Uint8Array): void;
+  get(offset: number, length: number): Uint8Array;
+  run(name: KernelName, args: number, units: number): void;
+}
+
+async function throughInterface(): Promise<Host> {
+  const { memory, kernels } = await make();
+  const byName = kernels as unknown as Record<string, Kernel>;
+  return {
+    base: memory.heapBase(),
+    grow: (bytes) => {
+      const pages = Math.ceil((bytes - Number(memory.size())) / PAGE);
+      expect(memory.grow(Math.max(0, pages))).toBe(true);
+    },
+    put: (offset, values) => {
+      memory.seek(offset);
+      memory.write(values);
+    },
+    get: (offset, length) => memory.read(offset, length),
+    run: (name, args, units) => byName[interfaceName(name)]!(args, 0, units),
+  };
+}
+
+async function plain(): Promise<Host> {
+  const { memory, heapBase, table } = await instantiateKernels(kernelModule("simd128"));
+  const bytes = (): Uint8Array => new Uint8Array(memory.buffer);
+  return {
+    base: heapBase,
+    grow: (size) => memory.grow(Math.max(0, Math.ceil((size - bytes().length) / PAGE))),
+    put: (offset, values) => bytes().set(values, offset),
+    get: (offset, length) => bytes().slice(offset, offset + length),
+    run: (name, args, units) => table[kernelId(name)]!(args, 0, units),
+  };
+}
+
+/** out[tokens, rows] as bytes. */
+function multiply(host: Host, type: WeightType, shape: readonly number[], data: Data): Uint8Array {
+  const [rows = 0, k = 0, tokens = 0] = shape;
+  const panels = Math.ceil(rows / PANEL_ROWS);
+  let next = host.base;
+  const take = (bytes: number): number => {
+    const at = Math.ceil(next / 64) * 64;
+    next = at + bytes;
+    return at;
+  };
+  const args = take(64);
+  const raw = take(data.raw.length);
+  const weights = take(panels * panelBytes(type, k));
+  const x = take(data.x.byteLength);
+  const records = take((tokens * k * 128) / 32);
+  const out = take(tokens * rows * 4);
+  host.grow(next);
+  const run = (name: KernelName, units: number, ...fields: readonly number[]): void => {
+    host.put(args, new Uint8Array(Uint32Array.from(fields).buffer));
+    host.run(name, args, units);
+  };
+  host.put(raw, data.raw);
+  host.put(x, new Uint8Array(data.x.buffer));
+  run(`repack_${type}`, panels, weights, raw, rows, k);
+  run("quantize_activations", tokens, records, x, k);
+  const source = isQuantized(type) ? records : x;
+  run(`matmul_${type}`, panels, out, weights, source, tokens, rows, k);
+  return host.get(out, tokens * rows * 4);
+}
+
+interface Data {
+  readonly raw: Uint8Array;
+  readonly x: Float32Array;
+}
+
+describe("the interface, to which memory is nothing but offsets", () => {
   test.for(TYPES)("multiplies %s to the bits of the plain build", async (type) => {
     const random = createRandom(TYPES.indexOf(type) + 1);
-    const { memory, kernels } = await make();
-    const plain = await instantiateKernels(kernelModule("simd128"));
-    const wit = type.replace("_", "") as WitType;
-    const block = WEIGHT_TYPES[type].values;
     for (const [rows, blocks, tokens] of [
       [1, 1, 1],
       [8, 2, 4],
       [21, 3, 7],
     ] as const) {
-      const k = Math.max(block, 32) * blocks;
-      const raw = randomWeight(random, type, rows * k);
-      const x = random.normals(tokens * k);
-      const panels = Math.ceil(rows / PANEL_ROWS);
-
-      let next = Math.ceil(Math.max(memory.heapBase(), plain.heapBase) / 64) * 64;
-      const take = (bytes: number): number => {
-        const at = next;
-        next = Math.ceil((next + bytes) / 64) * 64;
-        return at;
-      };
-      const at = {
-        raw: take(raw.length),
-        panels: take(panels * panelBytes(type, k)),
-        x: take(x.byteLength),
-        records: take((tokens * k * 128) / 32),
-        args: take(64),
-        out: take(tokens * rows * 4),
-      };
-      const missing = Math.max(0, Math.ceil((next - Number(memory.size())) / PAGE));
-      expect(memory.grow(missing)).toBe(true);
-
-      memory.seek(at.raw);
-      memory.write(raw);
-      memory.seek(at.x);
-      memory.write(new Uint8Array(x.buffer));
-      kernels.repack(wit, { out: at.panels, raw: at.raw, rows, k }, 0, panels);
-      kernels.quantizeActivations({ out: at.records, x: at.x, k }, 0, tokens);
-      const source = isQuantized(type) ? at.records : at.x;
-      const shape = { out: at.out, panels: at.panels, x: source, n: tokens, m: rows, k };
-      kernels.matmul(wit, shape, 0, panels);
-
-      plain.memory.grow(Math.max(0, Math.ceil((next - plain.memory.buffer.byteLength) / PAGE)));
-      new Uint8Array(plain.memory.buffer, at.raw).set(raw);
-      new Float32Array(plain.memory.buffer, at.x).set(x);
-      const call = (kernel: number, units: number, ...args: readonly number[]): void => {
-        new Uint32Array(plain.memory.buffer, at.args).set(args);
-        plain.table[kernel]!(at.args, 0, units);
-      };
-      call(kernelId(`repack_${type}`), panels, at.panels, at.raw, rows, k);
-      call(kernelId("quantize_activations"), tokens, at.records, at.x, k);
-      call(kernelId(`matmul_${type}`), panels, at.out, at.panels, source, tokens, rows, k);
-
-      const expected = new Uint8Array(plain.memory.buffer, at.out, tokens * rows * 4);
+      const k = Math.max(WEIGHT_TYPES[type].values, 32) * blocks;
+      const data = { raw: randomWeight(random, type, rows * k), x: random.normals(tokens * k) };
+      const shape = [rows, k, tokens];
+      const expected = multiply(await plain(), type, shape, data);
       expect(expected.some((byte) => byte !== 0)).toBe(true);
-      expect(memory.read(at.out, tokens * rows * 4)).toEqual(expected.slice());
+      expect(multiply(await throughInterface(), type, shape, data)).toEqual(expected);
     }
   });
 
