@@ -1,8 +1,8 @@
 import type { Backend } from "../../core/tensor/backend.ts";
 import { byteLength } from "../../core/tensor/dtype.ts";
 import type { Tensor } from "../../core/tensor/tensor.ts";
-import { createArgs } from "./args.ts";
-import { createArena } from "./arena.ts";
+import { createArgs, type ArgsWriter } from "./args.ts";
+import { createArena, type Arena } from "./arena.ts";
 import { createSerialExecutor, type Executor } from "./executor.ts";
 import { instantiateKernels, kernelId, kernelMemory, type Kernels } from "./kernels.ts";
 import { createOps } from "./ops.ts";
@@ -52,12 +52,32 @@ export interface PoolStart {
  * the strict path, whose results are the same bits on every engine and in every batch.
  */
 export async function createWasmBackend(options: WasmBackendOptions): Promise<Backend> {
-  const { module, pool, instantiate = instantiateKernels } = options;
+  const { module, variant, pool, instantiate = instantiateKernels } = options;
   const kernels =
     pool === undefined
       ? await instantiate(module)
       : await instantiateKernels(module, kernelMemory(true));
   const arena = createArena(kernels.memory, kernels.heapBase);
+  const args = createArgs(arena);
+  const executor =
+    pool === undefined
+      ? createSerialExecutor(kernels.table)
+      : startPool(pool, module, kernels, () => arena.take("stack", STACK_BYTES) + STACK_BYTES);
+  return createKernelBackend({ name: `wasm-${variant}`, arena, args, executor });
+}
+
+/** Kernels and their memory, wherever they are. */
+export interface KernelMachine {
+  /** The backend's name. */
+  readonly name: string;
+  readonly arena: Arena;
+  readonly args: ArgsWriter;
+  readonly executor: Executor;
+}
+
+/** A backend over kernels. */
+export function createKernelBackend(machine: KernelMachine): Backend {
+  const { name, arena, args, executor } = machine;
   const owner = {};
   const used = { weights: 0, kv: 0, activations: 0 };
   let staging = { offset: 0, bytes: 0 };
@@ -77,11 +97,6 @@ export async function createWasmBackend(options: WasmBackendOptions): Promise<Ba
     if (bytes > staging.bytes) staging = { offset: take("weights", "staging", bytes), bytes };
     return staging.offset;
   };
-  const args = createArgs(arena);
-  const executor =
-    pool === undefined
-      ? createSerialExecutor(kernels.table)
-      : startPool(pool, module, kernels, () => arena.take("stack", STACK_BYTES) + STACK_BYTES);
   const ops = createOps({
     arena,
     args,
@@ -92,7 +107,7 @@ export async function createWasmBackend(options: WasmBackendOptions): Promise<Ba
   });
 
   return {
-    name: `wasm-${options.variant}`,
+    name,
     threads: executor.threads,
     kvBlock: KV_BLOCK,
 
@@ -112,14 +127,14 @@ export async function createWasmBackend(options: WasmBackendOptions): Promise<Ba
       const panels = vector ? Math.ceil(target / 64) * 64 : target;
       for (let row = 0; row < rows; row += atOnce) {
         const count = Math.min(atOnce, rows - row);
-        await read(row * rowBytes, arena.u8(raw, count * rowBytes));
+        await arena.fill(raw, count * rowBytes, (into) => read(row * rowBytes, into));
         executor.part(Math.ceil(count / PANEL_ROWS), panel * REPACK_NS);
         executor.step(repack, args.put(panels + (row / PANEL_ROWS) * panel, raw, count, columns));
         executor.run();
       }
       if (!vector) return new WasmTensor(owner, label, dtype, shape, target, true);
       const plain = take("weights", label, columns * 4);
-      arena.words[raw / 4] = 0;
+      arena.put(raw, new Uint32Array(1));
       executor.part(1, 0);
       executor.step(kernelId(`embed_${dtype}`), args.put(plain, panels, raw, columns));
       executor.run();
@@ -161,14 +176,14 @@ export async function createWasmBackend(options: WasmBackendOptions): Promise<Ba
           `Cannot write ${values.length} values to "${target.label}": it holds ${target.length}`,
         );
       }
-      arena.f32(target.offset, values.length).set(values);
+      arena.put(target.offset, values);
     },
 
     // An async function turns what these throw into a rejection.
     // eslint-disable-next-line typescript/require-await
     async read(tensor) {
       const source = own(tensor);
-      return arena.f32(source.offset, source.length);
+      return arena.get(source.offset, source.length);
     },
 
     // eslint-disable-next-line typescript/require-await
