@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { describe, expect, test } from "vitest";
 import { instantiate } from "sirocco/kernels";
-import { createWasmBackend } from "../../backends/wasm/backend.ts";
+import { createKernelBackend, createWasmBackend } from "../../backends/wasm/backend.ts";
 import {
   instantiateComponent,
   instantiateKernels,
@@ -12,6 +12,7 @@ import {
   PAGE,
 } from "../../backends/wasm/kernels.ts";
 import type { Kernel, KernelName } from "../../backends/wasm/kernels.ts";
+import { createRemoteMachine } from "../../backends/wasm/remote.ts";
 import { isQuantized, PANEL_ROWS, panelBytes } from "../../backends/wasm/tensors.ts";
 import { WEIGHT_TYPES } from "../../core/tensor/dtype.ts";
 import type { WeightType } from "../../core/tensor/dtype.ts";
@@ -26,6 +27,15 @@ const folder = new URL("../../kernels-simd/component/", import.meta.url);
 const { resolve } = createRequire(import.meta.url);
 const core = new WebAssembly.Module(readFileSync(resolve("sirocco/kernels.core.wasm")));
 
+const SUITE = {
+  weightTypes: TYPES,
+  tolerance: 2e-6,
+  // As for the plain builds: test/backends/wasm.test.ts.
+  matmulTolerance: (type: WeightType) => (["f32", "f16", "bf16"].includes(type) ? 2e-6 : 2.5e-2),
+  attentionTolerance: 2e-6,
+  exact: true,
+};
+
 describeBackend(
   "wasm-component",
   () =>
@@ -34,14 +44,17 @@ describeBackend(
       variant: "component",
       instantiate: (module) => instantiateComponent(instantiate, module),
     }),
-  {
-    weightTypes: TYPES,
-    tolerance: 2e-6,
-    // As for the plain builds: test/backends/wasm.test.ts.
-    matmulTolerance: (type) => (["f32", "f16", "bf16"].includes(type) ? 2e-6 : 2.5e-2),
-    attentionTolerance: 2e-6,
-    exact: true,
+  SUITE,
+);
+
+describeBackend(
+  "wasm-component-remote",
+  async () => {
+    const { memory, kernels } = await make();
+    const byName = kernels as unknown as Record<string, Kernel>;
+    return createKernelBackend(createRemoteMachine("wasm-component-remote", memory, byName));
   },
+  SUITE,
 );
 
 test("the ES module is what jco makes of the component", async () => {
