@@ -4,7 +4,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["test/peers/*.peers.ts"],
-    globalSetup: ["test/peers/setup.mjs"],
+    globalSetup: ["test/peers/setup.ts"],
     // A slow machine needs a minute for one perplexity.
     testTimeout: 600_000,
     hookTimeout: 600_000,

@@ -8,9 +8,9 @@ export interface BenchRow {
   readonly quant: string;
   readonly backend: string;
   readonly threads: number;
-  /** `pp128`: a prompt of 128 tokens; `tg64`: 64 tokens generated one by one. */
+  /** `pp128`: a prompt of 128 tokens; `tg64`: 64 tokens generated one by one; `tg64x8`: by 8 sequences at the same time. */
   readonly test: string;
-  /** Mean of the repetitions' tokens per second. */
+  /** Mean of the repetitions' tokens per second, of all sequences together. */
   readonly avg_ts: number;
   /** Their standard deviation (of a sample); 0 for one repetition. */
   readonly stddev_ts: number;
@@ -25,6 +25,8 @@ export interface BenchOptions {
   readonly prompts: readonly number[];
   /** Numbers of tokens to generate. */
   readonly predictions: readonly number[];
+  /** Numbers of sequences that generate at the same time; each is a test of its own. Default: one. */
+  readonly parallel?: readonly number[];
   readonly repetitions: number;
   readonly onStart?: (what: string) => void;
 }
@@ -38,36 +40,43 @@ const GIGA = 1e9;
  * that n tokens are n steps of one row, and one run of each kind comes first and does not count.
  */
 export async function bench(options: BenchOptions): Promise<readonly BenchRow[]> {
-  const { prompts, predictions, repetitions } = options;
+  const { prompts, predictions, repetitions, parallel = [1] } = options;
   const longest = Math.max(0, ...prompts, ...predictions);
   const model = await loadLocal({
     ...options.load,
     // One token comes before the first that is generated and one after the last of a prompt.
     contextSize: longest + 1,
-    parallel: 1,
+    parallel: Math.max(1, ...parallel),
+    // Every sequence keeps its room, or some would wait while the others are measured.
+    kvBytes: Infinity,
     inProcess: true,
   });
   try {
     const tests = [
       ...prompts.map((n) => ({
         name: `pp${n}`,
-        n,
-        request: () => promptRequest(model, n),
-        perStep: null,
+        tokens: n,
+        requests: () => [promptRequest(model, n)],
+        bytesPerToken: null,
       })),
-      ...predictions.map((n) => ({
-        name: `tg${n}`,
-        n,
-        request: () => generateRequest(model, n),
-        perStep: model.weightBytesPerToken,
-      })),
+      ...predictions.flatMap((n) =>
+        parallel.map((sequences) => ({
+          name: sequences === 1 ? `tg${n}` : `tg${n}x${sequences}`,
+          tokens: n * sequences,
+          requests: () => Array.from({ length: sequences }, () => generateRequest(model, n)),
+          // A step reads the weights once for all its sequences.
+          bytesPerToken: model.weightBytesPerToken / sequences,
+        })),
+      ),
     ];
     const rows: BenchRow[] = [];
-    for (const { name, n, request, perStep } of tests) {
+    for (const { name, tokens, requests, bytesPerToken } of tests) {
       options.onStart?.(name);
-      await secondsOf(model, request());
+      await secondsOf(model, requests());
       const speeds: number[] = [];
-      for (let i = 0; i < repetitions; i++) speeds.push(n / (await secondsOf(model, request())));
+      for (let i = 0; i < repetitions; i++) {
+        speeds.push(tokens / (await secondsOf(model, requests())));
+      }
       const average = mean(speeds);
       rows.push({
         model: model.config.name,
@@ -77,7 +86,7 @@ export async function bench(options: BenchOptions): Promise<readonly BenchRow[]>
         test: name,
         avg_ts: average,
         stddev_ts: deviation(speeds, average),
-        gb_s: perStep === null ? null : (average * perStep) / GIGA,
+        gb_s: bytesPerToken === null ? null : (average * bytesPerToken) / GIGA,
       });
     }
     return rows;
@@ -97,12 +106,20 @@ function generateRequest(model: LoadedModel, maxTokens: number): GenerateRequest
   return { tokens: [model.tokenizer.bos ?? 0], maxTokens, sampling: GREEDY, stopTokens: [] };
 }
 
-async function secondsOf(model: LoadedModel, request: GenerateRequest): Promise<number> {
+/** How long the engine takes to answer all of the requests, which begin at the same time. */
+async function secondsOf(
+  model: LoadedModel,
+  requests: readonly GenerateRequest[],
+): Promise<number> {
   const start = performance.now();
-  for await (const event of model.engine.generate(request)) {
-    if (event.type === "done") break;
-  }
+  await Promise.all(requests.map((request) => finish(model, request)));
   return (performance.now() - start) / 1000;
+}
+
+async function finish(model: LoadedModel, request: GenerateRequest): Promise<void> {
+  for await (const event of model.engine.generate(request)) {
+    if (event.type === "done") return;
+  }
 }
 
 function mean(values: readonly number[]): number {

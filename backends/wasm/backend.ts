@@ -1,12 +1,15 @@
 import type { Backend } from "../../core/tensor/backend.ts";
 import { byteLength } from "../../core/tensor/dtype.ts";
+import { kvHeadBytes } from "../../core/tensor/kv-type.ts";
 import type { Tensor } from "../../core/tensor/tensor.ts";
 import { createArgs, type ArgsWriter } from "./args.ts";
 import { createArena, type Arena } from "./arena.ts";
 import { createSerialExecutor, type Executor } from "./executor.ts";
 import { instantiateKernels, kernelId, kernelMemory, type Kernels } from "./kernels.ts";
 import { createOps } from "./ops.ts";
-import { KV_BLOCK, MAX_GROUP, PANEL_ROWS, panelBytes, WasmKv, WasmTensor } from "./tensors.ts";
+import type { OpsContext } from "./ops.ts";
+import { createReduce, type Reduce } from "./reduce.ts";
+import { KV_BLOCK, MAX_HEAD_DIM, PANEL_ROWS, panelBytes, WasmKv, WasmTensor } from "./tensors.ts";
 import { CONTROL_BYTES } from "./threads/control.ts";
 import type { MemberTask } from "./threads/member.ts";
 import { createPool } from "./threads/pool.ts";
@@ -45,6 +48,8 @@ export interface PoolStart {
   readonly now: () => number;
   /** Whether the calling thread may sleep in `Atomics.wait`; a browser's main thread may not. */
   readonly mayBlock: boolean;
+  /** Nanoseconds of work from which an operation is shared; a sensible default unless given. */
+  readonly leastShared?: number;
 }
 
 /**
@@ -63,7 +68,13 @@ export async function createWasmBackend(options: WasmBackendOptions): Promise<Ba
     pool === undefined
       ? createSerialExecutor(kernels.table)
       : startPool(pool, module, kernels, () => arena.take("stack", STACK_BYTES) + STACK_BYTES);
-  return createKernelBackend({ name: `wasm-${variant}`, arena, args, executor });
+  return createKernelBackend({
+    name: `wasm-${variant}`,
+    arena,
+    args,
+    executor,
+    createReduce: (context) => createReduce({ ...context, arena }),
+  });
 }
 
 /** Kernels and their memory, wherever they are. */
@@ -73,6 +84,7 @@ export interface KernelMachine {
   readonly arena: Arena;
   readonly args: ArgsWriter;
   readonly executor: Executor;
+  readonly createReduce: (context: OpsContext) => Reduce;
 }
 
 /** A backend over kernels. */
@@ -97,14 +109,16 @@ export function createKernelBackend(machine: KernelMachine): Backend {
     if (bytes > staging.bytes) staging = { offset: take("weights", "staging", bytes), bytes };
     return staging.offset;
   };
-  const ops = createOps({
+  const context: OpsContext = {
     arena,
     args,
     executor,
     own,
     owner,
     scratch: (n) => take("activations", "scratch", n),
-  });
+  };
+  const ops = createOps(context);
+  const reduce = machine.createReduce(context);
 
   return {
     name,
@@ -119,17 +133,28 @@ export function createKernelBackend(machine: KernelMachine): Backend {
       const panel = panelBytes(dtype, columns);
       // A vector is kept as plain f32, so its panel is only a way-station.
       const target = vector
-        ? stage(rowBytes + panel + 64) + rowBytes
+        ? stage(2 * rowBytes + panel + 64) + 2 * rowBytes
         : take("weights", label, Math.ceil(rows / PANEL_ROWS) * panel);
       const atOnce = Math.max(1, Math.floor(STAGING_BYTES / rowBytes / PANEL_ROWS)) * PANEL_ROWS;
-      const raw = stage(Math.min(atOnce, rows) * rowBytes);
-      const repack = kernelId(`repack_${dtype}`);
+      const pieceBytes = Math.min(atOnce, rows) * rowBytes;
+      const raw = stage(2 * pieceBytes);
       const panels = vector ? Math.ceil(target / 64) * 64 : target;
+      const repack = kernelId(`repack_${dtype}`);
+      // While one piece is laid out, the next is read into the other half of the staging memory.
+      const fetch = (row: number): Promise<void> => {
+        const bytes = Math.min(atOnce, rows - row) * rowBytes;
+        const half = raw + ((row / atOnce) % 2) * pieceBytes;
+        return arena.fill(half, bytes, (into) => read(row * rowBytes, into));
+      };
+      let next = fetch(0);
       for (let row = 0; row < rows; row += atOnce) {
+        await next;
         const count = Math.min(atOnce, rows - row);
-        await arena.fill(raw, count * rowBytes, (into) => read(row * rowBytes, into));
+        const from = raw + ((row / atOnce) % 2) * pieceBytes;
+        if (row + atOnce < rows) next = fetch(row + atOnce);
+        const to = panels + (row / PANEL_ROWS) * panel;
         executor.part(Math.ceil(count / PANEL_ROWS), panel * REPACK_NS);
-        executor.step(repack, args.put(panels + (row / PANEL_ROWS) * panel, raw, count, columns));
+        executor.step(repack, args.put(to, from, count, columns));
         executor.run();
       }
       if (!vector) return new WasmTensor(owner, label, dtype, shape, target, true);
@@ -148,16 +173,16 @@ export function createKernelBackend(machine: KernelMachine): Backend {
       return new WasmTensor(owner, label, "f32", shape, offset, false);
     },
 
-    allocKv(label, slots, kvHeads, headDim) {
-      if (slots % KV_BLOCK !== 0 || headDim % 4 !== 0 || headDim > MAX_GROUP) {
+    allocKv(label, slots, shape) {
+      const { kvHeads, headDim, type } = shape;
+      if (slots % KV_BLOCK !== 0 || headDim % 4 !== 0 || headDim > MAX_HEAD_DIM) {
         throw new RangeError(
           `Cannot cache ${slots} slots of ${headDim} values for "${label}": slots come in blocks of ${KV_BLOCK}, ` +
-            `head sizes in fours up to ${MAX_GROUP}`,
+            `head sizes in fours up to ${MAX_HEAD_DIM}`,
         );
       }
-      const bytes = slots * kvHeads * headDim * 4;
-      const at = { keys: take("kv", label, bytes), values: take("kv", label, bytes) };
-      return new WasmKv(owner, label, slots, at, { kvHeads, headDim });
+      const offset = take("kv", label, slots * kvHeads * 2 * kvHeadBytes(type, headDim));
+      return new WasmKv(owner, label, slots, offset, shape);
     },
 
     view(tensor, rows) {
@@ -184,6 +209,11 @@ export function createKernelBackend(machine: KernelMachine): Backend {
     async read(tensor) {
       const source = own(tensor);
       return arena.get(source.offset, source.length);
+    },
+
+    // eslint-disable-next-line typescript/require-await
+    async reduce(logits, queries) {
+      return reduce(own(logits), queries);
     },
 
     // eslint-disable-next-line typescript/require-await

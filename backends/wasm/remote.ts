@@ -1,3 +1,5 @@
+import { checkQuery } from "../../core/tensor/logits.ts";
+import { reduceLogits } from "../../core/tensor/reduce-logits.ts";
 import type { ArgsWriter } from "./args.ts";
 import { RING_BYTES, STRUCT_BYTES } from "./args.ts";
 import { align, tooLarge, type Arena } from "./arena.ts";
@@ -30,7 +32,22 @@ export function createRemoteMachine(
     throw new TypeError(`Cannot use kernel component: it has no function "${kernel}"`);
   });
   const arena = createRemoteArena(memory);
-  return { name, arena, args: createRemoteArgs(arena), executor: createSerialExecutor(table) };
+  return {
+    name,
+    arena,
+    args: createRemoteArgs(arena),
+    executor: createSerialExecutor(table),
+    // A row of logits has to come here in any case.
+    createReduce: () => (logits, queries) =>
+      queries.map((query) => {
+        checkQuery(query, logits.label, logits.rows);
+        const offset = logits.offset + query.row * logits.width * 4;
+        const row = arena.get(offset, logits.width);
+        const summary = reduceLogits(row, query);
+        if (query.changes !== undefined) arena.put(offset, row);
+        return summary;
+      }),
+  };
 }
 
 function createRemoteArena(memory: RemoteMemory): Arena {

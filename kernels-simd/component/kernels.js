@@ -102,15 +102,55 @@ export function instantiate(getCoreModule, imports, instantiateCore = WebAssembl
     function addTo(arg0, arg1, arg2) {
       kernels010AddTo(toUint32(arg0), toUint32(arg1), toUint32(arg2));
     }
-    let kernels010KvStore;
+    let kernels010LogitMaxima;
     
-    function kvStore(arg0, arg1, arg2) {
-      kernels010KvStore(toUint32(arg0), toUint32(arg1), toUint32(arg2));
+    function logitMaxima(arg0, arg1, arg2) {
+      kernels010LogitMaxima(toUint32(arg0), toUint32(arg1), toUint32(arg2));
     }
-    let kernels010Attention;
+    let kernels010LogitBest;
     
-    function attention(arg0, arg1, arg2) {
-      kernels010Attention(toUint32(arg0), toUint32(arg1), toUint32(arg2));
+    function logitBest(arg0, arg1, arg2) {
+      kernels010LogitBest(toUint32(arg0), toUint32(arg1), toUint32(arg2));
+    }
+    let kernels010LogitMasses;
+    
+    function logitMasses(arg0, arg1, arg2) {
+      kernels010LogitMasses(toUint32(arg0), toUint32(arg1), toUint32(arg2));
+    }
+    let kernels010LogitDraw;
+    
+    function logitDraw(arg0, arg1, arg2) {
+      kernels010LogitDraw(toUint32(arg0), toUint32(arg1), toUint32(arg2));
+    }
+    let kernels010KvStoreF32;
+    
+    function kvStoreF32(arg0, arg1, arg2) {
+      kernels010KvStoreF32(toUint32(arg0), toUint32(arg1), toUint32(arg2));
+    }
+    let kernels010AttentionF32;
+    
+    function attentionF32(arg0, arg1, arg2) {
+      kernels010AttentionF32(toUint32(arg0), toUint32(arg1), toUint32(arg2));
+    }
+    let kernels010KvStoreF16;
+    
+    function kvStoreF16(arg0, arg1, arg2) {
+      kernels010KvStoreF16(toUint32(arg0), toUint32(arg1), toUint32(arg2));
+    }
+    let kernels010AttentionF16;
+    
+    function attentionF16(arg0, arg1, arg2) {
+      kernels010AttentionF16(toUint32(arg0), toUint32(arg1), toUint32(arg2));
+    }
+    let kernels010KvStoreQ80;
+    
+    function kvStoreQ80(arg0, arg1, arg2) {
+      kernels010KvStoreQ80(toUint32(arg0), toUint32(arg1), toUint32(arg2));
+    }
+    let kernels010AttentionQ80;
+    
+    function attentionQ80(arg0, arg1, arg2) {
+      kernels010AttentionQ80(toUint32(arg0), toUint32(arg1), toUint32(arg2));
     }
     let kernels010RepackF32;
     
@@ -318,8 +358,16 @@ export function instantiate(getCoreModule, imports, instantiateCore = WebAssembl
     kernels010RopeNeox = exports0['sirocco:kernels/kernels@0.1.0#rope-neox'];
     kernels010Swiglu = exports0['sirocco:kernels/kernels@0.1.0#swiglu'];
     kernels010AddTo = exports0['sirocco:kernels/kernels@0.1.0#add-to'];
-    kernels010KvStore = exports0['sirocco:kernels/kernels@0.1.0#kv-store'];
-    kernels010Attention = exports0['sirocco:kernels/kernels@0.1.0#attention'];
+    kernels010LogitMaxima = exports0['sirocco:kernels/kernels@0.1.0#logit-maxima'];
+    kernels010LogitBest = exports0['sirocco:kernels/kernels@0.1.0#logit-best'];
+    kernels010LogitMasses = exports0['sirocco:kernels/kernels@0.1.0#logit-masses'];
+    kernels010LogitDraw = exports0['sirocco:kernels/kernels@0.1.0#logit-draw'];
+    kernels010KvStoreF32 = exports0['sirocco:kernels/kernels@0.1.0#kv-store-f32'];
+    kernels010AttentionF32 = exports0['sirocco:kernels/kernels@0.1.0#attention-f32'];
+    kernels010KvStoreF16 = exports0['sirocco:kernels/kernels@0.1.0#kv-store-f16'];
+    kernels010AttentionF16 = exports0['sirocco:kernels/kernels@0.1.0#attention-f16'];
+    kernels010KvStoreQ80 = exports0['sirocco:kernels/kernels@0.1.0#kv-store-q80'];
+    kernels010AttentionQ80 = exports0['sirocco:kernels/kernels@0.1.0#attention-q80'];
     kernels010RepackF32 = exports0['sirocco:kernels/kernels@0.1.0#repack-f32'];
     kernels010EmbedF32 = exports0['sirocco:kernels/kernels@0.1.0#embed-f32'];
     kernels010MatmulF32 = exports0['sirocco:kernels/kernels@0.1.0#matmul-f32'];
@@ -360,7 +408,9 @@ export function instantiate(getCoreModule, imports, instantiateCore = WebAssembl
     kernels010MatmulQ6k = exports0['sirocco:kernels/kernels@0.1.0#matmul-q6k'];
     const kernels010 = {
       addTo: addTo,
-      attention: attention,
+      attentionF16: attentionF16,
+      attentionF32: attentionF32,
+      attentionQ80: attentionQ80,
       embedBf16: embedBf16,
       embedF16: embedF16,
       embedF32: embedF32,
@@ -374,7 +424,13 @@ export function instantiate(getCoreModule, imports, instantiateCore = WebAssembl
       embedQ5k: embedQ5k,
       embedQ6k: embedQ6k,
       embedQ80: embedQ80,
-      kvStore: kvStore,
+      kvStoreF16: kvStoreF16,
+      kvStoreF32: kvStoreF32,
+      kvStoreQ80: kvStoreQ80,
+      logitBest: logitBest,
+      logitDraw: logitDraw,
+      logitMasses: logitMasses,
+      logitMaxima: logitMaxima,
       matmulBf16: matmulBf16,
       matmulF16: matmulF16,
       matmulF32: matmulF32,

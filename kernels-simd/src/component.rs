@@ -69,8 +69,16 @@ exports! {
     "rope-neox" rope_neox crate::elementwise::rope_neox;
     "swiglu" swiglu crate::elementwise::swiglu;
     "add-to" add_to crate::elementwise::add_to;
-    "kv-store" kv_store crate::attention::kv_store;
-    "attention" attention crate::attention::attention;
+    "logit-maxima" logit_maxima crate::sampling::logit_maxima;
+    "logit-best" logit_best crate::sampling::logit_best;
+    "logit-masses" logit_masses crate::sampling::logit_masses;
+    "logit-draw" logit_draw crate::sampling::logit_draw;
+    "kv-store-f32" kv_store_f32 crate::kv::kv_store_f32;
+    "attention-f32" attention_f32 crate::attention::attention_f32;
+    "kv-store-f16" kv_store_f16 crate::kv::kv_store_f16;
+    "attention-f16" attention_f16 crate::attention::attention_f16;
+    "kv-store-q80" kv_store_q8_0 crate::kv::kv_store_q8_0;
+    "attention-q80" attention_q8_0 crate::attention::attention_q8_0;
     "repack-f32" repack_f32 crate::float::repack_f32;
     "embed-f32" embed_f32 crate::float::embed_f32;
     "matmul-f32" matmul_f32 crate::float::matmul_f32;

@@ -16,9 +16,11 @@ mod attention;
 mod component;
 mod elementwise;
 mod float;
+mod kv;
 mod math;
 mod matmul;
 mod quant;
+mod sampling;
 mod simd;
 
 #[panic_handler]

@@ -1,13 +1,18 @@
-import { createWasmBackend } from "../../backends/wasm/backend.ts";
 import { WEIGHT_TYPES } from "../../core/tensor/dtype.ts";
 import type { WeightType } from "../../core/tensor/dtype.ts";
 import { describeBackend } from "../conformance/backend.ts";
-import { kernelModule, VARIANTS } from "../fixtures/kernels.ts";
+import { VARIANTS, wasmBackend } from "../fixtures/kernels.ts";
 
-for (const variant of VARIANTS) {
+const cases = [
+  ...VARIANTS.map((variant) => ({ variant, threads: 1 })),
+  { variant: "relaxed", threads: 2 },
+  { variant: "simd128", threads: 3 },
+] as const;
+
+for (const { variant, threads } of cases) {
   describeBackend(
-    `wasm-${variant}`,
-    () => createWasmBackend({ module: kernelModule(variant), variant }),
+    `wasm-${variant} on ${threads} ${threads === 1 ? "thread" : "threads"}`,
+    () => wasmBackend(variant, threads),
     {
       weightTypes: Object.keys(WEIGHT_TYPES) as WeightType[],
       tolerance: 2e-6,

@@ -4,8 +4,9 @@ import { bytesSource } from "../../core/gguf/source.ts";
 import { openGguf } from "../../core/gguf/parse.ts";
 import { GREEDY } from "../../core/sampler/params.ts";
 import type { SamplingParams } from "../../core/sampler/params.ts";
+import { KV_TYPES, type KvType } from "../../core/tensor/kv-type.ts";
 import { createTokenizer } from "../../core/tokenizer/create.ts";
-import { VARIANTS } from "../fixtures/kernels.ts";
+import { VARIANTS, type Variant } from "../fixtures/kernels.ts";
 import { recordedDemoEngine } from "../fixtures/recorded-engine.ts";
 
 const demo = new URL("../../examples/demo-model/sirocco-demo.q8_0.gguf", import.meta.url);
@@ -32,17 +33,20 @@ interface Run {
 }
 
 interface Schedule {
-  readonly variant: (typeof VARIANTS)[number];
+  readonly variant: Variant;
+  readonly threads: number;
   readonly copies: number;
   readonly chunk: number;
   readonly blocks: number;
   readonly sampling: SamplingParams;
+  readonly kvType?: KvType;
 }
 
 /** The same prompt `copies` times at once, under limits that shape the schedule. */
-async function run({ variant, copies, chunk, blocks, sampling }: Schedule): Promise<Run> {
-  const limits = { maxRows: 64, maxLogitRows: 8, blocks, blockSize: 16 };
-  const { engine, logits } = await recordedDemoEngine(variant, limits, chunk);
+async function run(schedule: Schedule): Promise<Run> {
+  const { variant, threads, copies, chunk, blocks, sampling, kvType = "f32" } = schedule;
+  const limits = { maxRows: 64, maxLogitRows: 8, blocks, blockSize: 16, kvType };
+  const { engine, logits } = await recordedDemoEngine(variant, threads, limits, chunk);
   const answers = await Promise.all(
     Array.from({ length: copies }, async () => {
       const tokens: number[] = [];
@@ -67,7 +71,14 @@ describe.for([
   ["greedy", GREEDY],
   ["seeded", SEEDED],
 ] as const)("%s generation gives the same tokens and the same bits of logits", ([, sampling]) => {
-  const alone = run({ variant: "simd128", copies: 1, chunk: 64, blocks: ROOMY, sampling });
+  const alone = run({
+    variant: "simd128",
+    threads: 1,
+    copies: 1,
+    chunk: 64,
+    blocks: ROOMY,
+    sampling,
+  });
 
   test("alone, whose logits the others must equal at every position", async () => {
     const { answers, logits } = await alone;
@@ -75,19 +86,60 @@ describe.for([
     expect(Object.keys(logits)).toHaveLength(MAX_TOKENS);
   });
 
-  test.for(
-    VARIANTS.flatMap((variant) => [
-      { name: "in chunks of 1", variant, copies: 1, chunk: 1, blocks: ROOMY },
-      { name: "in chunks of 7", variant, copies: 1, chunk: 7, blocks: ROOMY },
-      { name: "in a batch of 8", variant, copies: 8, chunk: 64, blocks: ROOMY },
-      { name: "in a batch of 8, in chunks of 7", variant, copies: 8, chunk: 7, blocks: ROOMY },
-      { name: "through preemption", variant, copies: 8, chunk: 64, blocks: TIGHT },
-    ]),
-  )("$name with $variant kernels", async ({ name, ...schedule }) => {
-    const expected = await alone;
-    const actual = await run({ ...schedule, sampling });
-    for (const answer of actual.answers) expect(answer).toEqual(expected.answers[0]);
-    expect(actual.logits).toEqual(expected.logits);
-    if (name === "through preemption") expect(actual.preemptions).toBeGreaterThan(0);
+  const schedules = [
+    { name: "in chunks of 1", copies: 1, chunk: 1, blocks: ROOMY },
+    { name: "in chunks of 7", copies: 1, chunk: 7, blocks: ROOMY },
+    { name: "in chunks of 64", copies: 1, chunk: 64, blocks: ROOMY },
+    { name: "in a batch of 8", copies: 8, chunk: 64, blocks: ROOMY },
+    { name: "in a batch of 8, in chunks of 7", copies: 8, chunk: 7, blocks: ROOMY },
+    { name: "through preemption", copies: 8, chunk: 64, blocks: TIGHT },
+  ];
+  const places = [
+    ...VARIANTS.map((variant) => ({ variant, threads: 1 })),
+    { variant: "relaxed", threads: 2 },
+    { variant: "relaxed", threads: 3 },
+    { variant: "simd128", threads: 2 },
+    { variant: "simd128", threads: 3 },
+  ] as const;
+
+  describe.for(places)("with $variant kernels on $threads thread(s)", (place) => {
+    test.for(schedules)("$name", async ({ name, ...schedule }) => {
+      const expected = await alone;
+      const actual = await run({ ...place, ...schedule, sampling });
+      for (const answer of actual.answers) expect(answer).toEqual(expected.answers[0]);
+      expect(actual.logits).toEqual(expected.logits);
+      if (name === "through preemption") expect(actual.preemptions).toBeGreaterThan(0);
+    });
+  });
+});
+
+describe.for(KV_TYPES.filter((type) => type !== "f32"))("a cache of %s", (kvType) => {
+  const common = { sampling: GREEDY, kvType, blocks: ROOMY } as const;
+  const alone = run({ ...common, variant: "simd128", threads: 1, copies: 1, chunk: 64 });
+
+  test.for([
+    ...VARIANTS.map((variant) => ({ variant, threads: 1, copies: 8, chunk: 7 })),
+    { variant: "relaxed", threads: 3, copies: 8, chunk: 64 },
+    { variant: "simd128", threads: 2, copies: 1, chunk: 1 },
+  ] as const)(
+    "gives the same bits of logits with $variant kernels, $threads thread(s), $copies copies, chunks of $chunk",
+    async (schedule) => {
+      const expected = await alone;
+      expect(Object.keys(expected.logits)).toHaveLength(MAX_TOKENS);
+      const actual = await run({ ...common, ...schedule });
+      expect(actual.logits).toEqual(expected.logits);
+    },
+  );
+
+  test("does not give the bits of f32", async () => {
+    const plain = await run({
+      ...common,
+      kvType: "f32",
+      variant: "simd128",
+      threads: 1,
+      copies: 1,
+      chunk: 64,
+    });
+    expect((await alone).logits).not.toEqual(plain.logits);
   });
 });

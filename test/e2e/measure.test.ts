@@ -28,6 +28,17 @@ test("sirocco bench --json prints a row for every test and number of threads", a
   expect(rows.map((row) => row["gb_s"] === null)).toEqual([true, true, false]);
 });
 
+test("sirocco bench -np measures sequences that generate together", async () => {
+  const args = ["bench", "-p", "0", "-n", "4", "-np", "1,3", "-r", "1", "--json"];
+  const { code, stdout } = await runCli(args);
+  expect(code).toBe(0);
+  const rows = JSON.parse(stdout) as { test: string; avg_ts: number; gb_s: number }[];
+  expect(rows.map((row) => row.test)).toEqual(["tg4", "tg4x3"]);
+  const [one, three] = rows.map((row) => row.avg_ts / row.gb_s);
+  // Three tokens come out of one reading of the weights.
+  expect(three! / one!).toBeCloseTo(3, 6);
+});
+
 test("sirocco bench says when a backend has fewer threads than asked for", async () => {
   const args = [
     "bench",

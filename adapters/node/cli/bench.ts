@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { bench, type BenchRow } from "../bench.ts";
+import { physicalCores } from "../cores.ts";
 import {
   addComputeOptions,
   integer,
@@ -10,10 +11,11 @@ import {
 } from "./options.ts";
 import { note, noteThreads, printJson, printLine, table } from "./terminal.ts";
 
-interface BenchFlags extends Omit<ModelFlags, "threads" | "ctxSize"> {
+interface BenchFlags extends Omit<ModelFlags, "threads" | "ctxSize" | "parallel"> {
   readonly prompt: readonly number[];
   readonly predict: readonly number[];
   readonly threads: readonly number[];
+  readonly parallel: readonly number[];
   readonly repetitions: number;
   readonly json?: true;
 }
@@ -25,24 +27,32 @@ export function benchCommand(): Command {
     .addOption(modelOption())
     .option("-p, --prompt <n,...>", "prompt lengths; 0 = none", integerList(0), [128, 512])
     .option("-n, --predict <n,...>", "tokens to generate; 0 = none", integerList(0), [64])
+    .option(
+      "--parallel <n,...>",
+      "sequences that generate at the same time (-np)",
+      integerList(1),
+      [1],
+    )
     .option("-r, --repetitions <n>", "measure each this often", integer(1), 5)
     .option("--json", "print the rows as a JSON array");
   return addComputeOptions(command)
-    .option("-t, --threads <n,...>", "threads that compute", integerList(1), [1])
+    .option("-t, --threads <n,...>", "threads that compute", integerList(1), [physicalCores()])
     .addHelpText(
       "after",
-      "\nExample:\n  sirocco bench -m model.gguf -p 128,512 -n 64 -t 1 -r 5 --json",
+      "\nExample:\n  sirocco bench -m model.gguf -p 128,512 -n 64 -t 1 -r 5 --json\n  sirocco bench -m model.gguf -p 0 -n 64 -np 1,8",
     )
     .action(run);
 }
 
 async function run(flags: BenchFlags): Promise<void> {
+  const { parallel, ...modelFlags } = flags;
   const rows: BenchRow[] = [];
   for (const threads of flags.threads) {
     const measured = await bench({
-      load: toLoadOptions({ ...flags, threads }),
+      load: toLoadOptions({ ...modelFlags, threads }),
       prompts: flags.prompt.filter((n) => n > 0),
       predictions: flags.predict.filter((n) => n > 0),
+      parallel,
       repetitions: flags.repetitions,
       onStart: (what) => {
         if (process.stderr.isTTY) note(`sirocco: ${what} ...`);

@@ -28,10 +28,8 @@ export const REGION = 96;
 
 /** Bits of TICKET that count chunks. */
 const CHUNK_BITS = 12;
+/** Also the most chunks that a region may have. */
 export const CHUNK_MASK: number = 2 ** CHUNK_BITS - 1;
-
-/** Chunks of a region at most. */
-export const MAX_CHUNKS: number = CHUNK_MASK;
 
 /** What is added to TICKET to go on to the next region; it wraps around, which takes minutes. */
 export const NEXT_REGION: number = 2 ** CHUNK_BITS;

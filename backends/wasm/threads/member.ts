@@ -61,9 +61,10 @@ function waitForWork(control: Int32Array, index: number, now: () => number): voi
     }
   } while (now() < until && Atomics.load(control, ACTIVE) === active);
   const ticket = Atomics.load(control, TICKET);
-  if ((ticket & CHUNK_MASK) !== 0) return;
+  // In this order: whoever stops the pool sets STOP first and then changes the ticket, so that a member
+  // sees the one or does not fall asleep on the other.
+  if ((ticket & CHUNK_MASK) !== 0 || Atomics.load(control, STOP) !== 0) return;
   Atomics.add(control, SLEEPERS, 1);
-  // Stopping changes the ticket, so that nobody sleeps through it.
   Atomics.wait(control, TICKET, ticket);
   Atomics.sub(control, SLEEPERS, 1);
 }

@@ -8,7 +8,6 @@ import {
   DONE,
   FAILED,
   LEADER_SLEEPS,
-  MAX_CHUNKS,
   MAX_PARTS,
   NEXT_REGION,
   PART,
@@ -31,6 +30,8 @@ export interface PoolOptions {
   readonly now: () => number;
   /** Whether this thread may sleep in `Atomics.wait`; a browser's main thread may not. */
   readonly mayBlock: boolean;
+  /** Share regions of this much work and more, in nanoseconds: tests share everything. */
+  readonly leastShared?: number;
   /** Resolves when all members have ended; called after they were told to. */
   readonly ended: () => Promise<void>;
 }
@@ -38,8 +39,8 @@ export interface PoolOptions {
 /** A region of less work than this is done here: to share costs about a fifth of a microsecond. */
 const LEAST_SHARED_NS = 1500;
 
-/** A chunk of less is not worth taking, one of more leaves a thread waiting for another's last. */
-const LEAST_CHUNK_NS = 700;
+/** A chunk of less, as a share of that, is not worth taking; one of more leaves a thread waiting for the last. */
+const LEAST_CHUNK = 0.5;
 const MOST_CHUNK_NS = 60_000;
 
 /** Chunks for each thread, so that one that was held up leaves its share to the others. */
@@ -57,7 +58,7 @@ const SLEEP_MS = 5;
  * a member that is late, or that the system does not let run, holds up nothing that it has not begun.
  */
 export function createPool(options: PoolOptions): Executor {
-  const { table, members, now, mayBlock } = options;
+  const { table, members, now, mayBlock, leastShared = LEAST_SHARED_NS } = options;
   const control = new Int32Array(options.control);
   const governor = createGovernor(members);
   /** Members that may take part. */
@@ -83,9 +84,9 @@ export function createPool(options: PoolOptions): Executor {
   /** Units of a chunk for each part, now that the region's work is known. */
   function divide(): void {
     const share = cost / ((active + 1) * CHUNKS_PER_THREAD);
-    const goal = Math.min(Math.max(share, LEAST_CHUNK_NS), MOST_CHUNK_NS);
+    const goal = Math.min(Math.max(share, LEAST_CHUNK * leastShared), MOST_CHUNK_NS);
     // Rounding up may give each part one chunk more.
-    const least = cost / (MAX_CHUNKS - parts);
+    const least = cost / (CHUNK_MASK - parts);
     chunks = 0;
     for (let i = 0; i < parts; i++) {
       const at = REGION + 1 + i * PART.words;
@@ -178,7 +179,7 @@ export function createPool(options: PoolOptions): Executor {
     run() {
       try {
         stepCost += cost;
-        if (active === 0 || cost < LEAST_SHARED_NS) runAlone();
+        if (active === 0 || cost < leastShared) runAlone();
         else runShared();
       } finally {
         parts = 0;

@@ -5,8 +5,19 @@ export function ropeNorm(args: number, first: number, last: number): void;
 export function ropeNeox(args: number, first: number, last: number): void;
 export function swiglu(args: number, first: number, last: number): void;
 export function addTo(args: number, first: number, last: number): void;
-export function kvStore(args: number, first: number, last: number): void;
-export function attention(args: number, first: number, last: number): void;
+export function logitMaxima(args: number, first: number, last: number): void;
+export function logitBest(args: number, first: number, last: number): void;
+export function logitMasses(args: number, first: number, last: number): void;
+export function logitDraw(args: number, first: number, last: number): void;
+/**
+ * Of each type of cache.
+ */
+export function kvStoreF32(args: number, first: number, last: number): void;
+export function attentionF32(args: number, first: number, last: number): void;
+export function kvStoreF16(args: number, first: number, last: number): void;
+export function attentionF16(args: number, first: number, last: number): void;
+export function kvStoreQ80(args: number, first: number, last: number): void;
+export function attentionQ80(args: number, first: number, last: number): void;
 /**
  * Of each weight type, by its GGUF name without the underscore: interleave rows into panels, take rows
  * back out as f32, multiply.

@@ -11,7 +11,7 @@ const here = path.dirname(fileURLToPath(import.meta.url));
 const root = path.join(here, "..", "..");
 
 /** Installs the peers when their lock is newer than what is installed, and downloads the real model when it is absent. */
-export function setup() {
+export function setup(): void {
   const lock = modified(path.join(here, "package-lock.json")) ?? 0;
   if ((modified(path.join(here, "node_modules", ".package-lock.json")) ?? 0) < lock) {
     // Not `npm ci`: a peer lists packages for other platforms that not every registry has.
@@ -20,11 +20,11 @@ export function setup() {
   run(process.execPath, [path.join(root, "scripts", "model-smollm2.mjs")], root);
 }
 
-function modified(file) {
+function modified(file: string): number | undefined {
   return statSync(file, { throwIfNoEntry: false })?.mtimeMs;
 }
 
-function run(command, args, cwd) {
+function run(command: string, args: readonly string[], cwd: string): void {
   const { status, error } = spawnSync(command, args, {
     cwd,
     stdio: ["ignore", "ignore", "inherit"],
