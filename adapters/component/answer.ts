@@ -61,6 +61,7 @@ export async function loadAnswering(
     blocks: Math.ceil(contextLength / backend.kvBlock),
   });
   await gguf.close();
+  const gate = createGate();
   const engine = createEngine({
     backend,
     model,
@@ -68,13 +69,48 @@ export async function loadAnswering(
     contextLength,
     maxSequences: 1,
     maxWaiting: 1,
-    // Nothing else happens in a component while it is called, and it may have no clock.
-    yieldTurn: () => Promise.resolve(),
+    yieldTurn: gate.pass,
+    // A component without imports has no clock.
     now: () => 0,
   });
   const { architecture, vocabSize } = config;
   const record = { architecture, vocabSize, contextLength };
-  return { record, ...answers(engine, tokenizer, template), close: () => engine.close() };
+  const { next, ...begin } = answers(engine, tokenizer, template);
+  return {
+    record,
+    ...begin,
+    next: () => gate.whileOpen(next),
+    close: () => gate.whileOpen(() => engine.close()),
+  };
+}
+
+/** Lets the engine go on while a token is waited for, and not to the end of the answer at once. */
+interface Gate {
+  /** Resolves while the gate is open. */
+  readonly pass: () => Promise<void>;
+  readonly whileOpen: <T>(work: () => Promise<T>) => Promise<T>;
+}
+
+function createGate(): Gate {
+  let open = false;
+  let resume: (() => void) | undefined;
+  return {
+    pass: () =>
+      open
+        ? Promise.resolve()
+        : new Promise((resolve) => {
+            resume = resolve;
+          }),
+    async whileOpen(work) {
+      open = true;
+      resume?.();
+      try {
+        return await work();
+      } finally {
+        open = false;
+      }
+    },
+  };
 }
 
 function answers(
