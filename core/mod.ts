@@ -1,6 +1,12 @@
 /** The public surface of the runtime-agnostic core. */
 
 export {
+  createAssistant,
+  type Assistant,
+  type AssistantParts,
+  type ChatOptions,
+} from "./api/assistant.ts";
+export {
   answer,
   type AnswerDone,
   type AnswerEvent,

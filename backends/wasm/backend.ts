@@ -29,10 +29,12 @@ export interface WasmBackendOptions {
   readonly module: WebAssembly.Module;
   /** Which build it is: `simd128`, `relaxed`, `relaxed16`. */
   readonly variant: string;
-  /** How to instantiate it, without a pool; absent: as a plain module over a memory of its own. */
+  /** How to instantiate a module that brings its memory, with neither `pool` nor `maxBytes`. */
   readonly instantiate?: (module: WebAssembly.Module) => Promise<Kernels>;
   /** Threads to share the work with. Then `module` has to be one from `shareMemory`. */
   readonly pool?: PoolStart;
+  /** Linear memory never grows beyond this; all that wasm32 can address unless given. */
+  readonly maxBytes?: number;
 }
 
 /** How an adapter brings threads. */
@@ -57,11 +59,14 @@ export interface PoolStart {
  * the strict path, whose results are the same bits on every engine and in every batch.
  */
 export async function createWasmBackend(options: WasmBackendOptions): Promise<Backend> {
-  const { module, variant, pool, instantiate = instantiateKernels } = options;
+  const { module, variant, pool, maxBytes, instantiate } = options;
+  if (instantiate !== undefined && (pool !== undefined || maxBytes !== undefined)) {
+    throw new TypeError("Cannot bound or share a memory that the module brings itself");
+  }
   const kernels =
-    pool === undefined
-      ? await instantiate(module)
-      : await instantiateKernels(module, kernelMemory(true));
+    instantiate === undefined
+      ? await instantiateKernels(module, kernelMemory(pool !== undefined, maxBytes))
+      : await instantiate(module);
   const arena = createArena(kernels.memory, kernels.heapBase);
   const args = createArgs(arena);
   const executor =

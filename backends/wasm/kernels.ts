@@ -80,8 +80,12 @@ export const MAX_PAGES = 65_536;
 const FIRST_PAGES = 16;
 
 /** A memory that kernel modules accept. A shared one goes with a module from `shareMemory`. */
-export function kernelMemory(shared: boolean): WebAssembly.Memory {
-  return new WebAssembly.Memory({ initial: FIRST_PAGES, maximum: MAX_PAGES, shared });
+export function kernelMemory(
+  shared: boolean,
+  maxBytes: number = MAX_PAGES * PAGE,
+): WebAssembly.Memory {
+  const maximum = Math.max(FIRST_PAGES, Math.floor(maxBytes / PAGE));
+  return new WebAssembly.Memory({ initial: FIRST_PAGES, maximum, shared });
 }
 
 /** Instantiate a compiled kernel module, over a memory of its own unless given. Throws where the module is not ours. */

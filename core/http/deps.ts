@@ -58,6 +58,11 @@ export interface HttpLimits {
   readonly bodyTimeoutMs: number;
   /** A stream that has been silent for this long says that it is alive. */
   readonly keepAliveMs: number;
+  /**
+   * An answer in one piece that takes longer than this begins with white space, and then its status is 200
+   * whatever comes. For runtimes that notice a client's leaving only when they write to it; else Infinity.
+   */
+  readonly wholeKeepAliveMs: number;
   /** A stream whose client has not read for this long is closed. */
   readonly stallMs: number;
   /** Milliseconds that a request waits for a model that is still loading. */
@@ -73,6 +78,7 @@ export const DEFAULT_LIMITS: HttpLimits = {
   bodyTimeoutMs: 30_000,
   // Some servers end a stream that has been silent for 10 s.
   keepAliveMs: 5000,
+  wholeKeepAliveMs: Infinity,
   stallMs: 30_000,
   loadingWaitMs: 60_000,
   engineStallMs: 10_000,
