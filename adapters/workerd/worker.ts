@@ -6,7 +6,8 @@ import { openGguf } from "../../core/gguf/parse.ts";
 import { streamSource } from "../../core/gguf/stream-source.ts";
 // Plain numbers, nothing of Node.
 import type { RoomOptions } from "../node/limits.ts";
-import { readVocabulary, startEngine } from "../portable/load-model.ts";
+import { readVocabulary } from "../portable/load-model.ts";
+import { startEngine } from "../portable/start-engine.ts";
 import { BUDGET_BYTES, planMemory } from "./budget.ts";
 import { driveByReaders } from "./driven-engine.ts";
 import { workerdKernels } from "./kernels.ts";
