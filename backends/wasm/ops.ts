@@ -4,11 +4,8 @@ import type { Arena } from "./arena.ts";
 import type { ArgsWriter } from "./args.ts";
 import type { Executor } from "./executor.ts";
 import { kernelId } from "./kernels.ts";
-import { isQuantized, KV_BLOCK, PANEL_ROWS, WasmKv } from "./tensors.ts";
+import { ACTIVATION_BYTES, isQuantized, KV_BLOCK, PANEL_ROWS, WasmKv } from "./tensors.ts";
 import type { WasmTensor } from "./tensors.ts";
-
-/** Bytes of one activation record, of 32 columns (`activation::RECORD`). */
-const RECORD_BYTES = 128;
 
 /**
  * Nanoseconds of work, roughly, by which the executor judges what is worth sharing: of a product's
@@ -94,8 +91,8 @@ export function createOps(context: OpsContext): Ops {
   const sourceOf = (x: WasmTensor, products: readonly Product[]): number => {
     if (!products.some(({ weight }) => isQuantized(weight.dtype))) return 0;
     const { rows: n, width: k } = x;
-    const acts = records.at(((n * k) / 32) * RECORD_BYTES);
-    share(n, k * ELEMENT_NS, KERNELS.quantize, args.put(acts, x.offset, k));
+    const acts = records.at(((n * k) / 32) * ACTIVATION_BYTES);
+    share(n, k * ELEMENT_NS, KERNELS.quantize, args.put(acts, x.offset, k, n));
     return acts;
   };
 

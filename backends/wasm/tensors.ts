@@ -13,6 +13,9 @@ export const KV_BLOCK = 16;
 /** Largest head size that the attention kernel has room for (`kv::MAX_HEAD_DIM`). */
 export const MAX_HEAD_DIM = 512;
 
+/** Bytes of the largest build's activation record, of one row's 32 columns (`activation::RECORD`). */
+export const ACTIVATION_BYTES = 96;
+
 /** Bytes of one panel record: eight rows × the type's block (`Quant::RECORD`). */
 const RECORD_BYTES: Readonly<Record<WeightType, number>> = {
   f32: 32,
@@ -22,7 +25,7 @@ const RECORD_BYTES: Readonly<Record<WeightType, number>> = {
   q4_1: 32 + 128,
   q5_0: 16 + 32 + 128,
   q5_1: 32 + 32 + 128,
-  q8_0: 16 + 256,
+  q8_0: 32 + 256,
   q2_k: 32 + 8 * (32 + 64),
   q3_k: 16 + 8 * (16 + 32 + 64),
   q4_k: 32 + 8 * (16 + 128),

@@ -277,9 +277,9 @@ unsafe fn soften(query: &mut Query, weights: *mut f32, (low, high): (usize, usiz
         };
         s = [hide(s[0], 0), hide(s[1], 4), hide(s[2], 8), hide(s[3], 12)];
     }
-    let most = f32x4_pmax(f32x4_pmax(s[0], s[1]), f32x4_pmax(s[2], s[3]));
-    let most = f32x4_pmax(most, i32x4_shuffle::<2, 3, 0, 1>(most, most));
-    let most = f32x4_pmax(most, i32x4_shuffle::<1, 0, 3, 2>(most, most));
+    let most = larger(larger(s[0], s[1]), larger(s[2], s[3]));
+    let most = larger(most, i32x4_shuffle::<2, 3, 0, 1>(most, most));
+    let most = larger(most, i32x4_shuffle::<1, 0, 3, 2>(most, most));
     if v128_any_true(f32x4_gt(most, query.most)) {
         // Else the factor would be e^0 = 1.
         let shrink = exp(f32x4_sub(query.most, most));

@@ -236,7 +236,7 @@ unsafe fn quantize(out: *mut u8, x: *const f32, n: usize) -> u16 {
     let mut i = 0;
     while i < n {
         let v = load(x.add(i) as Bytes, 0);
-        most = f32x4_pmax(most, f32x4_abs(v));
+        most = larger(most, f32x4_abs(v));
         odd = mul_add(v, f32x4_splat(0.0), odd);
         i += 4;
     }

@@ -11,7 +11,7 @@ use crate::simd::*;
 pub fn exp(x: v128) -> v128 {
     let low = f32x4_splat(-87.33);
     let tiny = f32x4_lt(x, low);
-    let x = f32x4_pmax(f32x4_pmin(x, f32x4_splat(88.37)), low);
+    let x = larger(smaller(x, f32x4_splat(88.37)), low);
     // Beside 1.5 · 2^23 the step of f32 is one: adding it rounds to an integer, which the low bits then hold.
     let shift = f32x4_splat(12_582_912.0);
     let shifted = mul_add(x, f32x4_splat(core::f32::consts::LOG2_E), shift);

@@ -52,13 +52,6 @@ unsafe fn fetch<const FULL: bool>(x: *const f32, i: usize, n: usize) -> v128 {
     f32x4(lane(0), lane(1), lane(2), lane(3))
 }
 
-/// The larger of each two lanes, the first where the second is NaN. Not `f32x4_pmax`: relaxed builds
-/// compile that to `f32x4.relaxed_max`, which may do with NaN as it likes.
-#[inline(always)]
-fn larger(a: v128, b: v128) -> v128 {
-    v128_bitselect(b, a, f32x4_gt(b, a))
-}
-
 /// The largest of a group's `n` logits.
 #[inline(always)]
 unsafe fn maximum<const FULL: bool>(x: *const f32, n: usize) -> f32 {
