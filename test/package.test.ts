@@ -1,12 +1,12 @@
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { BUN, DENO, isMissing, NODE_20, SCRIPT_RUNTIMES } from "./fixtures/runtimes.ts";
+import { installPackage, type InstalledPackage } from "./fixtures/installed.ts";
 import { runCli } from "./fixtures/cli.ts";
 
 const run = promisify(execFile);
@@ -26,25 +26,17 @@ console.log(text);
 `;
 
 describe("the package as npm would publish it, installed in an empty folder", () => {
+  let installed: InstalledPackage;
   let folder = "";
   let files: readonly string[] = [];
 
   beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), "sirocco-package-"));
-    const { stdout } = await run("npm", ["pack", "--json", "--pack-destination", folder], {
-      cwd: ROOT,
-    });
-    const [packed] = JSON.parse(stdout) as { filename: string; files: { path: string }[] }[];
-    files = packed!.files.map(({ path }) => path);
-    await writeFile(join(folder, "package.json"), '{"private": true, "type": "module"}');
-    const quiet = ["--no-audit", "--no-fund", "--prefer-offline"];
-    await run("npm", ["install", ...quiet, join(folder, packed!.filename)], { cwd: folder });
+    installed = await installPackage();
+    ({ folder, files } = installed);
     await writeFile(join(folder, "library.js"), LIBRARY);
   }, 180_000);
 
-  afterAll(async () => {
-    await rm(folder, { recursive: true, force: true });
-  });
+  afterAll(() => installed.remove());
 
   test("holds what is needed to run and nothing else", () => {
     expect(files).toEqual(

@@ -1,8 +1,11 @@
-/** The thread that computes: it loads a model and hosts its engine. Started by load.ts only. */
+/**
+ * The thread that computes: it loads a model and hosts its engine. Started by load.ts only. Import maps do
+ * not apply to workers, so nothing here may import a package: templates stay in the page.
+ */
 import { hostEngine } from "../../core/engine/host.ts";
 import { toPlainError } from "../../core/engine/wire.ts";
 import { openGguf } from "../../core/gguf/parse.ts";
-import { startEngine } from "../portable/load-model.ts";
+import { startEngine } from "../portable/start-engine.ts";
 import { browserKernels } from "./kernels.ts";
 import { openSource, siblingOpener } from "./source.ts";
 import { createTurns } from "./turn.ts";

@@ -3,7 +3,8 @@ import { connectEngine } from "../../core/engine/remote.ts";
 import { fromPlainError } from "../../core/engine/wire.ts";
 import { RuntimeError } from "../../core/errors.ts";
 import type { MetadataValue } from "../../core/gguf/gguf.ts";
-import { readVocabulary, type PortableOptions } from "../portable/load-model.ts";
+import { readVocabulary } from "../portable/load-model.ts";
+import type { PortableOptions } from "../portable/start-engine.ts";
 import type { WorkerMessage, WorkerTask } from "./worker-messages.ts";
 
 /** How to load a model: how much room it gets, progress, a signal. */

@@ -9,6 +9,7 @@ import { packageVersion } from "./package-root.ts";
 
 /** How to serve a model. */
 export interface ServeOptions {
+  /** Which model and how to load it. */
   readonly load: LoadOptions;
   /** Address to listen on; the default takes connections of this machine only. */
   readonly host?: string;
@@ -24,6 +25,7 @@ export interface ServeOptions {
   readonly graceMs?: number;
   /** Takes a record of every request and of what happens to the server; never prompts or answers. */
   readonly log?: (record: LogRecord) => void;
+  /** Limits of requests that differ from the defaults. */
   readonly limits?: Partial<HttpLimits>;
 }
 

@@ -1,5 +1,6 @@
 /** sirocco on workerd (Cloudflare Workers): one model per isolate behind a fetch handler. */
 export * from "../../core/mod.ts";
+export type { RoomOptions } from "../node/limits.ts";
 export { BUDGET_BYTES } from "./budget.ts";
 export {
   createWorker,

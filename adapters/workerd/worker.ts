@@ -6,13 +6,15 @@ import { openGguf } from "../../core/gguf/parse.ts";
 import { streamSource } from "../../core/gguf/stream-source.ts";
 // Plain numbers, nothing of Node.
 import type { RoomOptions } from "../node/limits.ts";
-import { readVocabulary, startEngine } from "../portable/load-model.ts";
+import { readVocabulary } from "../portable/load-model.ts";
+import { startEngine } from "../portable/start-engine.ts";
 import { BUDGET_BYTES, planMemory } from "./budget.ts";
 import { driveByReaders } from "./driven-engine.ts";
 import { workerdKernels } from "./kernels.ts";
 
 /** A model's bytes as they come: an object of R2, or what is made of a response of assets or a cache. */
 export interface ModelBody {
+  /** The bytes of a GGUF file. */
   readonly body: ReadableStream;
   /** Bytes in all. */
   readonly size: number;
@@ -30,11 +32,13 @@ export interface WorkerOptions<Env> {
   readonly room?: RoomOptions;
   /** Bytes that JavaScript and WebAssembly may use together; at most what the platform allows. */
   readonly budget?: number;
+  /** Limits of requests that differ from a worker's defaults. */
   readonly limits?: Partial<HttpLimits>;
 }
 
 /** What the platform calls. */
 export interface WorkerHandler<Env> {
+  /** Answers a request; the first one loads the model. */
   fetch(
     request: Request,
     env: Env,

@@ -42,9 +42,13 @@ export interface ChatOptions extends Partial<SamplingParams> {
 
 /** What an assistant is made of. */
 export interface AssistantParts {
+  /** Where tokens are generated. */
   readonly engine: Engine;
+  /** The engine's vocabulary. */
   readonly tokenizer: Tokenizer;
+  /** Absent where the model has none. */
   readonly template: ChatTemplate | undefined;
+  /** Release what the parts hold. */
   close(): Promise<void>;
 }
 

@@ -1,12 +1,14 @@
+import { execFile } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import type { Miniflare } from "miniflare";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { loadLocal } from "../../adapters/node/load.ts";
-import { answer } from "../../core/answer/answer.ts";
-import { GREEDY } from "../../core/sampler/params.ts";
 import { BUDGET_BYTES } from "../../adapters/workerd/budget.ts";
 import { bundleEdgeWorker, DEMO, type EdgeBundle, startEdge } from "./edge-worker.ts";
 
+const run = promisify(execFile);
+const FIRST_TOKEN = fileURLToPath(new URL("first-token.mjs", import.meta.url));
 const FILES = { "sirocco-demo.q8_0.gguf": DEMO };
 const MESSAGES = [{ role: "user" as const, content: "What is quantization?" }];
 const ANSWER = /^Quantization stores model weights with fewer bits/;
@@ -15,7 +17,7 @@ const MOST_BUNDLE_BYTES = 2 ** 20;
 /** From a client's leaving to its slot being free, with a margin for a busy machine. */
 const LEAVING_MS = 500;
 /** Cold starts measured; the least counts, since a busy machine only adds. */
-const COLD_STARTS = 3;
+const COLD_STARTS = 5;
 
 let edge: EdgeBundle;
 let worker: Miniflare;
@@ -200,24 +202,8 @@ async function coldFirstToken(): Promise<number> {
   }
 }
 
-/** Milliseconds for the same in this Node, in this thread. */
+/** Milliseconds for the same in a new process of Node, in one thread. */
 async function nodeFirstToken(): Promise<number> {
-  const started = performance.now();
-  const model = await loadLocal({ model: DEMO, inProcess: true, contextSize: 1024, parallel: 4 });
-  const prompt = model.template!.tokens(MESSAGES, { addGenerationPrompt: true });
-  const events = answer(model.engine, model.tokenizer, {
-    prompt,
-    maxTokens: 8,
-    sampling: GREEDY,
-    stop: [],
-  });
-  let first = 0;
-  for await (const event of events) {
-    if (event.type === "text" && event.text !== "") {
-      first = performance.now() - started;
-      break;
-    }
-  }
-  await model.close();
-  return first;
+  const { stdout } = await run(process.execPath, [FIRST_TOKEN]);
+  return Number(stdout);
 }

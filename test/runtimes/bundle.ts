@@ -1,3 +1,4 @@
+import { mkdirSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { build as runEsbuild, type Plugin } from "esbuild";
 
@@ -19,6 +20,9 @@ const kernelsBeside: Plugin = {
 
 /** Bundle an entry for a kind of runtime; gives the path of the bundle. */
 export async function bundle(entry: string, kind: "script" | "worker" | "page"): Promise<string> {
+  mkdirSync(BUNDLES, { recursive: true });
+  // Node asks the nearest package.json what a `.js` file is.
+  writeFileSync(`${BUNDLES}/package.json`, '{"type": "module"}');
   const outfile = `${BUNDLES}/${entry.replace(/.*\//, "").replace(/\.ts$/, ".js")}`;
   await runEsbuild({
     entryPoints: [`${root}${entry}`],

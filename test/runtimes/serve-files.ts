@@ -1,4 +1,4 @@
-import { createReadStream, statSync } from "node:fs";
+import { createReadStream, existsSync, statSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 
@@ -13,6 +13,7 @@ const TYPES: Readonly<Record<string, string>> = {
   html: "text/html",
   js: "text/javascript",
   json: "application/json",
+  mjs: "text/javascript",
   wasm: "application/wasm",
 };
 
@@ -32,7 +33,7 @@ export async function serveFiles(
     );
     response.setHeader("cross-origin-opener-policy", "same-origin");
     response.setHeader("cross-origin-embedder-policy", "require-corp");
-    if (found === undefined) {
+    if (found === undefined || ("file" in found && !existsSync(found.file))) {
       response.writeHead(404).end();
     } else if ("text" in found) {
       response.end(found.text);
