@@ -1,4 +1,5 @@
 import type { ModelConfig, ModelLimits } from "../../core/model/model.ts";
+import { kvHeadBytes, type KvType } from "../../core/tensor/kv-type.ts";
 
 /** What a caller may say about the room that a model gets; absent values take the defaults below. */
 export interface RoomOptions {
@@ -10,11 +11,13 @@ export interface RoomOptions {
   readonly batchSize?: number;
   /** Bytes for the cache of keys and values. */
   readonly kvBytes?: number;
+  /** How keys and values are cached. */
+  readonly kvType?: KvType;
 }
 
 /** The room a model gets. */
 export interface Room {
-  readonly limits: ModelLimits;
+  readonly limits: ModelLimits & { readonly kvType: KvType };
   readonly contextLength: number;
   readonly parallel: number;
 }
@@ -37,15 +40,15 @@ const DEFAULT_KV_BYTES = 256 * 1024 * 1024;
 /** Positions per cache block: what the WASM kernels group keys by, see `Backend.kvBlock`. */
 const LEAST_BLOCK = 16;
 
-/** Backends keep keys and values as 32-bit floats. */
-const VALUE_BYTES = 4;
+/** What was computed, unrounded; the others save memory, and f16 no time (PERFORMANCE.md, "Cache types"). */
+const DEFAULT_KV_TYPE: KvType = "f32";
 
 /** A step judges at most this many rows at a time for `score`; the buffer is rows × vocabulary. */
 const SCORE_ROWS = 32;
 
 /** Bytes of cache for one position of one sequence. */
-export function kvBytesPerToken(config: ModelConfig): number {
-  return 2 * config.layers * config.kvHeads * config.headDim * VALUE_BYTES;
+export function kvBytesPerToken(config: ModelConfig, type: KvType = DEFAULT_KV_TYPE): number {
+  return 2 * config.layers * config.kvHeads * kvHeadBytes(type, config.headDim);
 }
 
 /**
@@ -59,11 +62,12 @@ export function planRoom(
 ): Room {
   const contextLength = Math.min(config.contextLength, options.contextSize ?? DEFAULT_CONTEXT);
   const parallel = options.parallel ?? DEFAULT_PARALLEL;
+  const kvType = options.kvType ?? DEFAULT_KV_TYPE;
   const maxRows = Math.max(options.batchSize ?? DEFAULT_ROWS, 1);
   const blockSize = Math.ceil(LEAST_BLOCK / kvBlock) * kvBlock;
   const one = Math.ceil(contextLength / blockSize);
   const affordable = Math.floor(
-    (options.kvBytes ?? DEFAULT_KV_BYTES) / (kvBytesPerToken(config) * blockSize),
+    (options.kvBytes ?? DEFAULT_KV_BYTES) / (kvBytesPerToken(config, kvType) * blockSize),
   );
   const blocks = Math.max(one, Math.min(one * parallel, affordable));
   return {
@@ -72,6 +76,7 @@ export function planRoom(
       maxLogitRows: Math.min(maxRows, Math.max(parallel, SCORE_ROWS)),
       blocks,
       blockSize,
+      kvType,
     },
     contextLength,
     parallel,

@@ -4,6 +4,7 @@ import type { Engine } from "../../core/engine/engine.ts";
 import type { GgufModel } from "../../core/gguf/gguf.ts";
 import { readConfig } from "../../core/model/config.ts";
 import { loadModel, type LoadProgress } from "../../core/model/load.ts";
+import { physicalCores } from "./cores.ts";
 import { createBackend, type BackendPreference } from "./backend.ts";
 import { openModel } from "./header.ts";
 import { planRoom, type RoomOptions } from "./limits.ts";
@@ -16,7 +17,7 @@ export interface EngineOptions extends RoomOptions {
   /** A path or an `http(s):` URL of a GGUF file, the first where there are several. */
   readonly model: string;
   readonly backend?: BackendPreference;
-  /** Threads that compute; a backend that has fewer uses those. */
+  /** Threads that compute, the physical cores unless given; a backend that has fewer uses those. */
   readonly threads?: number;
 }
 
@@ -45,7 +46,7 @@ export async function startEngine(
 ): Promise<Engine> {
   const { backend } = await createBackend({
     preference: options.backend ?? "auto",
-    threads: options.threads ?? 1,
+    threads: options.threads ?? physicalCores(),
   });
   try {
     const room = planRoom(readConfig(gguf), options, backend.kvBlock);

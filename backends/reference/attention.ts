@@ -1,4 +1,5 @@
 import type { BatchLayout, Ops } from "../../core/tensor/backend.ts";
+import { roundHeads } from "./round.ts";
 import type { ReferenceKv } from "./tensors.ts";
 import { expectShape, own, ownKv } from "./tensors.ts";
 
@@ -39,13 +40,17 @@ export const attention: Ops["attention"] = (out, q, k, v, kv, layout, { scale, w
 
 /** Put row r of k and v at slots[r]. */
 function store(cache: ReferenceKv, k: Float32Array, v: Float32Array, slots: Uint32Array): void {
-  const width = cache.kvHeads * cache.headDim;
+  const { headDim, type } = cache;
+  const width = cache.kvHeads * headDim;
   for (const [row, slot] of slots.entries()) {
     if (slot >= cache.slots) {
       throw new RangeError(`Cannot store at slot ${slot}: "${cache.label}" has ${cache.slots}`);
     }
-    cache.keys.set(k.subarray(row * width, (row + 1) * width), slot * width);
-    cache.values.set(v.subarray(row * width, (row + 1) * width), slot * width);
+    const [from, to, at] = [row * width, (row + 1) * width, slot * width];
+    cache.keys.set(k.subarray(from, to), at);
+    cache.values.set(v.subarray(from, to), at);
+    roundHeads(type, cache.keys.subarray(at, at + width), headDim);
+    roundHeads(type, cache.values.subarray(at, at + width), headDim);
   }
 }
 

@@ -1,5 +1,7 @@
 import { dequantize } from "../../core/quant/dequantize.ts";
 import type { Backend } from "../../core/tensor/backend.ts";
+import { checkQuery } from "../../core/tensor/logits.ts";
+import { reduceLogits } from "../../core/tensor/reduce-logits.ts";
 import { byteLength } from "../../core/tensor/dtype.ts";
 import { referenceOps } from "./ops.ts";
 import { allocate, own, ReferenceKv, ReferenceTensor, sizeOf } from "./tensors.ts";
@@ -46,8 +48,8 @@ export function createReferenceBackend(): Backend {
       return new ReferenceTensor(label, "f32", shape, values);
     },
 
-    allocKv(label, slots, kvHeads, headDim) {
-      const layer = new ReferenceKv(label, slots, kvHeads, headDim);
+    allocKv(label, slots, shape) {
+      const layer = new ReferenceKv(label, slots, shape);
       kv += layer.keys.byteLength + layer.values.byteLength;
       return layer;
     },
@@ -76,6 +78,15 @@ export function createReferenceBackend(): Backend {
     // eslint-disable-next-line typescript/require-await
     async read(tensor) {
       return own(tensor).values;
+    },
+
+    // eslint-disable-next-line typescript/require-await
+    async reduce(logits, queries) {
+      const { label, values, rows, width } = own(logits);
+      return queries.map((query) => {
+        checkQuery(query, label, rows);
+        return reduceLogits(values.subarray(query.row * width, (query.row + 1) * width), query);
+      });
     },
 
     // eslint-disable-next-line typescript/require-await

@@ -1,4 +1,5 @@
-import type { KvLayer } from "../../core/tensor/backend.ts";
+import type { KvLayer, KvShape } from "../../core/tensor/backend.ts";
+import type { KvType } from "../../core/tensor/kv-type.ts";
 import type { DType, Tensor } from "../../core/tensor/tensor.ts";
 
 /** A tensor of the reference backend: all of it, weights too, is float32 in JavaScript's memory. */
@@ -26,20 +27,22 @@ export class ReferenceTensor implements Tensor {
   }
 }
 
-/** One layer's keys and values, position by position. */
+/** One layer's keys and values, position by position: rounded as `type` has it, but kept as float32. */
 export class ReferenceKv implements KvLayer {
   readonly label: string;
   readonly slots: number;
   readonly kvHeads: number;
   readonly headDim: number;
+  readonly type: KvType;
   readonly keys: Float32Array; // [slots, kvHeads, headDim]
   readonly values: Float32Array; // [slots, kvHeads, headDim]
 
-  constructor(label: string, slots: number, kvHeads: number, headDim: number) {
+  constructor(label: string, slots: number, { kvHeads, headDim, type }: KvShape) {
     this.label = label;
     this.slots = slots;
     this.kvHeads = kvHeads;
     this.headDim = headDim;
+    this.type = type;
     this.keys = allocate(label, [slots, kvHeads, headDim]);
     this.values = allocate(label, [slots, kvHeads, headDim]);
   }

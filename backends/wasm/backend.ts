@@ -1,12 +1,15 @@
 import type { Backend } from "../../core/tensor/backend.ts";
 import { byteLength } from "../../core/tensor/dtype.ts";
+import { kvHeadBytes } from "../../core/tensor/kv-type.ts";
 import type { Tensor } from "../../core/tensor/tensor.ts";
 import { createArgs } from "./args.ts";
 import { createArena } from "./arena.ts";
 import { createSerialExecutor, type Executor } from "./executor.ts";
 import { instantiateKernels, kernelId, kernelMemory, type Kernels } from "./kernels.ts";
 import { createOps } from "./ops.ts";
-import { KV_BLOCK, MAX_GROUP, PANEL_ROWS, panelBytes, WasmKv, WasmTensor } from "./tensors.ts";
+import type { OpsContext } from "./ops.ts";
+import { createReduce } from "./reduce.ts";
+import { KV_BLOCK, MAX_HEAD_DIM, PANEL_ROWS, panelBytes, WasmKv, WasmTensor } from "./tensors.ts";
 import { CONTROL_BYTES } from "./threads/control.ts";
 import type { MemberTask } from "./threads/member.ts";
 import { createPool } from "./threads/pool.ts";
@@ -79,14 +82,16 @@ export async function createWasmBackend(options: WasmBackendOptions): Promise<Ba
     pool === undefined
       ? createSerialExecutor(kernels.table)
       : startPool(pool, module, kernels, () => arena.take("stack", STACK_BYTES) + STACK_BYTES);
-  const ops = createOps({
+  const context: OpsContext = {
     arena,
     args,
     executor,
     own,
     owner,
     scratch: (n) => take("activations", "scratch", n),
-  });
+  };
+  const ops = createOps(context);
+  const reduce = createReduce(context);
 
   return {
     name: `wasm-${options.variant}`,
@@ -141,16 +146,16 @@ export async function createWasmBackend(options: WasmBackendOptions): Promise<Ba
       return new WasmTensor(owner, label, "f32", shape, offset, false);
     },
 
-    allocKv(label, slots, kvHeads, headDim) {
-      if (slots % KV_BLOCK !== 0 || headDim % 4 !== 0 || headDim > MAX_GROUP) {
+    allocKv(label, slots, shape) {
+      const { kvHeads, headDim, type } = shape;
+      if (slots % KV_BLOCK !== 0 || headDim % 4 !== 0 || headDim > MAX_HEAD_DIM) {
         throw new RangeError(
           `Cannot cache ${slots} slots of ${headDim} values for "${label}": slots come in blocks of ${KV_BLOCK}, ` +
-            `head sizes in fours up to ${MAX_GROUP}`,
+            `head sizes in fours up to ${MAX_HEAD_DIM}`,
         );
       }
-      const bytes = slots * kvHeads * headDim * 4;
-      const at = { keys: take("kv", label, bytes), values: take("kv", label, bytes) };
-      return new WasmKv(owner, label, slots, at, { kvHeads, headDim });
+      const offset = take("kv", label, slots * kvHeads * 2 * kvHeadBytes(type, headDim));
+      return new WasmKv(owner, label, slots, offset, shape);
     },
 
     view(tensor, rows) {
@@ -177,6 +182,11 @@ export async function createWasmBackend(options: WasmBackendOptions): Promise<Ba
     async read(tensor) {
       const source = own(tensor);
       return arena.f32(source.offset, source.length);
+    },
+
+    // eslint-disable-next-line typescript/require-await
+    async reduce(logits, queries) {
+      return reduce(own(logits), queries);
     },
 
     // eslint-disable-next-line typescript/require-await

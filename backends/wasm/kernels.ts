@@ -1,5 +1,7 @@
 import type { WeightType } from "../../core/tensor/dtype.ts";
 import { WEIGHT_TYPES } from "../../core/tensor/dtype.ts";
+import type { KvType } from "../../core/tensor/kv-type.ts";
+import { KV_TYPES } from "../../core/tensor/kv-type.ts";
 
 /**
  * A kernel (`kernels-simd/src`): `args` is the offset of its arguments in linear memory, `first..last` a
@@ -15,20 +17,27 @@ const PLAIN_KERNELS = [
   "rope_neox",
   "swiglu",
   "add_to",
-  "kv_store",
-  "attention",
+  "logit_maxima",
+  "logit_best",
+  "logit_masses",
+  "logit_draw",
 ] as const;
 
 type TypedKernel = "repack" | "embed" | "matmul";
+type KvKernel = "kv_store" | "attention";
 
 /** The name of a kernel's export. */
-export type KernelName = (typeof PLAIN_KERNELS)[number] | `${TypedKernel}_${WeightType}`;
+export type KernelName =
+  | (typeof PLAIN_KERNELS)[number]
+  | `${TypedKernel}_${WeightType}`
+  | `${KvKernel}_${KvType}`;
 
 const weightTypes = Object.keys(WEIGHT_TYPES) as readonly WeightType[];
 
 /** Every kernel. Threads call them by their place in this list. */
 const KERNEL_NAMES: readonly KernelName[] = [
   ...PLAIN_KERNELS,
+  ...KV_TYPES.flatMap((type) => [`kv_store_${type}` as const, `attention_${type}` as const]),
   ...weightTypes.flatMap((type) => [
     `repack_${type}` as const,
     `embed_${type}` as const,

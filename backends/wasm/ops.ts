@@ -4,27 +4,20 @@ import type { Arena } from "./arena.ts";
 import type { ArgsWriter } from "./args.ts";
 import type { Executor } from "./executor.ts";
 import { kernelId } from "./kernels.ts";
-import {
-  isQuantized,
-  KV_BLOCK,
-  MAX_GROUP,
-  MAX_GROUP_HEADS,
-  PANEL_ROWS,
-  WasmKv,
-} from "./tensors.ts";
+import { ACTIVATION_BYTES, isQuantized, KV_BLOCK, PANEL_ROWS, WasmKv } from "./tensors.ts";
 import type { WasmTensor } from "./tensors.ts";
-
-/** Bytes of one activation record, of 32 columns (`activation::RECORD`). */
-const RECORD_BYTES = 128;
 
 /**
  * Nanoseconds of work, roughly, by which the executor judges what is worth sharing: of a product's
- * multiply-add, of an element that is only added or scaled, of a gated one, of one head's look at a position.
+ * multiply-add, of an element that is only added or scaled, of a gated one, of an element that attention looks at.
  */
 const MULTIPLY_NS = 0.015;
 const ELEMENT_NS = 0.3;
 const GATE_NS = 1.5;
-const LOOK_NS = 12;
+const LOOK_NS = 0.1;
+
+/** Rows of one unit of attention (`attention::TILE`). */
+const ATTENTION_ROWS = 16;
 
 const KERNELS = {
   quantize: kernelId("quantize_activations"),
@@ -32,8 +25,6 @@ const KERNELS = {
   rope: { norm: kernelId("rope_norm"), neox: kernelId("rope_neox") },
   swiglu: kernelId("swiglu"),
   addTo: kernelId("add_to"),
-  kvStore: kernelId("kv_store"),
-  attention: kernelId("attention"),
 } as const;
 
 /** What the operations work on. */
@@ -100,8 +91,8 @@ export function createOps(context: OpsContext): Ops {
   const sourceOf = (x: WasmTensor, products: readonly Product[]): number => {
     if (!products.some(({ weight }) => isQuantized(weight.dtype))) return 0;
     const { rows: n, width: k } = x;
-    const acts = records.at(((n * k) / 32) * RECORD_BYTES);
-    share(n, k * ELEMENT_NS, KERNELS.quantize, args.put(acts, x.offset, k));
+    const acts = records.at(((n * k) / 32) * ACTIVATION_BYTES);
+    share(n, k * ELEMENT_NS, KERNELS.quantize, args.put(acts, x.offset, k, n));
     return acts;
   };
 
@@ -189,19 +180,15 @@ export function createOps(context: OpsContext): Ops {
           `Cannot page by ${layout.blockSize} positions: this backend's blocks are multiples of ${KV_BLOCK}`,
         );
       }
-      const group = heads / kvHeads;
-      if (!Number.isInteger(group) || group > MAX_GROUP_HEADS || group * headDim > MAX_GROUP) {
-        throw new RangeError(
-          `Cannot attend with ${heads} query heads of ${headDim} on ${kvHeads} key heads: ` +
-            `at most ${MAX_GROUP_HEADS} heads and ${MAX_GROUP} values share one`,
-        );
+      if (heads % kvHeads !== 0) {
+        throw new RangeError(`Cannot attend: ${heads} heads do not share ${kvHeads} key heads`);
       }
       const slots = putIds(layout.slots);
       share(
         kvHeads,
         2 * rows * headDim * ELEMENT_NS,
-        KERNELS.kvStore,
-        args.put(kv.keys, kv.values, own(k).offset, own(v).offset, slots, rows, kvHeads, headDim),
+        kv.store,
+        args.put(kv.offset, own(k).offset, own(v).offset, slots, rows, kvHeads, headDim),
       );
       const counts: number[] = [];
       for (let s = 0; s + 1 < layout.starts.length; s++) {
@@ -216,17 +203,18 @@ export function createOps(context: OpsContext): Ops {
         const first = layout.starts[s]!;
         const ownRows = layout.starts[s + 1]! - first;
         putBlocks(layout, s, count, blocks);
-        executor.part(ownRows * kvHeads, group * count * KV_BLOCK * LOOK_NS);
+        const tiles = Math.ceil(ownRows / ATTENTION_ROWS);
+        executor.part(tiles * heads, (ownRows / tiles) * count * KV_BLOCK * headDim * LOOK_NS);
         executor.step(
-          KERNELS.attention,
+          kv.attention,
           args.putFloat(
             options.scale,
             own(out).offset + first * rowBytes,
             own(q).offset + first * rowBytes,
-            kv.keys,
-            kv.values,
+            kv.offset,
             blocks,
             layout.positions[first]!,
+            ownRows,
             heads,
             kvHeads,
             headDim,

@@ -2,7 +2,7 @@ import { createArgs } from "./args.ts";
 import { createArena } from "./arena.ts";
 import type { KernelName, Kernels } from "./kernels.ts";
 import { instantiateKernels, kernelId } from "./kernels.ts";
-import { PANEL_ROWS, panelBytes } from "./tensors.ts";
+import { ACTIVATION_BYTES, PANEL_ROWS, panelBytes } from "./tensors.ts";
 
 /** A build of the kernels. All give the same bits; which is fastest depends on the CPU and the engine. */
 export interface KernelBuild {
@@ -95,7 +95,7 @@ function layOut(kernels: Kernels): () => Uint32Array {
   const raw = arena.take("probe weights", rawBytes);
   const panels = arena.take("probe panels", (ROWS / PANEL_ROWS) * panelBytes("q4_0", COLUMNS));
   const x = arena.take("probe input", TOKENS * COLUMNS * 4);
-  const records = arena.take("probe records", (TOKENS * COLUMNS * 128) / 32);
+  const records = arena.take("probe records", (TOKENS * COLUMNS * ACTIVATION_BYTES) / 32);
   const out = arena.take("probe output", TOKENS * ROWS * 4);
   const random = generator();
   const bytes = arena.u8(raw, rawBytes);
@@ -108,7 +108,7 @@ function layOut(kernels: Kernels): () => Uint32Array {
   const call = (name: KernelName, at: number, units: number): void =>
     kernels.table[kernelId(name)]!(at, 0, units);
   call("repack_q4_0", args.put(panels, raw, ROWS, COLUMNS), ROWS / PANEL_ROWS);
-  call("quantize_activations", args.put(records, x, COLUMNS), TOKENS);
+  call("quantize_activations", args.put(records, x, COLUMNS, TOKENS), TOKENS);
   const product = args.put(out, panels, records, TOKENS, ROWS, COLUMNS);
   return () => {
     call("matmul_q4_0", product, ROWS / PANEL_ROWS);

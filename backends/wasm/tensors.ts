@@ -1,20 +1,20 @@
 import type { WeightType } from "../../core/tensor/dtype.ts";
 import { WEIGHT_TYPES } from "../../core/tensor/dtype.ts";
 import { kernelId } from "./kernels.ts";
-import type { KvLayer } from "../../core/tensor/backend.ts";
+import type { KvLayer, KvShape } from "../../core/tensor/backend.ts";
 import type { Tensor } from "../../core/tensor/tensor.ts";
 
 /** Rows that a panel holds side by side (`quant::ROWS`). */
 export const PANEL_ROWS = 8;
 
-/** Positions of a cache block (`attention::BLOCK`). */
+/** Positions of a cache block (`kv::BLOCK`). */
 export const KV_BLOCK = 16;
 
-/** Query heads of one key head × head size that the attention kernel has room for (`attention::MAX_GROUP`). */
-export const MAX_GROUP = 8192;
+/** Largest head size that the attention kernel has room for (`kv::MAX_HEAD_DIM`). */
+export const MAX_HEAD_DIM = 512;
 
-/** Query heads of one key head (`attention::MAX_GROUP_HEADS`). */
-export const MAX_GROUP_HEADS = 128;
+/** Bytes of the largest build's activation record, of one row's 32 columns (`activation::RECORD`). */
+export const ACTIVATION_BYTES = 96;
 
 /** Bytes of one panel record: eight rows × the type's block (`Quant::RECORD`). */
 const RECORD_BYTES: Readonly<Record<WeightType, number>> = {
@@ -25,7 +25,7 @@ const RECORD_BYTES: Readonly<Record<WeightType, number>> = {
   q4_1: 32 + 128,
   q5_0: 16 + 32 + 128,
   q5_1: 32 + 32 + 128,
-  q8_0: 16 + 256,
+  q8_0: 32 + 256,
   q2_k: 32 + 8 * (32 + 64),
   q3_k: 16 + 8 * (16 + 32 + 64),
   q4_k: 32 + 8 * (16 + 128),
@@ -82,29 +82,32 @@ export class WasmTensor implements Tensor {
   }
 }
 
-/** One layer's cache: keys transposed by block, values as they come (see attention.rs). */
+/** One layer's cache, block after block (see kv.rs). */
 export class WasmKv implements KvLayer {
   readonly label: string;
   readonly slots: number;
   readonly owner: object;
-  readonly keys: number;
-  readonly values: number;
+  readonly offset: number;
   readonly kvHeads: number;
   readonly headDim: number;
+  /** Kernels of this type, by their ids. */
+  readonly store: number;
+  readonly attention: number;
 
   constructor(
     owner: object,
     label: string,
     slots: number,
-    at: { readonly keys: number; readonly values: number },
-    heads: { readonly kvHeads: number; readonly headDim: number },
+    offset: number,
+    { kvHeads, headDim, type }: KvShape,
   ) {
     this.owner = owner;
     this.label = label;
     this.slots = slots;
-    this.keys = at.keys;
-    this.values = at.values;
-    this.kvHeads = heads.kvHeads;
-    this.headDim = heads.headDim;
+    this.offset = offset;
+    this.kvHeads = kvHeads;
+    this.headDim = headDim;
+    this.store = kernelId(`kv_store_${type}`);
+    this.attention = kernelId(`attention_${type}`);
   }
 }

@@ -1,4 +1,5 @@
 import { RuntimeError } from "../errors.ts";
+import { MAX_CANDIDATES } from "../tensor/logits.ts";
 import type { GenerateRequest, ScoreRequest } from "./engine.ts";
 
 /**
@@ -17,8 +18,9 @@ export function checkGenerate(
   if (!Number.isSafeInteger(maxTokens) || maxTokens < 1) {
     throw invalid(`Cannot generate ${maxTokens} tokens: expected a whole number from 1 on`);
   }
-  if (!Number.isInteger(logprobs) || logprobs < 0 || logprobs > vocabSize) {
-    throw invalid(`Cannot report ${logprobs} alternatives: expected 0 to ${vocabSize}`);
+  const most = Math.min(vocabSize, MAX_CANDIDATES);
+  if (!Number.isInteger(logprobs) || logprobs < 0 || logprobs > most) {
+    throw invalid(`Cannot report ${logprobs} alternatives: expected 0 to ${most}`);
   }
   if (tokens.length >= contextLength) {
     throw tooLong(`Cannot continue ${tokens.length} tokens`, contextLength);

@@ -1,6 +1,7 @@
 import type { RuntimeError } from "../errors.ts";
-import { logprobs } from "../sampler/logprobs.ts";
+import { logprobOf, topLogprobs } from "../sampler/logprobs.ts";
 import { createSampler } from "../sampler/sampler.ts";
+import type { LogitQuery, LogitSummary } from "../tensor/logits.ts";
 import type { GenerateEvent, GenerateRequest, TokenEvent } from "./engine.ts";
 import type { Job, Tally } from "./job.ts";
 import { createSequence } from "./sequence.ts";
@@ -19,18 +20,34 @@ export function createGenerateJob(
   const sampler = createSampler(sampling, vocabSize);
   const stops = new Set(request.stopTokens);
   const sequence = createSequence(prompt, limit, prompt.length - 1, stops);
-  // Penalties change logits where they lie, but probabilities are reported as they were before.
-  const untouched = alternatives === undefined ? undefined : new Float32Array(vocabSize);
+  /** The tokens whose logits are changed before one is chosen. */
+  let changed: Int32Array | undefined;
 
   let generated = 0;
   let begun: number | undefined;
   let first: number | undefined;
   let last = 0;
 
-  function take(rows: readonly Float32Array[], now: number): number {
-    const logits = rows[0]!;
-    untouched?.set(logits);
-    const token = sampler.sample(logits, sequence.tokens, generated);
+  function ask(row: number, _count: number, queries: LogitQuery[]): void {
+    const query = sampler.ask(row, sequence.tokens, generated);
+    changed = query.changes?.ids.subarray(0, query.changes.count);
+    if (alternatives === undefined) {
+      queries.push(query);
+    } else if (changed === undefined) {
+      queries.push({ ...query, k: Math.max(query.k, alternatives), mass: true });
+    } else {
+      // Probabilities are reported as they were before the changes.
+      queries.push({ row, k: alternatives, mass: true, tokens: changed }, query);
+    }
+  }
+
+  function take(answers: readonly LogitSummary[], now: number, row?: Float32Array): number | "row" {
+    const answer = answers.at(-1)!;
+    const token =
+      row === undefined
+        ? sampler.choose(answer, generated)
+        : sampler.chooseFromRow(row, answer, generated);
+    if (token === undefined) return "row";
     if (first === undefined) {
       first = now;
       tally.promptTokens += prompt.length;
@@ -39,13 +56,36 @@ export function createGenerateJob(
     last = now;
     generated++;
     tally.generatedTokens++;
-    stream.push(describe(token));
+    stream.push(describe(token, answers, row));
     return token;
   }
 
-  function describe(token: number): TokenEvent {
-    if (untouched === undefined || alternatives === undefined) return { type: "token", token };
-    return { type: "token", token, ...logprobs(untouched, token, alternatives) };
+  function describe(
+    token: number,
+    answers: readonly LogitSummary[],
+    row: Float32Array | undefined,
+  ): TokenEvent {
+    if (alternatives === undefined) return { type: "token", token };
+    const plain = answers[0]!;
+    const logit = untouchedLogit(token, answers, row);
+    return {
+      type: "token",
+      token,
+      logprob: logprobOf(plain, logit),
+      top: topLogprobs(plain, alternatives),
+    };
+  }
+
+  function untouchedLogit(
+    token: number,
+    answers: readonly LogitSummary[],
+    row: Float32Array | undefined,
+  ): number {
+    const change = changed?.indexOf(token) ?? -1;
+    if (change >= 0) return answers[0]!.tokenLogits[change]!;
+    if (row !== undefined) return row[token]!;
+    const { drawn, drawnLogit, ids, logits } = answers.at(-1)!;
+    return token === drawn ? drawnLogit : logits[ids.indexOf(token)]!;
   }
 
   function finish(reason: "stop" | "length"): void {
@@ -68,6 +108,7 @@ export function createGenerateJob(
     begin(now) {
       begun ??= now;
     },
+    ask,
     take,
     finish,
     fail: (error: RuntimeError) => stream.fail(error),

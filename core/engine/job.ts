@@ -1,4 +1,5 @@
 import type { RuntimeError } from "../errors.ts";
+import type { LogitQuery, LogitSummary } from "../tensor/logits.ts";
 import type { Sequence } from "./sequence.ts";
 
 /** What the loop does for one request: a sequence to compute, and what becomes of its logits. */
@@ -6,11 +7,17 @@ export interface Job {
   readonly sequence: Sequence;
   /** Its first row is about to be computed; called before every step that holds some. */
   begin(now: number): void;
+  /** Add what it has to know of its `count` rows of logits, which begin with row `first`. */
+  ask(first: number, count: number, queries: LogitQuery[]): void;
   /**
-   * Use logits, one row after another as they were wanted; they may be overwritten. Returns the next
-   * token, where there is to be one.
+   * Use the answers, in the order of the queries. Returns the next token, where there is to be one, or
+   * `row` where the answers do not tell: then it is called again, with its first row of logits.
    */
-  take(rows: readonly Float32Array[], now: number): number | undefined;
+  take(
+    answers: readonly LogitSummary[],
+    now: number,
+    row?: Float32Array,
+  ): number | "row" | undefined;
   /** All is computed. */
   finish(reason: "stop" | "length"): void;
   /** It ends here, computed or not. */

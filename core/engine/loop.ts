@@ -1,6 +1,7 @@
 import { RuntimeError } from "../errors.ts";
 import type { Batch, Model } from "../model/model.ts";
 import type { Backend } from "../tensor/backend.ts";
+import type { LogitQuery } from "../tensor/logits.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { createLayOut } from "./batch.ts";
 import { checkGenerate, checkScore } from "./check.ts";
@@ -97,11 +98,10 @@ export function createEngine(options: EngineOptions): Engine {
     const batch = layOut(plan);
     model.prepare(batch);
     const output = await run(batch);
-    const logits = plan.logitRows > 0 ? await backend.read(output) : undefined;
+    const sampled = plan.logitRows > 0 ? await sample(plan, output) : [];
     progressed = now();
     steps++;
     rows += plan.rows;
-    const sampled = logits === undefined ? [] : sample(plan, logits, progressed);
     for (const { sequence, reason } of scheduler.commit(plan, sampled)) {
       const job = jobs.get(sequence);
       forget(sequence);
@@ -118,19 +118,38 @@ export function createEngine(options: EngineOptions): Engine {
     return output;
   }
 
-  /** Hand each job its rows of logits; returns the token that each work goes on with. */
-  function sample(plan: StepPlan, logits: Float32Array, at: number): (number | undefined)[] {
+  /** Let each job ask about its rows of logits; returns the token that each work goes on with. */
+  async function sample(plan: StepPlan, output: Tensor): Promise<(number | undefined)[]> {
+    const queries: LogitQuery[] = [];
+    const ends: number[] = [];
     let row = 0;
-    return plan.work.map((work) => {
-      const first = row;
-      row += work.logitRows;
-      if (work.logitRows === 0) return undefined;
-      const own = Array.from({ length: work.logitRows }, (_, i) =>
-        logits.subarray((first + i) * vocabSize, (first + i + 1) * vocabSize),
-      );
+    for (const { sequence, logitRows } of plan.work) {
       // Without a job it was aborted while the step was computed.
-      return jobs.get(work.sequence)?.take(own, at);
-    });
+      if (logitRows > 0) jobs.get(sequence)?.ask(row, logitRows, queries);
+      row += logitRows;
+      ends.push(queries.length);
+    }
+    const answers = await backend.reduce(output, queries);
+    const at = now();
+    const tokens: (number | undefined)[] = [];
+    let first = 0;
+    for (const [i, { sequence }] of plan.work.entries()) {
+      const own = answers.slice(first, ends[i]);
+      first = ends[i]!;
+      // It may have been aborted meanwhile, too.
+      const job = own.length > 0 ? jobs.get(sequence) : undefined;
+      let token = job?.take(own, at);
+      if (token === "row")
+        token = job?.take(own, at, await readRow(output, queries[first - 1]!.row));
+      if (token === "row")
+        throw new Error("Cannot sample: a job was given its row and wants it again");
+      tokens.push(token);
+    }
+    return tokens;
+  }
+
+  async function readRow(output: Tensor, row: number): Promise<Float32Array> {
+    return (await backend.read(output)).subarray(row * vocabSize, (row + 1) * vocabSize);
   }
 
   /** A step failed: what the cache holds is unknown, so nothing can go on. */

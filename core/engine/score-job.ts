@@ -25,11 +25,13 @@ export function createScoreJob(
   return {
     sequence,
     begin: () => {},
-    take(rows) {
-      for (const row of rows) {
-        scores[done] = logprobOf(row, tokens[from + done]!);
-        done++;
+    ask(first, count, queries) {
+      for (let i = 0; i < count; i++) {
+        queries.push({ row: first + i, k: 0, mass: true, tokens: [tokens[from + done + i]!] });
       }
+    },
+    take(answers) {
+      for (const answer of answers) scores[done++] = logprobOf(answer, answer.tokenLogits[0]!);
       return undefined;
     },
     finish() {

@@ -81,7 +81,7 @@ export function createLlama(
   };
   const slots = limits.blocks * limits.blockSize;
   const cache: readonly KvLayer[] = weights.layers.map((_, i) =>
-    backend.allocKv(`blk.${i}`, slots, kvHeads, headDim),
+    backend.allocKv(`blk.${i}`, slots, { kvHeads, headDim, type: limits.kvType ?? "f32" }),
   );
   const waveOf = memoise((rows): Wave => ({
     x: backend.view(wave.x, rows),

@@ -1,4 +1,5 @@
 import type { BatchLayout, Ops, RopeStyle } from "../tensor/backend.ts";
+import type { KvType } from "../tensor/kv-type.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
 /** The hyper-parameters of a decoder, read from GGUF metadata and checked. */
@@ -77,4 +78,6 @@ export interface ModelLimits {
   readonly blocks: number;
   /** Positions per cache block. */
   readonly blockSize: number;
+  /** How keys and values are cached; absent means `f32`. */
+  readonly kvType?: KvType;
 }

@@ -1,8 +1,8 @@
 import { log } from "../numeric/log.ts";
 
 /*
- * Steps that keep the likelier part of candidates. `ids`, likeliest first, and `weights`,
- * e^(logit - maximum), are parallel; each step returns how many are left, at least one.
+ * Steps that keep the likelier part of candidates. `ids`, likeliest first, `logits` and
+ * `weights`, e^(logit - maximum), are parallel; each step returns how many are left, at least one.
  */
 
 /** The shortest beginning whose weights add up to `goal`. */
@@ -16,15 +16,10 @@ export function keepTopP(weights: Float64Array, count: number, goal: number): nu
 }
 
 /** Those at least `minP` times as likely as the first. */
-export function keepMinP(
-  logits: Float32Array,
-  ids: Uint32Array,
-  count: number,
-  minP: number,
-): number {
-  const floor = logits[ids[0]!]! + log(minP);
+export function keepMinP(logits: Float32Array, count: number, minP: number): number {
+  const floor = logits[0]! + log(minP);
   let kept = 1;
-  while (kept < count && logits[ids[kept]!]! >= floor) kept++;
+  while (kept < count && logits[kept]! >= floor) kept++;
   return kept;
 }
 
@@ -34,17 +29,17 @@ export function keepMinP(
  * it starts where the entropy lies and takes the closer neighbour each time, the likelier on a tie.
  */
 export function keepTypical(
-  logits: Float32Array,
   ids: Uint32Array,
+  logits: Float32Array,
   weights: Float64Array,
   count: number,
   mass: number,
   typicalP: number,
 ): number {
-  const max = logits[ids[0]!]!;
+  const max = logits[0]!;
   const logMass = log(mass);
   const surprise = (place: number): number => {
-    const logit = logits[ids[place]!]!;
+    const logit = logits[place]!;
     const nats = logit === max ? logMass : max - logit + logMass;
     return Number.isNaN(nats) ? Infinity : nats;
   };
@@ -64,12 +59,13 @@ export function keepTypical(
   } while (sum <= typicalP * mass && end - start < count);
 
   // Where the run starts amid equals, the lowest ids among them are meant.
-  const edge = logits[ids[start]!]!;
+  const edge = logits[start]!;
   let next = start;
-  while (next < end && edge === logits[ids[next]!]!) next++;
+  while (next < end && edge === logits[next]!) next++;
   let first = start;
-  while (first > 0 && edge === logits[ids[first - 1]!]!) first--;
+  while (first > 0 && edge === logits[first - 1]!) first--;
   ids.copyWithin(0, first, first + (next - start));
   ids.copyWithin(next - start, next, end);
+  logits.copyWithin(0, start, end);
   return end - start;
 }

@@ -1,3 +1,5 @@
+import type { KvType } from "./kv-type.ts";
+import type { LogitQuery, LogitSummary } from "./logits.ts";
 import type { DType, Tensor } from "./tensor.ts";
 
 /**
@@ -26,8 +28,11 @@ export interface Backend {
   ): Promise<Tensor>;
   /** Allocate zeroed activations. Throws `RangeError` when they cannot fit. */
   alloc(label: string, shape: readonly number[]): Tensor;
-  /** Allocate one layer's paged cache of `slots` positions, zeroed. */
-  allocKv(label: string, slots: number, kvHeads: number, headDim: number): KvLayer;
+  /**
+   * Allocate one layer's paged cache of `slots` positions, zeroed. Throws `RangeError` when it cannot fit
+   * or the backend cannot cache heads of this size.
+   */
+  allocKv(label: string, slots: number, shape: KvShape): KvLayer;
   /** The first `rows` rows of a tensor, sharing its memory. */
   view(tensor: Tensor, rows: number): Tensor;
   /** Copy activations in, from element 0 on. */
@@ -37,6 +42,12 @@ export interface Backend {
    * `run`, and the caller may overwrite them: a CPU backend hands out its own memory.
    */
   read(tensor: Tensor): Promise<Float32Array>;
+  /**
+   * Answer queries about rows of `logits`[rows, vocab], in order, once all work before is done. All
+   * queries of a step come in one call, so that a GPU backend waits for a few bytes, once. Rejects with
+   * `RangeError` for a row that is not there and for more candidates than `MAX_CANDIDATES`.
+   */
+  reduce(logits: Tensor, queries: readonly LogitQuery[]): Promise<readonly LogitSummary[]>;
 
   /**
    * Run one step. `record` is called once, synchronously; a CPU backend executes as it is called, a
@@ -108,6 +119,13 @@ export interface AttentionOptions {
   readonly scale: number;
   /** A row sees itself and the `window - 1` positions before it; absent means all. */
   readonly window?: number;
+}
+
+/** What one position of a layer's cache holds: keys and values [kvHeads, headDim], stored as `type`. */
+export interface KvShape {
+  readonly kvHeads: number;
+  readonly headDim: number;
+  readonly type: KvType;
 }
 
 /** One layer's paged cache of keys and values; only the backend knows how they are stored. */

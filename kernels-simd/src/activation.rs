@@ -1,41 +1,69 @@
 //! Activations as int8: blocks of 32 columns with a scale of their own (as GGML's Q8_1, Q8_0 with sums).
 //!
-//! A record is 128 bytes: one cache line for the builds that read int8, one more for those that read i16.
+//! A record is one token's block: first the quants q = round(x / d), ties to even, in the form that the
+//! build multiplies, 32 × i8 or, in `simd128`, 32 × i16, each four in the order 0 2 1 3; then the fields
+//! below.
 //!
-//! | offset | content |
-//! |---|---|
-//! | 0 | 32 × i8, q = round(x / d), ties to even |
-//! | 32 | f32 d · 2^112 (the partner of f16 scales, see `simd::half_low`) |
-//! | 36 | f32 d = max |x| / 127 |
-//! | 40 | i32 sum of q; 44 its first half, 48 its second half |
-//! | 52 | f32 d · sum: what a minimum of the weights is multiplied with |
-//! | 64 | 32 × i16, q again, each four in the order 0 2 1 3 |
+//! Records of up to four tokens lie block by block side by side, as a tile of the product reads them: one
+//! ascending stream, and the tokens at constant distances. See [`tile_tokens`] for the grouping.
 
 use crate::simd::*;
 
-/// Bytes of one record.
-pub const RECORD: usize = 128;
-pub const FOLDED: usize = 32;
-pub const SCALE: usize = 36;
-pub const SUM: usize = 40;
-pub const SUM_LOW: usize = 44;
-pub const SUM_HIGH: usize = 48;
-pub const SCALED_SUM: usize = 52;
+/// Bytes of a record's quants.
+const QUANTS: usize = 8 * FOUR;
 
-/// Rows of `k` f32 (k a multiple of 32) to rows of k/32 records.
+/// f32 d · 2^112, the partner of f16 scales (see `simd::half_low`).
+pub const FOLDED: usize = QUANTS;
+/// f32 d = max |x| / 127.
+pub const SCALE: usize = QUANTS + 4;
+/// f32 d · Σq, what a minimum of the weights is multiplied with; then of the first and the second half.
+pub const SCALED_SUM: usize = QUANTS + 8;
+pub const SCALED_LOW: usize = QUANTS + 12;
+pub const SCALED_HIGH: usize = QUANTS + 16;
+/// i32 -8 Σq, and -4 Σq of the first and the second half: what the zero points of weights come to.
+pub const OFFSET: usize = QUANTS + 20;
+pub const OFFSET_LOW: usize = QUANTS + 24;
+pub const OFFSET_HIGH: usize = QUANTS + 28;
+/// Bytes of one record: 64, in `simd128` 96. The host reckons with the larger.
+pub const RECORD: usize = QUANTS + 32;
+
+/// Tokens of the tile that starts with `left` tokens to go: four, two or one.
+#[inline(always)]
+pub fn tile_tokens(left: usize) -> usize {
+    if left >= 4 {
+        4
+    } else if left >= 2 {
+        2
+    } else {
+        1
+    }
+}
+
+/// Rows x[n, k] (k a multiple of 32) to n × k/32 records.
 #[repr(C)]
 pub struct QuantizeArgs {
     out: *mut u8,
     x: *const f32,
     k: usize,
+    n: usize,
 }
 
 /// Quantise rows `first..last`.
 #[no_mangle]
 pub unsafe extern "C" fn quantize_activations(args: &QuantizeArgs, first: usize, last: usize) {
-    let blocks = args.k / 32;
-    for block in first * blocks..last * blocks {
-        quantize_block(args.out.add(block * RECORD), args.x.add(block * 32));
+    let QuantizeArgs { out, x, k, n } = *args;
+    let blocks = k / 32;
+    for row in first..last {
+        // Tiles of four come first, then one of two, then one of one.
+        let mut tile = row - row % 4;
+        if tile + 4 > n {
+            tile = row - row % 2;
+        }
+        let tokens = tile_tokens(n - tile);
+        let records = out.add((tile * blocks + row - tile) * RECORD);
+        for b in 0..blocks {
+            quantize_block(records.add(b * tokens * RECORD), x.add(row * k + b * 32));
+        }
     }
 }
 
@@ -43,9 +71,9 @@ pub unsafe extern "C" fn quantize_activations(args: &QuantizeArgs, first: usize,
 unsafe fn quantize_block(out: *mut u8, x: *const f32) {
     let at = |i: usize| v128_load(x.add(4 * i) as *const v128);
     let size = |i: usize| f32x4_abs(at(i));
-    let most = f32x4_pmax(
-        f32x4_pmax(f32x4_pmax(size(0), size(1)), f32x4_pmax(size(2), size(3))),
-        f32x4_pmax(f32x4_pmax(size(4), size(5)), f32x4_pmax(size(6), size(7))),
+    let most = larger(
+        larger(larger(size(0), size(1)), larger(size(2), size(3))),
+        larger(larger(size(4), size(5)), larger(size(6), size(7))),
     );
     let most = largest(most);
     let scale = most / 127.0;
@@ -56,21 +84,27 @@ unsafe fn quantize_block(out: *mut u8, x: *const f32) {
         let (c, d) = (quantized(4 * h + 2), quantized(4 * h + 3));
         let total = i32x4_add(i32x4_add(a, b), i32x4_add(c, d));
         let (ab, cd) = (i16x8_narrow_i32x4(a, b), i16x8_narrow_i32x4(c, d));
-        v128_store(out.add(16 * h) as *mut v128, i8x16_narrow_i16x8(ab, cd));
-        let order = |v| i16x8_shuffle::<0, 2, 1, 3, 4, 6, 5, 7>(v, v);
-        v128_store(out.add(64 + 32 * h) as *mut v128, order(ab));
-        v128_store(out.add(80 + 32 * h) as *mut v128, order(cd));
+        if FOUR == 4 {
+            v128_store(out.add(16 * h) as *mut v128, i8x16_narrow_i16x8(ab, cd));
+        } else {
+            let order = |v| i16x8_shuffle::<0, 2, 1, 3, 4, 6, 5, 7>(v, v);
+            v128_store(out.add(32 * h) as *mut v128, order(ab));
+            v128_store(out.add(32 * h + 16) as *mut v128, order(cd));
+        }
         i32x4_extract_lane::<0>(total)
             + i32x4_extract_lane::<1>(total)
             + i32x4_extract_lane::<2>(total)
             + i32x4_extract_lane::<3>(total)
     };
-    let sums = [half(0), half(1)];
-    let put = |offset: usize, value: u32| *(out.add(offset) as *mut u32) = value;
-    put(FOLDED, (scale * HALF_SCALE).to_bits());
-    put(SCALE, scale.to_bits());
-    put(SUM, (sums[0] + sums[1]) as u32);
-    put(SUM_LOW, sums[0] as u32);
-    put(SUM_HIGH, sums[1] as u32);
-    put(SCALED_SUM, (scale * (sums[0] + sums[1]) as f32).to_bits());
+    let (low, high) = (half(0), half(1));
+    let float = |offset: usize, value: f32| *(out.add(offset) as *mut f32) = value;
+    float(FOLDED, scale * HALF_SCALE);
+    float(SCALE, scale);
+    float(SCALED_SUM, scale * (low + high) as f32);
+    float(SCALED_LOW, scale * low as f32);
+    float(SCALED_HIGH, scale * high as f32);
+    let int = |offset: usize, value: i32| *(out.add(offset) as *mut i32) = value;
+    int(OFFSET, -8 * (low + high));
+    int(OFFSET_LOW, -4 * low);
+    int(OFFSET_HIGH, -4 * high);
 }

@@ -1,49 +1,47 @@
 //! Attention over a paged cache, in one pass with an online softmax (Milakov and Gimelshein 2018; Dao et
 //! al. 2022), so that nothing of the context's length is ever stored.
 //!
-//! A cache block holds 16 positions of one layer: keys transposed, [kv head, head_dim, 16], so that 16
-//! scores are four vectors without horizontal sums, then values as they come, [kv head, 16, head_dim].
-//! Blocks are visited in the order of positions and always whole, with what a row must not see masked:
-//! the result of a row depends on its history alone, never on how rows came together in a step.
+//! A query is one head of one row. Queries that read the same key head are computed together: a block of
+//! the cache is read, and where it is packed unpacked, once for up to [`QUERIES`] of them, and each of its
+//! vectors is used for four queries while it is in a register.
+//!
+//! Strict: whatever a query is computed beside, its numbers pass through one sequence of operations that
+//! its own history decides. Blocks come in the order of positions; a score is one chain over the head's
+//! dimensions, an output one chain over positions, interrupted only where the largest score grows and what
+//! was added so far is scaled down. Positions that a query must not see are not added at all: they may
+//! hold another sequence's numbers.
 
+use crate::kv::{Cache, BLOCK, F16, F32, MAX_HEAD_DIM, PANEL, Q8_0};
 use crate::math::exp;
 use crate::simd::*;
+use core::mem::MaybeUninit;
 
-/// Positions of a cache block; the host's `blockSize`.
-pub const BLOCK: usize = 16;
+/// Queries that share a reading of the cache: what is kept of them between blocks, and their weights
+/// within one, is some 8 KiB of stack.
+const QUERIES: usize = 64;
 
-/// Limit of query heads per key head × head size: their accumulators live on the stack (32 of 64 KiB).
-pub const MAX_GROUP: usize = 8192;
-
-/// Limit of query heads per key head.
-pub const MAX_GROUP_HEADS: usize = 128;
+/// Bytes of a layer's cache from which on it has to come from memory, so that asking early pays.
+const FAR: usize = 1 << 19;
 
 /// A score that no real one comes near, yet finite, so that differences of two are not NaN.
 const MASKED: f32 = -1e30;
 
-/// `n` rows of keys and values [n, kv_heads, head_dim], to be written to their slots of the cache.
-#[repr(C)]
-pub struct StoreArgs {
-    cache_k: *mut f32,
-    cache_v: *mut f32,
-    k: *const f32,
-    v: *const f32,
-    slots: *const u32,
-    n: usize,
-    kv_heads: usize,
-    head_dim: usize,
-}
+/// Below every real score and far above [`MASKED`]: e^(MASKED - NOTHING) is 0.
+const NOTHING: f32 = -1e20;
 
-/// Rows of one sequence, the first at `position`; out and q are [rows, heads, head_dim], `blocks` are the
-/// sequence's cache blocks.
+/// Rows of a tile: with a few heads to a key head enough queries for one reading of the cache.
+const TILE: usize = 16;
+
+/// Rows of one sequence, the first at `position`; out and q are [rows, heads, head_dim], `blocks` the
+/// sequence's cache blocks of [`BLOCK`] positions.
 #[repr(C)]
 pub struct AttentionArgs {
     out: *mut f32,
     q: *const f32,
-    cache_k: *const f32,
-    cache_v: *const f32,
+    cache: Bytes,
     blocks: *const u32,
     position: usize,
+    rows: usize,
     heads: usize,
     kv_heads: usize,
     head_dim: usize,
@@ -52,185 +50,413 @@ pub struct AttentionArgs {
     scale: f32,
 }
 
-/// Store key heads `first..last` of all rows.
-#[no_mangle]
-pub unsafe extern "C" fn kv_store(args: &StoreArgs, first: usize, last: usize) {
-    let StoreArgs { cache_k, cache_v, k, v, slots, n, kv_heads, head_dim } = *args;
-    let width = kv_heads * head_dim;
-    for row in 0..n {
-        let slot = *slots.add(row) as usize;
-        let (block, at) = (slot / BLOCK * BLOCK * width, slot % BLOCK);
-        for c in first * head_dim..last * head_dim {
-            *cache_k.add(block + c * BLOCK + at) = *k.add(row * width + c);
+macro_rules! exports {
+    ($($cache:ty, $attention:ident;)*) => { $(
+        /// Units `first..last`. Unit tile · heads + head is one query head of rows 16 · tile to 16 · tile + 15;
+        /// consecutive heads of a range read the cache together.
+        #[no_mangle]
+        pub unsafe extern "C" fn $attention(args: &AttentionArgs, first: usize, last: usize) {
+            attention::<$cache>(args, first, last);
         }
-        for head in first..last {
-            let to = cache_v.add(block + (head * BLOCK + at) * head_dim);
-            core::ptr::copy_nonoverlapping(v.add(row * width + head * head_dim), to, head_dim);
-        }
-    }
+    )* };
 }
 
-/// Units `first..last`: unit row · kv_heads + kv is a row's query heads that share key head kv.
-#[no_mangle]
-pub unsafe extern "C" fn attention(args: &AttentionArgs, first: usize, last: usize) {
-    let width = args.heads * args.head_dim;
-    for unit in first..last {
-        let (row, kv) = (unit / args.kv_heads, unit % args.kv_heads);
-        let here = args.position + row;
-        let from = if args.window > 0 && here + 1 > args.window { here + 1 - args.window } else { 0 };
-        group(args.out.add(row * width), args.q.add(row * width), (from, here), kv, args);
-    }
+exports! {
+    F32, attention_f32;
+    F16, attention_f16;
+    Q8_0, attention_q8_0;
 }
 
-/// One row of the query heads that share key head `kv`, over positions `from..=here`. Blocks are the outer
-/// loop, so that a block is read from memory once for all heads of the group.
 #[inline(always)]
-unsafe fn group(
-    out: *mut f32,
-    q: *const f32,
-    (from, here): (usize, usize),
-    kv: usize,
-    args: &AttentionArgs,
-) {
-    let AttentionArgs { cache_k, cache_v, blocks, head_dim, kv_heads, scale, .. } = *args;
-    let heads = args.heads / kv_heads;
-    let (q, out) = (q.add(kv * heads * head_dim), out.add(kv * heads * head_dim));
-    let mut room = [core::mem::MaybeUninit::<f32>::uninit(); MAX_GROUP];
-    let mut most = [core::mem::MaybeUninit::<f32>::uninit(); MAX_GROUP_HEADS];
-    let mut sums = [core::mem::MaybeUninit::<v128>::uninit(); MAX_GROUP_HEADS];
-    let acc = room.as_mut_ptr() as *mut f32;
-    let most = most.as_mut_ptr() as *mut f32;
-    let sums = sums.as_mut_ptr() as *mut v128;
-    let mut fresh = true;
-    let mut b = from / BLOCK;
-    while b <= here / BLOCK {
-        let block = (*blocks.add(b) as usize * kv_heads + kv) * head_dim * BLOCK;
-        // Masked positions may hold another sequence's numbers: skip them rather than weigh them by 0.
-        let low = if from > b * BLOCK { from - b * BLOCK } else { 0 };
-        let high = if here < b * BLOCK + BLOCK { here - b * BLOCK + 1 } else { BLOCK };
-        let mut h = 0;
-        while h < heads {
-            let s = scores(q.add(h * head_dim), cache_k.add(block), head_dim, scale);
-            let s = mask(s, b * BLOCK, from, here);
-            let top = largest(f32x4_pmax(f32x4_pmax(s.0, s.1), f32x4_pmax(s.2, s.3)));
-            let before = if fresh { MASKED } else { *most.add(h) };
-            let next = if top > before { top } else { before };
-            let shrink = exp(f32x4_splat(before - next));
-            *most.add(h) = next;
-            let weigh = |v| exp(f32x4_sub(v, f32x4_splat(next)));
-            let p = [weigh(s.0), weigh(s.1), weigh(s.2), weigh(s.3)];
-            let sum = f32x4_add(f32x4_add(p[0], p[1]), f32x4_add(p[2], p[3]));
-            *sums.add(h) = if fresh { sum } else { f32x4_add(f32x4_mul(*sums.add(h), shrink), sum) };
-            let shrink = if fresh { None } else { Some(shrink) };
-            accumulate(acc.add(h * head_dim), cache_v.add(block), p.as_ptr() as *const f32, (low, high), head_dim, shrink);
-            h += 1;
+unsafe fn attention<C: Cache>(a: &AttentionArgs, first: usize, last: usize) {
+    let group = a.heads / a.kv_heads;
+    let mut unit = first;
+    while unit < last {
+        let (tile, head) = (unit / a.heads, unit % a.heads);
+        let (mut row, stop) = (tile * TILE, least(tile * TILE + TILE, a.rows));
+        // As many whole groups as there is room for, so that a block is read in one go; else part of one.
+        let groups = QUERIES / ((stop - row) * group);
+        let end = (head / group + if groups > 0 { groups } else { 1 }) * group;
+        let end = least(least(end, head + QUERIES), least(a.heads, head + last - unit));
+        let step = QUERIES / (end - head);
+        while row < stop {
+            attend::<C>(a, (head, end), (row, least(row + step, stop)));
+            row += step;
         }
-        fresh = false;
+        unit += end - head;
+    }
+}
+
+/// What is kept of a query from block to block. Its output so far is in `out`, not yet divided by the sum.
+#[derive(Clone, Copy)]
+struct Query {
+    q: *const f32,
+    out: *mut f32,
+    /// The first and the last position it sees.
+    from: usize,
+    here: usize,
+    /// The largest score so far, in all lanes.
+    most: v128,
+    /// Weights so far, added up lane by lane.
+    sum: v128,
+}
+
+impl Query {
+    /// Which positions of the block that starts at `base` it sees: `low..high`, empty where low ≥ high.
+    #[inline(always)]
+    fn sees(&self, base: usize) -> (usize, usize) {
+        let low = if self.from > base { self.from - base } else { 0 };
+        let high = if self.here >= base { least(self.here + 1 - base, BLOCK) } else { 0 };
+        (low, high)
+    }
+}
+
+/// Heads `head..end` of rows `row..until`: at most [`QUERIES`] together.
+#[inline(always)]
+unsafe fn attend<C: Cache>(a: &AttentionArgs, (head, end): (usize, usize), (row, until): (usize, usize)) {
+    let AttentionArgs { kv_heads, head_dim, .. } = *a;
+    let group = a.heads / kv_heads;
+    let mut queries = [MaybeUninit::<Query>::uninit(); QUERIES];
+    let mut weights = [MaybeUninit::<[f32; BLOCK]>::uninit(); QUERIES];
+    let mut room = [MaybeUninit::<f32>::uninit(); MAX_HEAD_DIM * BLOCK];
+    let queries = queries.as_mut_ptr() as *mut Query;
+    let weights = weights.as_mut_ptr() as *mut f32;
+    let room = room.as_mut_ptr() as *mut f32;
+
+    // Those that share a key head lie together, row by row.
+    let mut next = queries;
+    let mut h = head;
+    while h < end {
+        let stop = least(end, (h / group + 1) * group);
+        for r in row..until {
+            for of in h..stop {
+                *next = start(a, r, of);
+                next = next.add(1);
+            }
+        }
+        h = stop;
+    }
+
+    let bytes = C::bytes(head_dim);
+    let head_of = |b: usize, h: usize| a.cache.add((*a.blocks.add(b) as usize * kv_heads + h / group) * 2 * bytes);
+    let mut b = (*queries).from / BLOCK;
+    let last = (a.position + until - 1) / BLOCK;
+    let far = C::STREAMS && (last - b) * kv_heads * 2 * bytes > FAR;
+    while b <= last {
+        let mut q = queries;
+        h = head;
+        while h < end {
+            let keys = head_of(b, h);
+            let stop = least(end, (h / group + 1) * group);
+            let count = (stop - h) * (until - row);
+            if far {
+                touch(keys.add(bytes), bytes);
+            }
+            visit(q, count, weights, C::keys(keys, head_dim, room), b * BLOCK, head_dim, a.scale);
+            if far && stop < end {
+                touch(keys.add(2 * bytes), bytes);
+            } else if far && b < last {
+                touch(head_of(b + 1, head), bytes);
+            }
+            let values = C::values(keys.add(bytes), head_dim, room);
+            add(q, count, weights, values, b * BLOCK, head_dim);
+            q = q.add(count);
+            h = stop;
+        }
         b += 1;
     }
-    let mut h = 0;
-    while h < heads {
-        let inverse = f32x4_splat(1.0 / crate::elementwise::horizontal(*sums.add(h)));
-        let mut c = h * head_dim;
-        while c < (h + 1) * head_dim {
-            v128_store(out.add(c) as *mut v128, f32x4_mul(load(acc.add(c) as Bytes, 0), inverse));
-            c += 4;
-        }
-        h += 1;
+
+    let mut q = queries;
+    while q < next {
+        scale((*q).out, head_dim, f32x4_splat(1.0 / crate::elementwise::horizontal((*q).sum)));
+        q = q.add(1);
     }
 }
 
-/// acc = acc · shrink + Σ weights[i] · values[i] over positions low..high; without `shrink`, acc starts at 0.
-/// Sixteen dimensions at a time stay in registers.
+/// Ask for memory that is needed next: loads whose results nobody waits for.
 #[inline(always)]
-unsafe fn accumulate(
-    acc: *mut f32,
-    values: *const f32,
-    weights: *const f32,
-    (low, high): (usize, usize),
-    head_dim: usize,
-    shrink: Option<v128>,
-) {
-    let z = f32x4_splat(0.0);
-    let mut c = 0;
-    while c + 16 <= head_dim {
-        let at = acc.add(c) as *mut u8;
-        let (mut x, mut y, mut u, mut v) = match shrink {
-            None => (z, z, z, z),
-            Some(s) => (
-                f32x4_mul(load(at, 0), s),
-                f32x4_mul(load(at, 16), s),
-                f32x4_mul(load(at, 32), s),
-                f32x4_mul(load(at, 48), s),
-            ),
-        };
-        let mut p = values.add(low * head_dim + c) as Bytes;
-        let mut i = low;
-        while i < high {
-            let w = splat32(weights.add(i) as Bytes, 0);
-            x = mul_add(load(p, 0), w, x);
-            y = mul_add(load(p, 16), w, y);
-            u = mul_add(load(p, 32), w, u);
-            v = mul_add(load(p, 48), w, v);
-            p = p.add(4 * head_dim);
-            i += 1;
-        }
-        v128_store(at as *mut v128, x);
-        v128_store(at.add(16) as *mut v128, y);
-        v128_store(at.add(32) as *mut v128, u);
-        v128_store(at.add(48) as *mut v128, v);
-        c += 16;
+unsafe fn touch(p: Bytes, bytes: usize) {
+    let mut i = 0;
+    while i < bytes {
+        core::ptr::read_volatile(p.add(i) as *const u32);
+        i += 64;
     }
-    while c < head_dim {
-        let at = acc.add(c) as *mut u8;
-        let mut x = match shrink {
-            None => z,
-            Some(s) => f32x4_mul(load(at, 0), s),
-        };
-        let mut i = low;
-        while i < high {
-            let w = splat32(weights.add(i) as Bytes, 0);
-            x = mul_add(load(values.add(i * head_dim + c) as Bytes, 0), w, x);
-            i += 1;
-        }
-        v128_store(at as *mut v128, x);
+}
+
+/// A query that has seen nothing yet.
+#[inline(always)]
+unsafe fn start(a: &AttentionArgs, row: usize, head: usize) -> Query {
+    let at = (row * a.heads + head) * a.head_dim;
+    let here = a.position + row;
+    let from = if a.window > 0 && here + 1 > a.window { here + 1 - a.window } else { 0 };
+    let sum = f32x4_splat(0.0);
+    let mut c = 0;
+    while c < a.head_dim {
+        v128_store(a.out.add(at + c) as *mut v128, sum);
         c += 4;
     }
+    Query { q: a.q.add(at), out: a.out.add(at), from, here, most: f32x4_splat(NOTHING), sum }
 }
 
-/// Four vectors of four positions.
-type Scores = (v128, v128, v128, v128);
-
-/// q · k for the 16 positions of a block.
+/// [`weigh`] for `count` queries.
 #[inline(always)]
-unsafe fn scores(q: *const f32, keys: *const f32, head_dim: usize, scale: f32) -> Scores {
-    let z = f32x4_splat(0.0);
-    let (mut a, mut b, mut c, mut d) = (z, z, z, z);
-    let mut k = keys as Bytes;
+unsafe fn visit(q: *mut Query, count: usize, weights: *mut f32, keys: *const f32, base: usize, head_dim: usize, factor: f32) {
+    each_four(count, |i, n| {
+        let (q, w) = (q.add(i), weights.add(i * BLOCK));
+        match n {
+            4 => weigh::<4>(q, w, keys, base, head_dim, factor),
+            3 => weigh::<3>(q, w, keys, base, head_dim, factor),
+            2 => weigh::<2>(q, w, keys, base, head_dim, factor),
+            _ => weigh::<1>(q, w, keys, base, head_dim, factor),
+        }
+    });
+}
+
+/// [`mix`] for `count` queries.
+#[inline(always)]
+unsafe fn add(q: *const Query, count: usize, weights: *const f32, values: *const f32, base: usize, head_dim: usize) {
+    each_four(count, |i, n| {
+        let (q, w) = (q.add(i), weights.add(i * BLOCK));
+        match n {
+            4 => mix::<4>(q, w, values, base, head_dim),
+            3 => mix::<3>(q, w, values, base, head_dim),
+            2 => mix::<2>(q, w, values, base, head_dim),
+            _ => mix::<1>(q, w, values, base, head_dim),
+        }
+    });
+}
+
+/// Call `f` with the first index and the number of each four of `count`, the last of which may be fewer.
+#[inline(always)]
+unsafe fn each_four(count: usize, f: impl Fn(usize, usize)) {
     let mut i = 0;
-    while i < head_dim {
-        let x = splat32(q.add(i) as Bytes, 0);
-        a = mul_add(load(k, 0), x, a);
-        b = mul_add(load(k, 16), x, b);
-        c = mul_add(load(k, 32), x, c);
-        d = mul_add(load(k, 48), x, d);
-        k = k.add(4 * BLOCK);
+    while i < count {
+        f(i, least(4, count - i));
+        i += 4;
+    }
+}
+
+/// Scores of `N` queries with a block's keys [head_dim, 16], made into weights e^(score - largest so far).
+/// One copy serves all types of cache.
+#[inline(never)]
+unsafe fn weigh<const N: usize>(
+    queries: *mut Query,
+    weights: *mut f32,
+    keys: *const f32,
+    base: usize,
+    head_dim: usize,
+    factor: f32,
+) {
+    let at = |i: usize| (*queries.add(if i < N { i } else { 0 })).q;
+    let to = |i: usize| weights.add(if i < N { i * BLOCK } else { 0 });
+    let q = Four(at(0), at(1), at(2), at(3));
+    product::<N, true>(Four(to(0), to(1), to(2), to(3)), q, keys, (0, head_dim), head_dim, BLOCK);
+    let mut i = 0;
+    while i < N {
+        let query = &mut *queries.add(i);
+        let (low, high) = query.sees(base);
+        if low < high {
+            soften(query, weights.add(i * BLOCK), (low, high), head_dim, factor);
+        }
         i += 1;
     }
-    let s = f32x4_splat(scale);
-    (f32x4_mul(a, s), f32x4_mul(b, s), f32x4_mul(c, s), f32x4_mul(d, s))
 }
 
-/// Hide the positions of a block outside `from..=here`.
+/// Make one query's dot products with a block's keys into weights.
 #[inline(always)]
-fn mask(s: Scores, base: usize, from: usize, here: usize) -> Scores {
-    if base >= from && base + BLOCK <= here + 1 {
-        return s;
+unsafe fn soften(query: &mut Query, weights: *mut f32, (low, high): (usize, usize), head_dim: usize, factor: f32) {
+    let at = |i: usize| weights.add(4 * i) as *mut v128;
+    let factor = f32x4_splat(factor);
+    let mut s = [*at(0), *at(1), *at(2), *at(3)];
+    s = [f32x4_mul(s[0], factor), f32x4_mul(s[1], factor), f32x4_mul(s[2], factor), f32x4_mul(s[3], factor)];
+    if low > 0 || high < BLOCK {
+        let (low, high) = (i32x4_splat(low as i32), i32x4_splat(high as i32));
+        let hide = |v: v128, i: i32| {
+            let at = i32x4_add(i32x4_splat(i), i32x4(0, 1, 2, 3));
+            v128_bitselect(v, f32x4_splat(MASKED), v128_and(i32x4_ge(at, low), i32x4_lt(at, high)))
+        };
+        s = [hide(s[0], 0), hide(s[1], 4), hide(s[2], 8), hide(s[3], 12)];
     }
-    let hide = |v: v128, i: usize| {
-        let at = i32x4_add(i32x4_splat((base + i) as i32), i32x4(0, 1, 2, 3));
-        let seen = v128_and(i32x4_ge(at, i32x4_splat(from as i32)), i32x4_le(at, i32x4_splat(here as i32)));
-        v128_bitselect(v, f32x4_splat(MASKED), seen)
+    let most = larger(larger(s[0], s[1]), larger(s[2], s[3]));
+    let most = larger(most, i32x4_shuffle::<2, 3, 0, 1>(most, most));
+    let most = larger(most, i32x4_shuffle::<1, 0, 3, 2>(most, most));
+    if v128_any_true(f32x4_gt(most, query.most)) {
+        // Else the factor would be e^0 = 1.
+        let shrink = exp(f32x4_sub(query.most, most));
+        query.most = most;
+        query.sum = f32x4_mul(query.sum, shrink);
+        scale(query.out, head_dim, shrink);
+    }
+    let weight = |v| exp(f32x4_sub(v, query.most));
+    let p = [weight(s[0]), weight(s[1]), weight(s[2]), weight(s[3])];
+    query.sum = f32x4_add(query.sum, f32x4_add(f32x4_add(p[0], p[1]), f32x4_add(p[2], p[3])));
+    *at(0) = p[0];
+    *at(1) = p[1];
+    *at(2) = p[2];
+    *at(3) = p[3];
+}
+
+/// Add a block's values [16, head_dim] to the outputs of `N` queries, by their weights.
+#[inline(never)]
+unsafe fn mix<const N: usize>(
+    queries: *const Query,
+    weights: *const f32,
+    values: *const f32,
+    base: usize,
+    head_dim: usize,
+) {
+    let query = |i: usize| &*queries.add(if i < N { i } else { 0 });
+    let of = |i: usize| weights.add(if i < N { i * BLOCK } else { 0 });
+    // What all of them see; what only some do comes one by one before and after, in the same order.
+    let (mut low, mut high) = (0, BLOCK);
+    for i in 0..N {
+        let (l, h) = query(i).sees(base);
+        low = if l > low { l } else { low };
+        high = least(h, high);
+    }
+    if low > 0 || high < BLOCK {
+        if low >= high {
+            (low, high) = (BLOCK, BLOCK);
+        }
+        for i in 0..N {
+            let (l, h) = query(i).sees(base);
+            one(query(i).out, of(i), values, (l, least(low, h)), head_dim);
+        }
+    }
+    let out = Four(query(0).out, query(1).out, query(2).out, query(3).out);
+    product::<N, false>(out, Four(of(0), of(1), of(2), of(3)), values, (low, high), BLOCK, head_dim);
+    if high < BLOCK {
+        for i in 0..N {
+            let (_, h) = query(i).sees(base);
+            one(query(i).out, of(i), values, (high, h), head_dim);
+        }
+    }
+}
+
+/// One query's part of [`mix`]; not inlined, for it stands at the edges only.
+#[inline(never)]
+unsafe fn one(out: *mut f32, weights: *const f32, values: *const f32, (low, high): (usize, usize), head_dim: usize) {
+    if low < high {
+        let (out, weights) = (Four(out, out, out, out), Four(weights, weights, weights, weights));
+        product::<1, false>(out, weights, values, (low, high), BLOCK, head_dim);
+    }
+}
+
+/// Four of something, by name: an index that is not a constant would put them into memory.
+#[derive(Clone, Copy)]
+struct Four<T>(T, T, T, T);
+
+/// out[N, columns] = (FRESH ? 0 : out) + Σ a[N, i] · b[i, columns] for i in `from..to`, in ascending order.
+/// Columns are a multiple of four; b has `rows` rows and lies in panels of eight columns (see `kv.rs`).
+/// Eight sums at a time stay in registers.
+#[inline(always)]
+unsafe fn product<const N: usize, const FRESH: bool>(
+    out: Four<*mut f32>,
+    a: Four<*const f32>,
+    b: *const f32,
+    (from, to): (usize, usize),
+    rows: usize,
+    columns: usize,
+) {
+    let mut c = 0;
+    if N <= 2 {
+        while c + 2 * PANEL <= columns {
+            strip::<N, 4, FRESH>(out, a, b.add(c * rows), (from, to), rows, c);
+            c += 2 * PANEL;
+        }
+    }
+    while c + PANEL <= columns {
+        strip::<N, 2, FRESH>(out, a, b.add(c * rows), (from, to), rows, c);
+        c += PANEL;
+    }
+    if c < columns {
+        strip::<N, 1, FRESH>(out, a, b.add(c * rows), (from, to), rows, c);
+    }
+}
+
+/// `V` vectors of columns, from column `c` on, of a [`product`]: two panels, one, or the last half of one.
+#[inline(always)]
+unsafe fn strip<const N: usize, const V: usize, const FRESH: bool>(
+    out: Four<*mut f32>,
+    a: Four<*const f32>,
+    b: *const f32,
+    (from, to): (usize, usize),
+    rows: usize,
+    c: usize,
+) {
+    let start = |row: *mut f32, v: usize| {
+        if FRESH || v >= V { f32x4_splat(0.0) } else { load(row.add(c) as Bytes, 16 * v) }
     };
-    (hide(s.0, 0), hide(s.1, 4), hide(s.2, 8), hide(s.3, 12))
+    let line = |row: *mut f32| Four(start(row, 0), start(row, 1), start(row, 2), start(row, 3));
+    let (mut x0, mut x1, mut x2, mut x3) = (line(out.0), line(out.1), line(out.2), line(out.3));
+    let width = if V == 1 { 4 } else { PANEL };
+    let mut p = b.add(from * width) as Bytes;
+    let next = 4 * PANEL * rows;
+    let mut i = from;
+    while i < to {
+        let b0 = load(p, 0);
+        let b1 = if V > 1 { load(p, 16) } else { b0 };
+        let (b2, b3) = if V > 2 { (load(p.add(next), 0), load(p.add(next), 16)) } else { (b0, b0) };
+        let b = Four(b0, b1, b2, b3);
+        macro_rules! row {
+            ($x:ident, $a:expr) => {
+                let w = splat32($a.add(i) as Bytes, 0);
+                $x.0 = mul_add(b.0, w, $x.0);
+                if V > 1 {
+                    $x.1 = mul_add(b.1, w, $x.1);
+                }
+                if V > 2 {
+                    $x.2 = mul_add(b.2, w, $x.2);
+                    $x.3 = mul_add(b.3, w, $x.3);
+                }
+            };
+        }
+        row!(x0, a.0);
+        if N > 1 {
+            row!(x1, a.1);
+        }
+        if N > 2 {
+            row!(x2, a.2);
+        }
+        if N > 3 {
+            row!(x3, a.3);
+        }
+        p = p.add(4 * width);
+        i += 1;
+    }
+    let put = |row: *mut f32, x: Four<v128>| {
+        let at = row.add(c) as *mut v128;
+        v128_store(at, x.0);
+        if V > 1 {
+            v128_store(at.add(1), x.1);
+        }
+        if V > 2 {
+            v128_store(at.add(2), x.2);
+            v128_store(at.add(3), x.3);
+        }
+    };
+    put(out.0, x0);
+    if N > 1 {
+        put(out.1, x1);
+    }
+    if N > 2 {
+        put(out.2, x2);
+    }
+    if N > 3 {
+        put(out.3, x3);
+    }
+}
+
+#[inline(always)]
+unsafe fn scale(out: *mut f32, n: usize, factor: v128) {
+    let mut i = 0;
+    while i < n {
+        v128_store(out.add(i) as *mut v128, f32x4_mul(load(out.add(i) as Bytes, 0), factor));
+        i += 4;
+    }
+}
+
+#[inline(always)]
+fn least(a: usize, b: usize) -> usize {
+    if a < b { a } else { b }
 }

@@ -36,14 +36,23 @@ pub unsafe extern "C" fn rms_norm(args: &NormArgs, first: usize, last: usize) {
     let NormArgs { out, x, weight, d, eps } = *args;
     for row in first..last {
         let (x, out) = (x.add(row * d), out.add(row * d));
-        let mut squares = f32x4_splat(0.0);
+        let (mut s0, mut s1) = (f32x4_splat(0.0), f32x4_splat(0.0));
+        let (mut s2, mut s3) = (s0, s0);
         let mut i = 0;
+        // Four chains, whose additions need not wait for each other.
+        while i + 16 <= d {
+            let (a, b, c, d) = (at(x, i), at(x, i + 4), at(x, i + 8), at(x, i + 12));
+            s0 = mul_add(a, a, s0);
+            s1 = mul_add(b, b, s1);
+            s2 = mul_add(c, c, s2);
+            s3 = mul_add(d, d, s3);
+            i += 16;
+        }
         while i + 4 <= d {
-            let v = at(x, i);
-            squares = mul_add(v, v, squares);
+            s0 = mul_add(at(x, i), at(x, i), s0);
             i += 4;
         }
-        let mut sum = horizontal(squares);
+        let mut sum = horizontal(f32x4_add(f32x4_add(s0, s1), f32x4_add(s2, s3)));
         while i < d {
             sum += *x.add(i) * *x.add(i);
             i += 1;
@@ -82,12 +91,27 @@ pub struct RopeArgs {
 #[no_mangle]
 pub unsafe extern "C" fn rope_norm(args: &RopeArgs, first: usize, last: usize) {
     let RopeArgs { x, rotation, heads, head_dim, pairs } = *args;
+    let flip = f32x4(-0.0, 0.0, -0.0, 0.0);
     for row in first..last {
-        let turn = rotation.add(row * pairs * 2);
-        for head in 0..heads {
-            let x = x.add((row * heads + head) * head_dim);
-            for i in 0..pairs {
-                rotate(x.add(2 * i), x.add(2 * i + 1), turn.add(2 * i));
+        let (x, turn) = (x.add(row * heads * head_dim), rotation.add(row * pairs * 2));
+        let mut i = 0;
+        // Two pairs a vector, all heads with the same cosines and sines.
+        while i + 2 <= pairs {
+            let t = at(turn, 2 * i);
+            let cos = i32x4_shuffle::<0, 0, 2, 2>(t, t);
+            let sin = v128_xor(i32x4_shuffle::<1, 1, 3, 3>(t, t), flip);
+            for head in 0..heads {
+                let p = x.add(head * head_dim + 2 * i);
+                let v = at(p, 0);
+                let swapped = i32x4_shuffle::<1, 0, 3, 2>(v, v);
+                put(p, 0, f32x4_add(f32x4_mul(v, cos), f32x4_mul(swapped, sin)));
+            }
+            i += 2;
+        }
+        if i < pairs {
+            for head in 0..heads {
+                let p = x.add(head * head_dim + 2 * i);
+                rotate(p, p.add(1), turn.add(2 * i));
             }
         }
     }
@@ -98,12 +122,26 @@ pub unsafe extern "C" fn rope_norm(args: &RopeArgs, first: usize, last: usize) {
 pub unsafe extern "C" fn rope_neox(args: &RopeArgs, first: usize, last: usize) {
     let RopeArgs { x, rotation, heads, head_dim, pairs } = *args;
     for row in first..last {
-        let turn = rotation.add(row * pairs * 2);
-        for head in 0..heads {
-            let x = x.add((row * heads + head) * head_dim);
-            for i in 0..pairs {
-                rotate(x.add(i), x.add(i + pairs), turn.add(2 * i));
+        let (x, turn) = (x.add(row * heads * head_dim), rotation.add(row * pairs * 2));
+        let mut i = 0;
+        while i + 4 <= pairs {
+            let (t, u) = (at(turn, 2 * i), at(turn, 2 * i + 4));
+            let cos = i32x4_shuffle::<0, 2, 4, 6>(t, u);
+            let sin = i32x4_shuffle::<1, 3, 5, 7>(t, u);
+            for head in 0..heads {
+                let p = x.add(head * head_dim + i);
+                let (a, b) = (at(p, 0), at(p, pairs));
+                put(p, 0, f32x4_sub(f32x4_mul(a, cos), f32x4_mul(b, sin)));
+                put(p, pairs, f32x4_add(f32x4_mul(a, sin), f32x4_mul(b, cos)));
             }
+            i += 4;
+        }
+        while i < pairs {
+            for head in 0..heads {
+                let p = x.add(head * head_dim + i);
+                rotate(p, p.add(pairs), turn.add(2 * i));
+            }
+            i += 1;
         }
     }
 }

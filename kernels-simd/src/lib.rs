@@ -14,9 +14,11 @@ mod activation;
 mod attention;
 mod elementwise;
 mod float;
+mod kv;
 mod math;
 mod matmul;
 mod quant;
+mod sampling;
 mod simd;
 
 #[panic_handler]

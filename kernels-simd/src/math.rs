@@ -11,8 +11,11 @@ use crate::simd::*;
 pub fn exp(x: v128) -> v128 {
     let low = f32x4_splat(-87.33);
     let tiny = f32x4_lt(x, low);
-    let x = f32x4_pmax(f32x4_pmin(x, f32x4_splat(88.37)), low);
-    let n = f32x4_nearest(f32x4_mul(x, f32x4_splat(core::f32::consts::LOG2_E)));
+    let x = larger(smaller(x, f32x4_splat(88.37)), low);
+    // Beside 1.5 · 2^23 the step of f32 is one: adding it rounds to an integer, which the low bits then hold.
+    let shift = f32x4_splat(12_582_912.0);
+    let shifted = mul_add(x, f32x4_splat(core::f32::consts::LOG2_E), shift);
+    let n = f32x4_sub(shifted, shift);
     // 355/512 has nine significant bits, so n · 355/512 is exact.
     let r = f32x4_sub(x, f32x4_mul(n, f32x4_splat(0.693_359_4)));
     let r = f32x4_sub(r, f32x4_mul(n, f32x4_splat(-2.121_944_4e-4)));
@@ -21,6 +24,6 @@ pub fn exp(x: v128) -> v128 {
     let p = step(step(p, 1.0 / 120.0), 1.0 / 24.0);
     let p = step(step(p, 1.0 / 6.0), 0.5);
     let p = step(step(p, 1.0), 1.0);
-    let power = i32x4_shl(i32x4_add(i32x4_trunc_sat_f32x4(n), i32x4_splat(127)), 23);
+    let power = i32x4_add(i32x4_shl(shifted, 23), i32x4_splat(127 << 23));
     v128_andnot(f32x4_mul(p, power), tiny)
 }

@@ -67,50 +67,49 @@ unsafe fn embed<Q: Quant>(args: &EmbedArgs, first: usize, last: usize) {
     }
 }
 
+/// Bytes of activation records that are multiplied with all panels before the next ones are: half of an
+/// L2 cache of 512 KiB, so that they stay there while the panels stream by.
+const RECORDS_AT_ONCE: usize = 256 * 1024;
+
 /// Panels `first..last` of W.
 #[inline(always)]
 unsafe fn matmul<Q: Quant>(args: &MatmulArgs, first: usize, last: usize) {
     let MatmulArgs { out, panels, x: acts, n, m, k } = *args;
     let stride = k / 32 * activation::RECORD;
     let panel = k / Q::COLUMNS * Q::RECORD;
-    for p in first..last {
-        let w = panels.add(p * panel);
-        let rows = if m - p * ROWS < ROWS { m - p * ROWS } else { ROWS };
-        let mut t = 0;
-        while t < n {
-            let a = acts.add(t * stride);
-            let o = out.add(t * m + p * ROWS);
-            if n - t >= 4 {
-                tile::<Q, 4>(o, w, a, stride, (m, k, rows));
-                t += 4;
-            } else if n - t >= 2 {
-                tile::<Q, 2>(o, w, a, stride, (m, k, rows));
-                t += 2;
-            } else {
-                tile::<Q, 1>(o, w, a, stride, (m, k, rows));
-                t += 1;
+    let at_once = RECORDS_AT_ONCE / stride / 4 * 4 + 4;
+    let mut start = 0;
+    while start < n {
+        let end = if n - start < at_once { n } else { start + at_once };
+        for p in first..last {
+            let w = panels.add(p * panel);
+            let rows = if m - p * ROWS < ROWS { m - p * ROWS } else { ROWS };
+            let mut t = start;
+            while t < end {
+                let a = acts.add(t * stride);
+                let o = out.add(t * m + p * ROWS);
+                let tokens = activation::tile_tokens(end - t);
+                match tokens {
+                    4 => tile::<Q, 4>(o, w, a, m, k, rows),
+                    2 => tile::<Q, 2>(o, w, a, m, k, rows),
+                    _ => tile::<Q, 1>(o, w, a, m, k, rows),
+                }
+                t += tokens;
             }
         }
+        start = end;
     }
 }
 
 /// One panel with `N` tokens.
 #[inline(always)]
-unsafe fn tile<Q: Quant, const N: usize>(
-    out: *mut f32,
-    w: Bytes,
-    acts: Bytes,
-    stride: usize,
-    (m, k, rows): (usize, usize, usize),
-) {
-    let at = |i: usize| acts.add(if i < N { i * stride } else { 0 });
-    let mut tokens = Tokens(at(0), at(1), at(2), at(3));
+unsafe fn tile<Q: Quant, const N: usize>(out: *mut f32, w: Bytes, a: Bytes, m: usize, k: usize, rows: usize) {
     let mut tile = Tile::zero();
-    let mut record = w;
+    let (mut record, mut a) = (w, a);
     for _ in 0..k / Q::COLUMNS {
-        Q::multiply::<N>(&mut tile, record, tokens);
+        Q::multiply::<N>(&mut tile, record, a);
         record = record.add(Q::RECORD);
-        tokens = tokens.skip(Q::COLUMNS / 32 * activation::RECORD);
+        a = a.add(Q::COLUMNS / 32 * N * activation::RECORD);
     }
     store::<N>(&tile, out, m, rows);
 }

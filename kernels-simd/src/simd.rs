@@ -52,37 +52,59 @@ pub fn half(h: u16) -> f32 {
     f32::from_bits((((h as i16) as i32) << 13) as u32 & 0x8fff_e000) * HALF_SCALE
 }
 
-/// Adds four rows' products of four columns to an accumulator. `w` holds bytes 0..=127, four rows of
-/// four columns; `a8` four int8 activations, splat; `a16` the same as i16 in the order 0 2 1 3.
+/// Bytes of four activations as [`dot`] reads them: int8 in the relaxed builds, else i16.
+pub const FOUR: usize = if cfg!(any(feature = "relaxed-dot32", feature = "relaxed-dot16")) { 4 } else { 8 };
+
+/// Adds four rows' products of four columns to an accumulator. `w` holds bytes, four rows of four
+/// columns, 0..=127 in the relaxed builds and 0..=255 in `simd128`; `a` is where the four activations are,
+/// as i16 in the order 0 2 1 3.
 ///
-/// The accumulator's form is the build's own: pass it through [`widen`] before use, and no later than
-/// after the number of products that its values allow (see `quant::Unpack::CHAIN`).
+/// `relaxed16` has i16 accumulators that begin at zero: pass them through [`widen`] before use, and no
+/// later than after the number of products that the bytes allow (see `quant::Unpack::CHAIN`).
 #[inline(always)]
-pub unsafe fn dot7(acc: v128, w: v128, a: Bytes, column: usize) -> v128 {
+pub unsafe fn dot(acc: v128, w: v128, a: Bytes) -> v128 {
     #[cfg(feature = "relaxed-dot32")]
-    return i32x4_relaxed_dot_i8x16_i7x16_add(splat32(a, column), w, acc);
+    return i32x4_relaxed_dot_i8x16_i7x16_add(splat32(a, 0), w, acc);
     #[cfg(feature = "relaxed-dot16")]
-    return i16x8_add(acc, i16x8_relaxed_dot_i8x16_i7x16(splat32(a, column), w));
+    return i16x8_add(acc, i16x8_relaxed_dot_i8x16_i7x16(splat32(a, 0), w));
     #[cfg(not(any(feature = "relaxed-dot32", feature = "relaxed-dot16")))]
-    return dot8(acc, w, a, column);
+    {
+        let acc = i32x4_add(acc, i32x4_dot_i16x8(v128_and(w, u16x8_splat(0x00ff)), splat32(a, 0)));
+        i32x4_add(acc, i32x4_dot_i16x8(u16x8_shr(w, 8), splat32(a, 4)))
+    }
 }
 
-/// The i32 sums of a [`dot7`] accumulator.
+/// As [`dot`] of the relaxed builds for bytes 0..=127 and activations in a vector, with an i32 accumulator.
 #[inline(always)]
-pub fn widen(acc: v128) -> v128 {
+pub fn dot_once(acc: v128, w: v128, a: v128) -> v128 {
+    #[cfg(feature = "relaxed-dot32")]
+    return i32x4_relaxed_dot_i8x16_i7x16_add(a, w, acc);
     #[cfg(feature = "relaxed-dot16")]
-    return i32x4_dot_i16x8(acc, i16x8_splat(1));
-    #[cfg(not(feature = "relaxed-dot16"))]
-    return acc;
+    return widen(i16x8_relaxed_dot_i8x16_i7x16(a, w), acc);
+    #[cfg(not(any(feature = "relaxed-dot32", feature = "relaxed-dot16")))]
+    {
+        let _ = (w, a);
+        acc
+    }
 }
 
-/// As [`dot7`] for bytes 0..=255, with an i32 accumulator in every build.
+/// The i32 sums of an i16 accumulator of [`dot`], and `start`.
 #[inline(always)]
-pub unsafe fn dot8(acc: v128, w: v128, a: Bytes, column: usize) -> v128 {
-    let even = v128_and(w, u16x8_splat(0x00ff));
-    let odd = u16x8_shr(w, 8);
-    let acc = i32x4_add(acc, i32x4_dot_i16x8(even, splat32(a, 64 + 2 * column)));
-    i32x4_add(acc, i32x4_dot_i16x8(odd, splat32(a, 68 + 2 * column)))
+pub fn widen(acc: v128, start: v128) -> v128 {
+    i32x4_add(start, i32x4_dot_i16x8(acc, i16x8_splat(1)))
+}
+
+/// The larger of each two lanes, `a` where either is NaN. Not `f32x4_pmax`: in relaxed builds LLVM makes
+/// `relaxed_max` of it, whose result for NaN and for zeros of two signs is the engine's to choose.
+#[inline(always)]
+pub fn larger(a: v128, b: v128) -> v128 {
+    v128_bitselect(b, a, f32x4_gt(b, a))
+}
+
+/// The smaller of each two lanes, `a` where either is NaN.
+#[inline(always)]
+pub fn smaller(a: v128, b: v128) -> v128 {
+    v128_bitselect(b, a, f32x4_lt(b, a))
 }
 
 /// The largest of four lanes.

@@ -7,7 +7,7 @@ import type { Tensor } from "../../core/tensor/tensor.ts";
 describe("reference backend", () => {
   const backend = createReferenceBackend();
   const tensor = (...shape: number[]): Tensor => backend.alloc(`t[${shape.join()}]`, shape);
-  const kv = backend.allocKv("cache", 8, 2, 4);
+  const kv = backend.allocKv("cache", 8, { kvHeads: 2, headDim: 4, type: "f32" });
   const layout = {
     positions: Uint32Array.of(0),
     slots: Uint32Array.of(0),

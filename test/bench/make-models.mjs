@@ -21,6 +21,8 @@ const modules = path.join(root, "test", "peers", "node_modules");
 
 /** Numbers of llama.h's `llama_ftype`, and whether every tensor gets the type or the mix of llama-quantize. */
 const KINDS = {
+  // As published: what the others are made from.
+  Q4_1: { ftype: 3, pure: false },
   Q8_0: { ftype: 7, pure: false },
   Q4_0: { ftype: 2, pure: false },
   "Q4_0-pure": { ftype: 2, pure: true },

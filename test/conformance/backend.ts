@@ -5,6 +5,7 @@ import { attentionTests } from "./backend/attention.ts";
 import { elementwiseTests } from "./backend/elementwise.ts";
 import { matmulTests } from "./backend/matmul.ts";
 import { memoryTests } from "./backend/memory.ts";
+import { reduceTests } from "./backend/reduce.ts";
 import { weightTests } from "./backend/weights.ts";
 
 /** What a backend promises. Errors are the norm of the difference over the norm of the exact result. */
@@ -46,5 +47,6 @@ export function describeBackend(
     matmulTests(suite);
     elementwiseTests(suite);
     attentionTests(suite);
+    reduceTests(suite);
   });
 }

@@ -4,6 +4,7 @@ import { bytesSource } from "../../core/gguf/source.ts";
 import { openGguf } from "../../core/gguf/parse.ts";
 import { GREEDY } from "../../core/sampler/params.ts";
 import type { SamplingParams } from "../../core/sampler/params.ts";
+import { KV_TYPES, type KvType } from "../../core/tensor/kv-type.ts";
 import { createTokenizer } from "../../core/tokenizer/create.ts";
 import { VARIANTS, type Variant } from "../fixtures/kernels.ts";
 import { recordedDemoEngine } from "../fixtures/recorded-engine.ts";
@@ -38,11 +39,13 @@ interface Schedule {
   readonly chunk: number;
   readonly blocks: number;
   readonly sampling: SamplingParams;
+  readonly kvType?: KvType;
 }
 
 /** The same prompt `copies` times at once, under limits that shape the schedule. */
-async function run({ variant, threads, copies, chunk, blocks, sampling }: Schedule): Promise<Run> {
-  const limits = { maxRows: 64, maxLogitRows: 8, blocks, blockSize: 16 };
+async function run(schedule: Schedule): Promise<Run> {
+  const { variant, threads, copies, chunk, blocks, sampling, kvType = "f32" } = schedule;
+  const limits = { maxRows: 64, maxLogitRows: 8, blocks, blockSize: 16, kvType };
   const { engine, logits } = await recordedDemoEngine(variant, threads, limits, chunk);
   const answers = await Promise.all(
     Array.from({ length: copies }, async () => {
@@ -107,5 +110,36 @@ describe.for([
       expect(actual.logits).toEqual(expected.logits);
       if (name === "through preemption") expect(actual.preemptions).toBeGreaterThan(0);
     });
+  });
+});
+
+describe.for(KV_TYPES.filter((type) => type !== "f32"))("a cache of %s", (kvType) => {
+  const common = { sampling: GREEDY, kvType, blocks: ROOMY } as const;
+  const alone = run({ ...common, variant: "simd128", threads: 1, copies: 1, chunk: 64 });
+
+  test.for([
+    ...VARIANTS.map((variant) => ({ variant, threads: 1, copies: 8, chunk: 7 })),
+    { variant: "relaxed", threads: 3, copies: 8, chunk: 64 },
+    { variant: "simd128", threads: 2, copies: 1, chunk: 1 },
+  ] as const)(
+    "gives the same bits of logits with $variant kernels, $threads thread(s), $copies copies, chunks of $chunk",
+    async (schedule) => {
+      const expected = await alone;
+      expect(Object.keys(expected.logits)).toHaveLength(MAX_TOKENS);
+      const actual = await run({ ...common, ...schedule });
+      expect(actual.logits).toEqual(expected.logits);
+    },
+  );
+
+  test("does not give the bits of f32", async () => {
+    const plain = await run({
+      ...common,
+      kvType: "f32",
+      variant: "simd128",
+      threads: 1,
+      copies: 1,
+      chunk: 64,
+    });
+    expect((await alone).logits).not.toEqual(plain.logits);
   });
 });

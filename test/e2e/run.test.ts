@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { physicalCores } from "../../adapters/node/cores.ts";
 import { demoModelPath } from "../../adapters/node/mod.ts";
 import { exitOf, runCli, spawnCli } from "../fixtures/cli.ts";
 
@@ -25,14 +26,16 @@ describe("sirocco run", () => {
   test("answers a question with the demo model and tells the speed on stderr", async () => {
     const { code, stdout, stderr } = await runCli(["run", QUESTION]);
     expect({ code, stdout }).toEqual({ code: 0, stdout: `${ANSWER}\n` });
-    expect(stderr).toMatch(/^\d+ tokens at [\d.]+ tokens\/s, first after \d+ ms, \S+, 1 thread\n$/);
+    expect(stderr).toMatch(
+      /^\d+ tokens at [\d.]+ tokens\/s, first after \d+ ms, \S+, \d+ threads?\n$/,
+    );
   });
 
   test("--json tells everything about an answer in one line", async () => {
     const { code, stdout } = await runCli(["run", QUESTION, "--temperature", "0", "--json"]);
     expect(code).toBe(0);
     const result = JSON.parse(stdout) as RunJson;
-    expect(result).toMatchObject({ text: ANSWER, finish_reason: "stop", threads: 1 });
+    expect(result).toMatchObject({ text: ANSWER, finish_reason: "stop", threads: physicalCores() });
     expect(result.tokens).toHaveLength(result.usage["completion_tokens"]!);
     expect(result.usage["total_tokens"]).toBe(
       result.usage["prompt_tokens"]! + result.usage["completion_tokens"]!,

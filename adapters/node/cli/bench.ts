@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { bench, type BenchRow } from "../bench.ts";
+import { physicalCores } from "../cores.ts";
 import {
   addComputeOptions,
   integer,
@@ -35,7 +36,7 @@ export function benchCommand(): Command {
     .option("-r, --repetitions <n>", "measure each this often", integer(1), 5)
     .option("--json", "print the rows as a JSON array");
   return addComputeOptions(command)
-    .option("-t, --threads <n,...>", "threads that compute", integerList(1), [1])
+    .option("-t, --threads <n,...>", "threads that compute", integerList(1), [physicalCores()])
     .addHelpText(
       "after",
       "\nExample:\n  sirocco bench -m model.gguf -p 128,512 -n 64 -t 1 -r 5 --json\n  sirocco bench -m model.gguf -p 0 -n 64 -np 1,8",

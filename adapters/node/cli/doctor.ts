@@ -1,14 +1,17 @@
 import { availableParallelism, freemem, totalmem } from "node:os";
 import { Command, Option } from "commander";
+import type { KvType } from "../../../core/tensor/kv-type.ts";
 import { GREEDY } from "../../../core/sampler/params.ts";
 import { BACKEND_PREFERENCES, createBackend, type BackendPreference } from "../backend.ts";
 import { loadLocal } from "../load.ts";
 import { demoModelPath, packageVersion } from "../package-root.ts";
 import { ask, tokensPerSecond } from "./answering.ts";
+import { kvTypeOption } from "./options.ts";
 import { formatBytes, printable, printJson, printLine, table } from "./terminal.ts";
 
 interface DoctorFlags {
   readonly backend: BackendPreference;
+  readonly kvType?: KvType;
   readonly json?: true;
 }
 
@@ -33,6 +36,7 @@ export function doctorCommand(): Command {
         .choices(BACKEND_PREFERENCES)
         .default("auto"),
     )
+    .addOption(kvTypeOption())
     .option("--json", "print the findings as a JSON array")
     .action(examine);
 }
@@ -42,7 +46,7 @@ async function examine(flags: DoctorFlags): Promise<void> {
     runtime(),
     memory(),
     await attempt("kernels", () => kernels(flags.backend)),
-    await attempt("demo model", () => demoModel(flags.backend)),
+    await attempt("demo model", () => demoModel(flags)),
   ];
   if (flags.json === true) await printJson(findings);
   else {
@@ -81,8 +85,13 @@ async function kernels(preference: BackendPreference): Promise<string> {
 }
 
 /** Answer a question whose answer is known. */
-async function demoModel(backend: BackendPreference): Promise<string> {
-  const model = await loadLocal({ model: demoModelPath(), backend, parallel: 1 });
+async function demoModel({ backend, kvType }: DoctorFlags): Promise<string> {
+  const model = await loadLocal({
+    model: demoModelPath(),
+    backend,
+    parallel: 1,
+    ...(kvType === undefined ? {} : { kvType }),
+  });
   try {
     const prompt = model.template?.tokens([{ role: "user", content: QUESTION }], {
       addGenerationPrompt: true,

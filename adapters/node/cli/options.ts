@@ -1,6 +1,8 @@
 import { InvalidArgumentError, Option, type Command } from "commander";
 import type { SamplingParams } from "../../../core/sampler/params.ts";
+import { KV_TYPES, type KvType } from "../../../core/tensor/kv-type.ts";
 import { BACKEND_PREFERENCES, type BackendPreference } from "../backend.ts";
+import { physicalCores } from "../cores.ts";
 import type { LoadOptions } from "../load.ts";
 import { demoModelPath } from "../package-root.ts";
 
@@ -12,6 +14,7 @@ export interface ModelFlags {
   readonly backend: BackendPreference;
   readonly batchSize?: number;
   readonly parallel?: number;
+  readonly kvType?: KvType;
 }
 
 /** Flags that say how to choose tokens; absent ones take the defaults of the command. */
@@ -59,7 +62,7 @@ export function addThreadsOption(command: Command): Command {
     new Option("-t, --threads <n>", "threads that compute")
       .env("SIROCCO_THREADS")
       .argParser(integer(1))
-      .default(1),
+      .default(physicalCores(), "the physical cores"),
   );
 }
 
@@ -77,7 +80,19 @@ export function addComputeOptions(command: Command): Command {
         "-b, --batch-size <n>",
         "rows of one step, i.e. how much of a prompt at once",
       ).argParser(integer(1)),
-    );
+    )
+    .addOption(kvTypeOption());
+}
+
+/** `--kv-type`. */
+export function kvTypeOption(): Option {
+  return new Option(
+    "--kv-type <type>",
+    "how keys and values are cached; q8_0 takes a quarter of f32",
+  )
+    .env("SIROCCO_KV_TYPE")
+    .choices(KV_TYPES)
+    .default(undefined, "f32");
 }
 
 /** Add `-np/--parallel`, for commands that serve several requests. */
@@ -148,6 +163,7 @@ export function toLoadOptions(flags: ModelFlags): LoadOptions {
     ...(flags.ctxSize === undefined ? {} : { contextSize: flags.ctxSize }),
     ...(flags.batchSize === undefined ? {} : { batchSize: flags.batchSize }),
     ...(flags.parallel === undefined ? {} : { parallel: flags.parallel }),
+    ...(flags.kvType === undefined ? {} : { kvType: flags.kvType }),
   };
 }
 

@@ -4,14 +4,17 @@ import { readConfig } from "../../../core/model/config.ts";
 import type { ModelConfig } from "../../../core/model/model.ts";
 import { checkTensors, weightBytes } from "../../../core/model/tensors.ts";
 import { RuntimeError } from "../../../core/errors.ts";
+import type { KvType } from "../../../core/tensor/kv-type.ts";
 import { openModel, type OpenedModel } from "../header.ts";
 import { kvBytesPerToken, planRoom } from "../limits.ts";
+import { kvTypeOption } from "./options.ts";
 import { quantMix, quantName } from "../quant-mix.ts";
 import { formatBytes, printable, printJson, printLine, table } from "./terminal.ts";
 
 interface ShowFlags {
   readonly tensors?: true;
   readonly json?: true;
+  readonly kvType?: KvType;
 }
 
 /** Longer values (vocabularies, templates) are cut to this many characters. */
@@ -24,6 +27,7 @@ export function showCommand(): Command {
     .argument("<gguf>", "GGUF file or http(s) URL")
     .option("--tensors", "list every tensor")
     .option("--json", "print one JSON object")
+    .addOption(kvTypeOption())
     .addHelpText("after", "\nExample:\n  sirocco show model.gguf")
     .action(show);
 }
@@ -31,7 +35,7 @@ export function showCommand(): Command {
 async function show(location: string, flags: ShowFlags): Promise<void> {
   const opened = await openModel(location);
   try {
-    const facts = describe(opened);
+    const facts = describe(opened, flags.kvType);
     if (flags.json === true) return await printJson({ ...facts, tensors: tensorRows(opened) });
     await printLine(printable(toText(opened, facts, flags.tensors === true)));
   } finally {
@@ -63,10 +67,11 @@ interface MemoryNeed {
   readonly weights: number;
   readonly kv: number;
   readonly kv_per_token: number;
+  readonly kv_type: KvType;
   readonly context: number;
 }
 
-function describe({ gguf }: OpenedModel): ModelFacts {
+function describe({ gguf }: OpenedModel, kvType: KvType | undefined): ModelFacts {
   const text = (key: string): string | null => {
     const value = gguf.metadata.get(key);
     return typeof value === "string" ? value : null;
@@ -80,7 +85,7 @@ function describe({ gguf }: OpenedModel): ModelFacts {
     bytes: gguf.byteLength,
     chat_template: gguf.metadata.has("tokenizer.chat_template"),
     unsupported: problem,
-    memory: config === undefined ? null : memoryNeed(config, weightBytes(gguf).total),
+    memory: config === undefined ? null : memoryNeed(config, weightBytes(gguf).total, kvType),
     mix: quantMix(gguf),
     metadata: Object.fromEntries([...gguf.metadata].map(([key, value]) => [key, summary(value)])),
   };
@@ -101,13 +106,14 @@ function tryConfig({ gguf }: OpenedModel): {
   }
 }
 
-function memoryNeed(config: ModelConfig, weights: number): MemoryNeed {
-  const { limits, contextLength } = planRoom(config, {});
-  const perToken = kvBytesPerToken(config);
+function memoryNeed(config: ModelConfig, weights: number, kvType: KvType | undefined): MemoryNeed {
+  const { limits, contextLength } = planRoom(config, kvType === undefined ? {} : { kvType });
+  const perToken = kvBytesPerToken(config, limits.kvType);
   return {
     weights,
     kv: perToken * limits.blocks * limits.blockSize,
     kv_per_token: perToken,
+    kv_type: limits.kvType,
     context: contextLength,
   };
 }
@@ -145,7 +151,7 @@ function toText({ gguf }: OpenedModel, facts: ModelFacts, all: boolean): string 
       : [
           [
             "memory",
-            `${formatBytes(need.weights)} weights + ${formatBytes(need.kv)} cache ` +
+            `${formatBytes(need.weights)} weights + ${formatBytes(need.kv)} ${need.kv_type} cache ` +
               `(${formatBytes(need.kv_per_token)} a token, requests of up to ${need.context})`,
           ],
         ]),

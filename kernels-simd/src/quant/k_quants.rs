@@ -132,65 +132,61 @@ impl<K: KQuant> Quant for K {
     }
 
     #[inline(always)]
-    unsafe fn multiply<const N: usize>(tile: &mut Tile, record: Bytes, tokens: Tokens) {
+    unsafe fn multiply<const N: usize>(tile: &mut Tile, record: Bytes, a: Bytes) {
         let side = side(K::MINIMA, K::SCALES);
-        let mut scaled = Tile::zero();
-        let mut least = Tile::zero();
+        let d = Pair::scales(record, 0);
+        let dmin = if K::MINIMA { Pair::scales(record, 16).map(|m| f32x4_neg(m)) } else { d };
         let mut p = record.add(head(K::MINIMA));
-        let mut t = tokens;
+        let mut a = a;
         let mut left = core::hint::black_box(RUNS);
         loop {
             let mut u = K::values(p.add(side));
-            let sums = if K::SCALES == 2 {
-                let (s0, s1) = if K::SIGNED {
-                    (Pair::signed(p, 0), Pair::signed(p, 8))
-                } else {
-                    (Pair::unsigned(p, 0), Pair::unsigned(p, 8))
-                };
-                let weigh = |s: v128, zero: v128, scale: v128| {
-                    let zero = if K::ZERO == 0 { i32x4_splat(0) } else { i32x4_shl(zero, K::ZERO.trailing_zeros()) };
-                    i32x4_mul(i32x4_sub(s, zero), scale)
-                };
-                let low = products::<_, N>(&mut u, 0, 2, t)
-                    .map::<N>(t, |s, a, second| weigh(s, field(a, SUM_LOW), s0.of(second)));
-                let high = products::<_, N>(&mut u, 2, 2, t)
-                    .map::<N>(t, |s, a, second| weigh(s, field(a, SUM_HIGH), s1.of(second)));
-                low.add::<N>(high, t)
-            } else {
-                let s0 = Pair::unsigned(p, 0);
-                products::<_, N>(&mut u, 0, 4, t).map::<N>(t, |s, _, second| i32x4_mul(s, s0.of(second)))
-            };
-            scaled.update::<N>(sums, t, |f, s, a, _| mul_add(f32x4_convert_i32x4(s), field(a, SCALE), f));
-            if K::MINIMA {
-                let m0 = Pair::unsigned(p, 8 * K::SCALES);
-                let m1 = if K::SCALES == 2 { Pair::unsigned(p, 24) } else { m0 };
-                least.update::<N>(sums, t, |f, _, a, second| {
-                    let s = if K::SCALES == 2 {
-                        i32x4_add(
-                            i32x4_mul(field(a, SUM_LOW), m0.of(second)),
-                            i32x4_mul(field(a, SUM_HIGH), m1.of(second)),
-                        )
+            let float = |s: Pair| s.map(|s| f32x4_convert_i32x4(s));
+            if K::SCALES == 2 {
+                let scale = |at: usize| if K::SIGNED { Pair::signed(p, at) } else { Pair::unsigned(p, at) };
+                let half = |u: &mut K::Values, h: usize| {
+                    let offset = if h == 0 { OFFSET_LOW } else { OFFSET_HIGH };
+                    let start = if K::ZERO == 0 {
+                        Tile::zero()
                     } else {
-                        i32x4_mul(field(a, SUM), m0.of(second))
+                        Tile::fields::<N>(a, offset, (K::ZERO as u32 / 4).trailing_zeros())
                     };
-                    mul_add(f32x4_convert_i32x4(s), field(a, SCALE), f)
+                    let s = scale(8 * h);
+                    let mut sums = products::<_, N>(u, 2 * h, 2, a, start);
+                    sums.update::<N>(sums, a, |_, v, _, second| i32x4_mul(v, s.of(second)));
+                    sums
+                };
+                let mut sums = half(&mut u, 0);
+                let high = half(&mut u, 1);
+                sums.update::<N>(high, a, |low, high, _, _| i32x4_add(low, high));
+                tile.update::<N>(sums, a, |f, s, a, second| {
+                    mul_add(f32x4_convert_i32x4(s), f32x4_mul(splat32(a, SCALE), d.of(second)), f)
+                });
+            } else {
+                let sums = products::<_, N>(&mut u, 0, 4, a, Tile::zero());
+                let scale = float(Pair::unsigned(p, 0)).times(d);
+                tile.update::<N>(sums, a, |f, s, a, second| {
+                    mul_add(f32x4_convert_i32x4(s), f32x4_mul(splat32(a, SCALE), scale.of(second)), f)
+                });
+            }
+            if K::MINIMA {
+                let m0 = float(Pair::unsigned(p, 8 * K::SCALES)).times(dmin);
+                let m1 = if K::SCALES == 2 { float(Pair::unsigned(p, 24)).times(dmin) } else { m0 };
+                tile.update::<N>(*tile, a, |_, f, a, second| {
+                    if K::SCALES == 2 {
+                        let f = mul_add(splat32(a, SCALED_LOW), m0.of(second), f);
+                        mul_add(splat32(a, SCALED_HIGH), m1.of(second), f)
+                    } else {
+                        mul_add(splat32(a, SCALED_SUM), m0.of(second), f)
+                    }
                 });
             }
             p = p.add(side + K::QUANTS);
-            t = t.skip(activation::RECORD);
+            a = a.add(N * activation::RECORD);
             left -= 1;
             if left == 0 {
                 break;
             }
-        }
-        let scale = f32x4_splat(HALF_SCALE);
-        let d = Pair::halves(record, 0);
-        let d = Pair(f32x4_mul(d.0, scale), f32x4_mul(d.1, scale));
-        tile.update::<N>(scaled, tokens, |f, s, _, second| mul_add(s, d.of(second), f));
-        if K::MINIMA {
-            let m = Pair::halves(record, 16);
-            let m = Pair(f32x4_mul(m.0, scale), f32x4_mul(m.1, scale));
-            tile.update::<N>(least, tokens, |f, s, _, second| f32x4_sub(f, f32x4_mul(s, m.of(second))));
         }
     }
 }

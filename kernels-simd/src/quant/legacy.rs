@@ -48,31 +48,34 @@ unsafe fn unpack(blocks: Bytes, stride: usize, rows: usize, zero: u8, f: impl Fn
     run
 }
 
-/// tile += (sum - zero · Σa) · d · da, where every quant stands for q - zero, a power of two.
+/// tile += sum · d · da.
+#[inline(always)]
+unsafe fn scale<const N: usize>(tile: &mut Tile, sums: Tile, record: Bytes, a: Bytes) {
+    let d = Pair::halves(record, 0);
+    tile.update::<N>(sums, a, |f, s, a, second| {
+        mul_add(f32x4_convert_i32x4(s), f32x4_mul(splat32(a, FOLDED), d.of(second)), f)
+    });
+}
+
+/// tile += (sum - zero · Σa) · d · da, where every quant stands for q - zero: 8 · 2^shift.
 macro_rules! symmetric {
-    ($tile:ident, $N:ident, $record:ident, $tokens:ident, $unpack:expr, $zero:expr) => {{
+    ($tile:ident, $N:ident, $record:ident, $a:ident, $unpack:expr, $zero:expr) => {{
         let mut u = $unpack;
-        let d = Pair::halves($record, 0);
-        let sums = products::<_, $N>(&mut u, 0, 4, $tokens);
-        $tile.update::<$N>(sums, $tokens, |f, s, a, second| {
-            let s = i32x4_sub(s, i32x4_shl(field(a, SUM), ($zero as u32).trailing_zeros()));
-            mul_add(f32x4_convert_i32x4(s), f32x4_mul(field(a, FOLDED), d.of(second)), f)
-        });
+        let start = Tile::fields::<$N>($a, OFFSET, ($zero as u32 / 8).trailing_zeros());
+        scale::<$N>($tile, products::<_, $N>(&mut u, 0, 4, $a, start), $record, $a);
     }};
 }
 
 /// tile += sum · d · da + m · da · Σa.
 macro_rules! affine {
-    ($tile:ident, $N:ident, $record:ident, $tokens:ident, $unpack:expr) => {{
+    ($tile:ident, $N:ident, $record:ident, $a:ident, $unpack:expr) => {{
         let mut u = $unpack;
+        let sums = products::<_, $N>(&mut u, 0, 4, $a, Tile::zero());
         let d = Pair::halves($record, 0);
-        let m = Pair::halves($record, 16);
-        let whole = f32x4_splat(HALF_SCALE);
-        let m = Pair(f32x4_mul(m.0, whole), f32x4_mul(m.1, whole));
-        let sums = products::<_, $N>(&mut u, 0, 4, $tokens);
-        $tile.update::<$N>(sums, $tokens, |f, s, a, second| {
-            let f = mul_add(f32x4_convert_i32x4(s), f32x4_mul(field(a, FOLDED), d.of(second)), f);
-            mul_add(field(a, SCALED_SUM), m.of(second), f)
+        let m = Pair::scales($record, 16);
+        $tile.update::<$N>(sums, $a, |f, s, a, second| {
+            let f = mul_add(f32x4_convert_i32x4(s), f32x4_mul(splat32(a, FOLDED), d.of(second)), f);
+            mul_add(splat32(a, SCALED_SUM), m.of(second), f)
         });
     }};
 }
@@ -93,8 +96,8 @@ impl Quant for Q4_0 {
         }
     }
     #[inline(always)]
-    unsafe fn multiply<const N: usize>(tile: &mut Tile, record: Bytes, tokens: Tokens) {
-        symmetric!(tile, N, record, tokens, Nibbles(record.add(16)), 8)
+    unsafe fn multiply<const N: usize>(tile: &mut Tile, record: Bytes, a: Bytes) {
+        symmetric!(tile, N, record, a, Nibbles(record.add(16)), 8)
     }
 }
 
@@ -115,8 +118,8 @@ impl Quant for Q4_1 {
         }
     }
     #[inline(always)]
-    unsafe fn multiply<const N: usize>(tile: &mut Tile, record: Bytes, tokens: Tokens) {
-        affine!(tile, N, record, tokens, Nibbles(record.add(32)))
+    unsafe fn multiply<const N: usize>(tile: &mut Tile, record: Bytes, a: Bytes) {
+        affine!(tile, N, record, a, Nibbles(record.add(32)))
     }
 }
 
@@ -139,9 +142,9 @@ impl Quant for Q5_0 {
         }
     }
     #[inline(always)]
-    unsafe fn multiply<const N: usize>(tile: &mut Tile, record: Bytes, tokens: Tokens) {
+    unsafe fn multiply<const N: usize>(tile: &mut Tile, record: Bytes, a: Bytes) {
         let u = Five(Nibbles(record.add(16 + BITS)), Planes::new(record.add(16)));
-        symmetric!(tile, N, record, tokens, u, 16)
+        symmetric!(tile, N, record, a, u, 16)
     }
 }
 
@@ -165,31 +168,104 @@ impl Quant for Q5_1 {
         }
     }
     #[inline(always)]
-    unsafe fn multiply<const N: usize>(tile: &mut Tile, record: Bytes, tokens: Tokens) {
+    unsafe fn multiply<const N: usize>(tile: &mut Tile, record: Bytes, a: Bytes) {
         let u = Five(Nibbles(record.add(32 + BITS)), Planes::new(record.add(32)));
-        affine!(tile, N, record, tokens, u)
+        affine!(tile, N, record, a, u)
     }
 }
 
-/// Q8_0 is kept as q + 128, so that the unsigned dot product serves.
+/// Q8_0, whose values need eight bits where the relaxed dot product is defined for seven. Record: scales,
+/// eight i16 `negative` sums, bytes. Each build takes the fewest instructions that are exact:
+///
+/// - `simd128` multiplies q + 128 as i16.
+/// - The relaxed builds multiply |q| with a or, where q < 0, with ~a = -a - 1: one instruction more than for
+///   seven bits. What is missing then, the sum of |q| over q < 0, does not depend on the activations and is
+///   kept in the record. |-128| does not fit: a record with one (no quantiser makes it) has [`NO_SIGNS`] there
+///   and goes by nibbles, which takes twice the products.
 pub struct Q8_0;
+
+/// Where a Q8_0 record has its bytes.
+const Q8_BYTES: usize = 32;
+const NO_SIGNS: i16 = -1;
+
+/// What the stored bytes are XORed with to be q + 128.
+const Q8_FLIP: u8 = if FOUR == 4 { 0x80 } else { 0 };
+
 impl Quant for Q8_0 {
     const COLUMNS: usize = 32;
     const BLOCK: usize = 34;
-    const RECORD: usize = 16 + BYTES;
+    const RECORD: usize = Q8_BYTES + BYTES;
     unsafe fn repack(record: *mut u8, blocks: Bytes, stride: usize, rows: usize) {
         repack_halves(record, 0, blocks, 0, stride, rows);
-        let run = unpack(blocks, stride, rows, 128, |b, k| u32_at(b, 2 + 4 * k) ^ each(0x80));
-        pack_bytes(record.add(16), &run);
+        let flip = each(0x80 ^ Q8_FLIP);
+        let run = unpack(blocks, stride, rows, 0x80 ^ Q8_FLIP, |b, k| u32_at(b, 2 + 4 * k) ^ flip);
+        pack_bytes(record.add(Q8_BYTES), &run);
+        let mut signs = true;
+        for r in 0..ROWS {
+            let mut negative = 0;
+            for c in 0..32 {
+                let q = (byte(record.add(Q8_BYTES), r, c) ^ 0x80 ^ Q8_FLIP) as i8;
+                negative += if q < 0 { -(q as i16) } else { 0 };
+                signs &= q != i8::MIN;
+            }
+            *(record.add(16 + 2 * r) as *mut i16) = negative;
+        }
+        if !signs {
+            *(record.add(16) as *mut i16) = NO_SIGNS;
+        }
     }
     unsafe fn row(out: *mut f32, record: Bytes, r: usize) {
         let d = half(u16_at(record, 2 * r));
         for c in 0..32 {
-            *out.add(c) = (byte(record.add(16), r, c) as i32 - 128) as f32 * d;
+            let q = (byte(record.add(Q8_BYTES), r, c) ^ 0x80 ^ Q8_FLIP) as i8;
+            *out.add(c) = q as f32 * d;
         }
     }
     #[inline(always)]
-    unsafe fn multiply<const N: usize>(tile: &mut Tile, record: Bytes, tokens: Tokens) {
-        symmetric!(tile, N, record, tokens, Whole(record.add(16)), 128)
+    unsafe fn multiply<const N: usize>(tile: &mut Tile, record: Bytes, a: Bytes) {
+        let bytes = record.add(Q8_BYTES);
+        let sums = if FOUR == 8 {
+            products::<_, N>(&mut Whole(bytes), 0, 4, a, Tile::fields::<N>(a, OFFSET, 4))
+        } else if *(record.add(16) as *const i16) != NO_SIGNS {
+            signed_products::<N>(bytes, a, Pair::words(record, 16))
+        } else {
+            nibble_products::<N>(bytes, a)
+        };
+        scale::<N>(tile, sums, record, a);
     }
+}
+
+/// Σ q·a by the nibbles h, l of q + 128: 16 · (Σ h·a - 8 Σ a) + Σ l·a.
+#[inline(always)]
+unsafe fn nibble_products<const N: usize>(bytes: Bytes, a: Bytes) -> Tile {
+    let start = Tile::fields::<N>(a, OFFSET, 0);
+    let mut high = products::<_, N>(&mut Half::<true, { Q8_FLIP >> 4 }>(bytes), 0, 4, a, start);
+    high.update::<N>(high, a, |_, s, _, _| i32x4_shl(s, 4));
+    products::<_, N>(&mut Half::<false, 0>(bytes), 0, 4, a, high)
+}
+
+/// Σ q·a by magnitudes and signs.
+#[inline(always)]
+unsafe fn signed_products<const N: usize>(bytes: Bytes, a: Bytes, negative: Pair) -> Tile {
+    // If LLVM knew that this is zero, it would make shifts of the comparisons: five instructions on x86.
+    let zero = core::ptr::read_volatile(&u8x16_splat(0));
+    let mut sums = Tile::both(negative.0, negative.1);
+    let (mut w, mut a) = (bytes, a);
+    let mut left = 8;
+    loop {
+        let (x, y) = (load(w, 0), load(w, 16));
+        let (xs, ys) = (i8x16_gt(zero, x), i8x16_gt(zero, y));
+        let (x, y) = (i8x16_abs(x), i8x16_abs(y));
+        sums.update::<N>(sums, a, |_, s, a, second| {
+            let a = v128_xor(splat32(a, 0), if second { ys } else { xs });
+            dot_once(s, if second { y } else { x }, a)
+        });
+        w = w.add(32);
+        a = a.add(FOUR);
+        left -= 1;
+        if left == 0 {
+            break;
+        }
+    }
+    sums
 }

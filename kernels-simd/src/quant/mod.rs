@@ -30,8 +30,9 @@ pub trait Quant {
     unsafe fn repack(record: *mut u8, blocks: Bytes, stride: usize, rows: usize);
     /// Write `COLUMNS` values of row `r`.
     unsafe fn row(out: *mut f32, record: Bytes, r: usize);
-    /// Add a record's product with `N` tokens' activation records to the tile.
-    unsafe fn multiply<const N: usize>(tile: &mut Tile, record: Bytes, tokens: Tokens);
+    /// Add a record's product with `N` tokens to the tile; `a` is where their activation records are,
+    /// one for each 32 columns and token.
+    unsafe fn multiply<const N: usize>(tile: &mut Tile, record: Bytes, a: Bytes);
 }
 
 /// Sums of eight rows × up to four tokens, i32 or f32: `x` rows 0–3, `y` rows 4–7. Fields, not arrays: an index
@@ -48,99 +49,76 @@ pub struct Tile {
     pub y3: v128,
 }
 
-/// Where the activation records of up to four tokens are.
-#[derive(Clone, Copy)]
-pub struct Tokens(pub Bytes, pub Bytes, pub Bytes, pub Bytes);
-
-impl Tokens {
-    #[inline(always)]
-    pub unsafe fn skip(self, bytes: usize) -> Tokens {
-        Tokens(self.0.add(bytes), self.1.add(bytes), self.2.add(bytes), self.3.add(bytes))
-    }
-}
-
-/// Brings a record's packed quants out as bytes, eight columns a step.
-pub trait Unpack: Copy {
-    /// Steps whose products fit the 16-bit accumulator of `simd::dot7`: 4 when values ≤ 15 (8 × 2 ×
-    /// 15 × 127 < 2^15), 2 when ≤ 31, 1 when ≤ 63.
+/// Brings a record's packed quants out as bytes.
+pub trait Unpack {
+    /// Steps whose products fit the i16 accumulators of `relaxed16`: 4 when values ≤ 15 (8 × 2 × 15 × 127
+    /// < 2^15), 2 when ≤ 31, 1 when ≤ 63.
     const CHAIN: usize;
-    /// Bytes are 0..=255, so that `simd::dot8` is needed.
-    const WIDE: bool;
-    /// Step `i` of a run of 32 columns: rows 0–3 × columns 8i..8i+4, rows 0–3 × columns 8i+4..8i+8, and
-    /// the same for rows 4–7.
-    unsafe fn step(&mut self, i: usize) -> (v128, v128, v128, v128);
+    /// The next eight columns of a run of 32, c..c+8: rows 0–3 × columns c..c+4, rows 0–3 × columns
+    /// c+4..c+8, and the same for rows 4–7.
+    unsafe fn step(&mut self) -> (v128, v128, v128, v128);
 }
 
-/// Multiply columns `8 from .. 8 (from + CHAIN)` of a run of 32 with `N` tokens.
+/// Whether accumulators of `simd::dot` are i16.
+const NARROW: bool = cfg!(feature = "relaxed-dot16");
+
+/// `start` plus the products of the next `steps` × 8 columns with `N` tokens, whose quants are at `a`.
+///
+/// The loop stays rolled (see LLVM_FLAGS in build.ts), and all that changes in it is two addresses: the
+/// tokens lie at constant distances.
 #[inline(always)]
-unsafe fn chain<U: Unpack, const N: usize>(u: &mut U, from: usize, steps: usize, t: Tokens) -> Tile {
-    let zero = i32x4_splat(0);
-    let (mut x0, mut x1, mut x2, mut x3) = (zero, zero, zero, zero);
-    let (mut y0, mut y1, mut y2, mut y3) = (zero, zero, zero, zero);
-    let mut i = from;
+unsafe fn chain<U: Unpack, const N: usize>(u: &mut U, steps: usize, a: Bytes, start: Tile) -> Tile {
+    let mut sums = if NARROW { Tile::zero() } else { start };
+    let mut a = a;
+    let mut left = steps;
     loop {
-        let (xl, xh, yl, yh) = u.step(i);
+        let (xl, xh, yl, yh) = u.step();
         macro_rules! token {
-            ($x:ident, $y:ident, $a:expr) => {
-                if U::WIDE {
-                    $x = dot8($x, xl, $a, 8 * i);
-                    $y = dot8($y, yl, $a, 8 * i);
-                    $x = dot8($x, xh, $a, 8 * i + 4);
-                    $y = dot8($y, yh, $a, 8 * i + 4);
-                } else {
-                    $x = dot7($x, xl, $a, 8 * i);
-                    $y = dot7($y, yl, $a, 8 * i);
-                    $x = dot7($x, xh, $a, 8 * i + 4);
-                    $y = dot7($y, yh, $a, 8 * i + 4);
-                }
+            ($x:ident, $y:ident, $t:expr) => {
+                let a = a.add($t * activation::RECORD);
+                sums.$x = dot(sums.$x, xl, a);
+                sums.$y = dot(sums.$y, yl, a);
+                sums.$x = dot(sums.$x, xh, a.add(FOUR));
+                sums.$y = dot(sums.$y, yh, a.add(FOUR));
             };
         }
-        token!(x0, y0, t.0);
+        token!(x0, y0, 0);
         if N > 1 {
-            token!(x1, y1, t.1);
+            token!(x1, y1, 1);
         }
         if N > 2 {
-            token!(x2, y2, t.2);
-            token!(x3, y3, t.3);
+            token!(x2, y2, 2);
+            token!(x3, y3, 3);
         }
-        i += 1;
-        if i == from + steps {
+        a = a.add(2 * FOUR);
+        left -= 1;
+        if left == 0 {
             break;
         }
     }
-    if U::WIDE {
-        return Tile { x0, x1, x2, x3, y0, y1, y2, y3 };
+    if NARROW {
+        let mut whole = start;
+        whole.update::<N>(sums, a, |s, o, _, _| widen(o, s));
+        return whole;
     }
-    Tile {
-        x0: widen(x0),
-        x1: widen(x1),
-        x2: widen(x2),
-        x3: widen(x3),
-        y0: widen(y0),
-        y1: widen(y1),
-        y2: widen(y2),
-        y3: widen(y3),
-    }
+    sums
 }
 
-/// Multiply `steps` × 8 columns, from step `from` of a run of 32 on.
+/// `start` plus the products of steps `from .. from + steps` of a run of 32 columns; `u` is at `from`, `a`
+/// at the run's records.
 #[inline(always)]
 pub unsafe fn products<U: Unpack, const N: usize>(
     u: &mut U,
     from: usize,
     steps: usize,
-    t: Tokens,
+    a: Bytes,
+    start: Tile,
 ) -> Tile {
-    let once = if U::CHAIN < steps && !U::WIDE && cfg!(feature = "relaxed-dot16") {
-        U::CHAIN
-    } else {
-        steps
-    };
-    let mut sums = chain::<U, N>(u, from, once, t);
-    let mut done = once;
+    let once = if NARROW && U::CHAIN < steps { U::CHAIN } else { steps };
+    let mut sums = start;
+    let mut done = 0;
     while done < steps {
-        let more = chain::<U, N>(u, from + done, once, t);
-        sums = sums.add::<N>(more, t);
+        sums = chain::<U, N>(u, once, a.add(2 * FOUR * (from + done)), sums);
         done += once;
     }
     sums
@@ -149,8 +127,21 @@ pub unsafe fn products<U: Unpack, const N: usize>(
 impl Tile {
     #[inline(always)]
     pub fn zero() -> Tile {
-        let z = f32x4_splat(0.0);
-        Tile { x0: z, x1: z, x2: z, x3: z, y0: z, y1: z, y2: z, y3: z }
+        Tile::both(f32x4_splat(0.0), f32x4_splat(0.0))
+    }
+
+    /// The same two vectors for every token.
+    #[inline(always)]
+    pub fn both(x: v128, y: v128) -> Tile {
+        Tile { x0: x, x1: x, x2: x, x3: x, y0: y, y1: y, y2: y, y3: y }
+    }
+
+    /// For each token the i32 in field `offset` of its record, times 2^shift, in every lane.
+    #[inline(always)]
+    pub unsafe fn fields<const N: usize>(a: Bytes, offset: usize, shift: u32) -> Tile {
+        let mut tile = Tile::zero();
+        tile.update::<N>(tile, a, |_, _, a, _| i32x4_shl(splat32(a, offset), shift));
+        tile
     }
 
     /// Each of the N tokens' vectors becomes f(itself, the other tile's, the token's activation record,
@@ -159,35 +150,23 @@ impl Tile {
     pub unsafe fn update<const N: usize>(
         &mut self,
         o: Tile,
-        t: Tokens,
+        a: Bytes,
         f: impl Fn(v128, v128, Bytes, bool) -> v128,
     ) {
-        self.x0 = f(self.x0, o.x0, t.0, false);
-        self.y0 = f(self.y0, o.y0, t.0, true);
+        self.x0 = f(self.x0, o.x0, a, false);
+        self.y0 = f(self.y0, o.y0, a, true);
         if N > 1 {
-            self.x1 = f(self.x1, o.x1, t.1, false);
-            self.y1 = f(self.y1, o.y1, t.1, true);
+            let a = a.add(activation::RECORD);
+            self.x1 = f(self.x1, o.x1, a, false);
+            self.y1 = f(self.y1, o.y1, a, true);
         }
         if N > 2 {
-            self.x2 = f(self.x2, o.x2, t.2, false);
-            self.y2 = f(self.y2, o.y2, t.2, true);
-            self.x3 = f(self.x3, o.x3, t.3, false);
-            self.y3 = f(self.y3, o.y3, t.3, true);
+            let (a, b) = (a.add(2 * activation::RECORD), a.add(3 * activation::RECORD));
+            self.x2 = f(self.x2, o.x2, a, false);
+            self.y2 = f(self.y2, o.y2, a, true);
+            self.x3 = f(self.x3, o.x3, b, false);
+            self.y3 = f(self.y3, o.y3, b, true);
         }
-    }
-
-    /// Integer sums together.
-    #[inline(always)]
-    pub unsafe fn add<const N: usize>(mut self, o: Tile, t: Tokens) -> Tile {
-        self.update::<N>(o, t, |a, b, _, _| i32x4_add(a, b));
-        self
-    }
-
-    /// Each vector through f, as [`Tile::update`] has it.
-    #[inline(always)]
-    pub unsafe fn map<const N: usize>(mut self, t: Tokens, f: impl Fn(v128, Bytes, bool) -> v128) -> Tile {
-        self.update::<N>(self, t, |s, _, a, second| f(s, a, second));
-        self
     }
 }
 
@@ -201,6 +180,18 @@ impl Pair {
         if second { self.1 } else { self.0 }
     }
 
+    /// Both through f.
+    #[inline(always)]
+    pub fn map(self, f: impl Fn(v128) -> v128) -> Pair {
+        Pair(f(self.0), f(self.1))
+    }
+
+    /// Both times another's, as f32.
+    #[inline(always)]
+    pub fn times(self, o: Pair) -> Pair {
+        Pair(f32x4_mul(self.0, o.0), f32x4_mul(self.1, o.1))
+    }
+
     /// Eight f16 scales, each 2^-112 of its value.
     #[inline(always)]
     pub unsafe fn halves(p: Bytes, offset: usize) -> Pair {
@@ -208,11 +199,25 @@ impl Pair {
         Pair(half_low(h), half_high(h))
     }
 
+    /// Eight f16 scales.
+    #[inline(always)]
+    pub unsafe fn scales(p: Bytes, offset: usize) -> Pair {
+        let whole = f32x4_splat(HALF_SCALE);
+        Pair::halves(p, offset).times(Pair(whole, whole))
+    }
+
     /// Eight u8 as i32.
     #[inline(always)]
     pub unsafe fn unsigned(p: Bytes, offset: usize) -> Pair {
         let h = u16x8_extend_low_u8x16(load_low(p, offset));
         Pair(u32x4_extend_low_u16x8(h), u32x4_extend_high_u16x8(h))
+    }
+
+    /// Eight i16 as i32.
+    #[inline(always)]
+    pub unsafe fn words(p: Bytes, offset: usize) -> Pair {
+        let h = load(p, offset);
+        Pair(i32x4_extend_low_i16x8(h), i32x4_extend_high_i16x8(h))
     }
 
     /// Eight i8 as i32.
@@ -223,10 +228,4 @@ impl Pair {
     }
 }
 
-/// `splat32(activation record, field)`: reads well where the record is at hand.
-#[inline(always)]
-pub unsafe fn field(a: Bytes, offset: usize) -> v128 {
-    splat32(a, offset)
-}
-
-pub use activation::{FOLDED, SCALE, SCALED_SUM, SUM, SUM_HIGH, SUM_LOW};
+pub use activation::{FOLDED, OFFSET, OFFSET_HIGH, OFFSET_LOW, SCALE, SCALED_HIGH, SCALED_LOW, SCALED_SUM};

@@ -96,14 +96,23 @@ pub unsafe fn byte(p: Bytes, r: usize, c: usize) -> u8 {
     *p.add(64 * i + 32 * high + 16 * group + byte)
 }
 
+/// Sixteen bytes at `p`, which moves on.
+#[inline(always)]
+unsafe fn next(p: &mut Bytes) -> v128 {
+    let v = load(*p, 0);
+    *p = p.add(16);
+    v
+}
+
 /// Four bits a value.
-#[derive(Clone, Copy)]
 pub struct Nibbles(pub Bytes);
 
-impl Nibbles {
+impl Unpack for Nibbles {
+    const CHAIN: usize = 4;
     #[inline(always)]
-    unsafe fn at(self, i: usize) -> (v128, v128, v128, v128) {
-        let (x, y) = (load(self.0, 32 * i), load(self.0, 32 * i + 16));
+    unsafe fn step(&mut self) -> (v128, v128, v128, v128) {
+        let (x, y) = (load(self.0, 0), load(self.0, 16));
+        self.0 = self.0.add(32);
         let low = u8x16_splat(15);
         (
             v128_and(x, low),
@@ -114,17 +123,7 @@ impl Nibbles {
     }
 }
 
-impl Unpack for Nibbles {
-    const CHAIN: usize = 4;
-    const WIDE: bool = false;
-    #[inline(always)]
-    unsafe fn step(&mut self, i: usize) -> (v128, v128, v128, v128) {
-        self.at(i)
-    }
-}
-
 /// The one-bit planes of rows 0–3 and 4–7, shifted down as the steps go; bit 0 becomes bit `TO`.
-#[derive(Clone, Copy)]
 pub struct Planes<const TO: u32>(v128, v128);
 
 impl<const TO: u32> Planes<TO> {
@@ -150,27 +149,25 @@ impl<const TO: u32> Planes<TO> {
 }
 
 /// Five bits a value: nibbles and a plane.
-#[derive(Clone, Copy)]
 pub struct Five(pub Nibbles, pub Planes<4>);
 
 impl Unpack for Five {
     const CHAIN: usize = 2;
-    const WIDE: bool = false;
     #[inline(always)]
-    unsafe fn step(&mut self, i: usize) -> (v128, v128, v128, v128) {
-        let (n, p) = (self.0.at(i), self.1.next());
+    unsafe fn step(&mut self) -> (v128, v128, v128, v128) {
+        let (n, p) = (self.0.step(), self.1.next());
         (v128_or(n.0, p.0), v128_or(n.1, p.1), v128_or(n.2, p.2), v128_or(n.3, p.3))
     }
 }
 
 /// Two bits a value.
-#[derive(Clone, Copy)]
 pub struct Crumbs(pub Bytes);
 
-impl Crumbs {
+impl Unpack for Crumbs {
+    const CHAIN: usize = 4;
     #[inline(always)]
-    unsafe fn at(self, i: usize) -> (v128, v128, v128, v128) {
-        let z = load(self.0, 16 * i);
+    unsafe fn step(&mut self) -> (v128, v128, v128, v128) {
+        let z = next(&mut self.0);
         let low = u8x16_splat(3);
         (
             v128_and(z, low),
@@ -181,40 +178,26 @@ impl Crumbs {
     }
 }
 
-impl Unpack for Crumbs {
-    const CHAIN: usize = 4;
-    const WIDE: bool = false;
-    #[inline(always)]
-    unsafe fn step(&mut self, i: usize) -> (v128, v128, v128, v128) {
-        self.at(i)
-    }
-}
-
 /// Three bits a value: two and a plane.
-#[derive(Clone, Copy)]
 pub struct Three(pub Crumbs, pub Planes<2>);
 
 impl Unpack for Three {
     const CHAIN: usize = 4;
-    const WIDE: bool = false;
     #[inline(always)]
-    unsafe fn step(&mut self, i: usize) -> (v128, v128, v128, v128) {
-        let (n, p) = (self.0.at(i), self.1.next());
+    unsafe fn step(&mut self) -> (v128, v128, v128, v128) {
+        let (n, p) = (self.0.step(), self.1.next());
         (v128_or(n.0, p.0), v128_or(n.1, p.1), v128_or(n.2, p.2), v128_or(n.3, p.3))
     }
 }
 
 /// Six bits a value: nibbles and two more bits.
-#[derive(Clone, Copy)]
 pub struct Six(pub Nibbles, pub Bytes);
 
 impl Unpack for Six {
     const CHAIN: usize = 1;
-    const WIDE: bool = false;
     #[inline(always)]
-    unsafe fn step(&mut self, i: usize) -> (v128, v128, v128, v128) {
-        let n = self.0.at(i);
-        let z = load(self.1, 16 * i);
+    unsafe fn step(&mut self) -> (v128, v128, v128, v128) {
+        let (n, z) = (self.0.step(), next(&mut self.1));
         let mask = u8x16_splat(0x30);
         (
             v128_or(n.0, v128_and(u16x8_shl(z, 4), mask)),
@@ -225,16 +208,29 @@ impl Unpack for Six {
     }
 }
 
-/// Whole bytes.
-#[derive(Clone, Copy)]
+/// Whole bytes, for the build that multiplies i16.
 pub struct Whole(pub Bytes);
 
 impl Unpack for Whole {
     const CHAIN: usize = 4;
-    const WIDE: bool = true;
     #[inline(always)]
-    unsafe fn step(&mut self, i: usize) -> (v128, v128, v128, v128) {
-        let p = 64 * i;
-        (load(self.0, p), load(self.0, p + 32), load(self.0, p + 16), load(self.0, p + 48))
+    unsafe fn step(&mut self) -> (v128, v128, v128, v128) {
+        let p = self.0;
+        self.0 = p.add(64);
+        (load(p, 0), load(p, 32), load(p, 16), load(p, 48))
+    }
+}
+
+/// The low or the high four bits of whole bytes, those XORed with `FLIP`.
+pub struct Half<const HIGH: bool, const FLIP: u8>(pub Bytes);
+
+impl<const HIGH: bool, const FLIP: u8> Unpack for Half<HIGH, FLIP> {
+    const CHAIN: usize = 4;
+    #[inline(always)]
+    unsafe fn step(&mut self) -> (v128, v128, v128, v128) {
+        let four = |v| v128_xor(v128_and(if HIGH { u16x8_shr(v, 4) } else { v }, u8x16_splat(15)), u8x16_splat(FLIP));
+        let (xl, xh, yl, yh) = Whole(self.0).step();
+        self.0 = self.0.add(64);
+        (four(xl), four(xh), four(yl), four(yh))
     }
 }

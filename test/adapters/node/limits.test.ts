@@ -21,6 +21,21 @@ test("kvBytesPerToken counts keys and values of every layer as 32-bit floats", (
   expect(kvBytesPerToken(CONFIG)).toBe(2 * 2 * 2 * 16 * 4);
 });
 
+test("kvBytesPerToken counts two bytes of f16, and of q8_0 one and a scale for each head", () => {
+  expect(kvBytesPerToken(CONFIG, "f16")).toBe(2 * 2 * 2 * 16 * 2);
+  expect(kvBytesPerToken(CONFIG, "q8_0")).toBe(2 * 2 * 2 * (16 + 2));
+  const wide = { ...CONFIG, headDim: 36 };
+  expect(kvBytesPerToken(wide, "q8_0")).toBe(2 * 2 * 2 * (36 + 2 * 2));
+});
+
+test("planRoom fits more blocks of a smaller cache type into the same bytes", () => {
+  const kvBytes = 100 * kvBytesPerToken(CONFIG) * 16;
+  const small = { contextSize: 800, parallel: 8, kvBytes };
+  expect(planRoom(CONFIG, small).limits.blocks).toBe(100);
+  expect(planRoom(CONFIG, { ...small, kvType: "f16" }).limits.blocks).toBe(200);
+  expect(planRoom(CONFIG, small).limits.kvType).toBe("f32");
+});
+
 test("planRoom takes 4096 tokens of a longer context unless told otherwise", () => {
   expect(planRoom(CONFIG, {}).contextLength).toBe(4096);
   expect(planRoom(CONFIG, { contextSize: 6000 }).contextLength).toBe(6000);

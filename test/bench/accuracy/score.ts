@@ -17,7 +17,7 @@ export interface Judged {
 export async function logLikelihoods(
   gguf: GgufModel,
   judged: Judged,
-  options: Pick<EngineOptions, "threads">,
+  options: Pick<EngineOptions, "threads" | "kvType">,
 ): Promise<Float64Array> {
   const room = { contextSize: judged.chunkLength, parallel: 1 };
   const engine = await startEngine(

@@ -78,19 +78,22 @@ export function memoryTests({ backend }: BackendSuite): void {
       expect(allocated.activations).toBeGreaterThanOrEqual(loaded.activations + 4 * 64 * 64);
       expect(allocated).toMatchObject({ weights: loaded.weights, kv: loaded.kv });
 
-      backend().allocKv("cache", 64, 2, 16);
+      backend().allocKv("cache", 64, { kvHeads: 2, headDim: 16, type: "f32" });
       const cached = backend().memory();
       expect(cached.kv).toBeGreaterThanOrEqual(allocated.kv + 2 * 64 * 2 * 16);
       expect(cached).toMatchObject({ weights: loaded.weights });
     });
 
     test("allocKv gives a layer with its label and slots", () => {
-      expect(backend().allocKv("blk.3", 48, 2, 16)).toMatchObject({ label: "blk.3", slots: 48 });
+      const layer = backend().allocKv("blk.3", 48, { kvHeads: 2, headDim: 16, type: "f32" });
+      expect(layer).toMatchObject({ label: "blk.3", slots: 48 });
     });
 
     test("memory that no machine has is a RangeError", () => {
       expect(() => backend().alloc("huge", [2 ** 26, 2 ** 26])).toThrow(RangeError);
-      expect(() => backend().allocKv("huge", 2 ** 40, 8, 128)).toThrow(RangeError);
+      expect(() =>
+        backend().allocKv("huge", 2 ** 40, { kvHeads: 8, headDim: 128, type: "f32" }),
+      ).toThrow(RangeError);
     });
 
     test("a tensor of another backend is a TypeError that names it", async () => {

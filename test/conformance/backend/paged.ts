@@ -1,4 +1,6 @@
 import type { Backend, BatchLayout } from "../../../core/tensor/backend.ts";
+import { roundHeads } from "../../../backends/reference/round.ts";
+import type { KvType } from "../../../core/tensor/kv-type.ts";
 import type { Random } from "../../fixtures/random.ts";
 import { createRandom } from "../../fixtures/random.ts";
 import { download, upload } from "./tensors.ts";
@@ -10,6 +12,8 @@ export interface AttentionShape {
   readonly headDim: number;
   readonly blockSize: number;
   readonly window?: number;
+  /** How the cache stores; absent means `f32`. */
+  readonly type?: KvType;
   /** Positions of each sequence when all is done. */
   readonly lengths: readonly number[];
 }
@@ -60,7 +64,11 @@ export async function runSchedule(
   const tables: number[][] = inputs.map(() => []);
   const done = inputs.map(() => 0);
   const outputs = inputs.map(({ q }) => new Float32Array(q.length));
-  const kv = backend.allocKv("cache", blocks * blockSize, kvHeads, headDim);
+  const kv = backend.allocKv("cache", blocks * blockSize, {
+    kvHeads,
+    headDim,
+    type: shape.type ?? "f32",
+  });
 
   for (const counts of schedule) {
     const active = counts.flatMap((count, sequence) => (count > 0 ? [sequence] : []));
@@ -128,9 +136,12 @@ function layoutOf(
   };
 }
 
-/** Attention by its definition, without a cache: [length, heads, headDim]. */
-export function plainAttention(shape: AttentionShape, input: SequenceInputs): Float64Array {
-  const { heads, kvHeads, headDim, window = Infinity } = shape;
+/** Attention by its definition, over keys and values as the cache rounds them: [length, heads, headDim]. */
+export function plainAttention(shape: AttentionShape, given: SequenceInputs): Float64Array {
+  const { heads, kvHeads, headDim, window = Infinity, type = "f32" } = shape;
+  const input = { ...given, k: given.k.slice(), v: given.v.slice() };
+  roundHeads(type, input.k, headDim);
+  roundHeads(type, input.v, headDim);
   const out = new Float64Array(input.q.length);
   for (let row = 0; row < input.length; row++) {
     for (let head = 0; head < heads; head++) {

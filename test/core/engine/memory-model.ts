@@ -2,6 +2,7 @@ import type { Batch, Model, ModelLimits } from "../../../core/model/model.ts";
 import { createSampler } from "../../../core/sampler/sampler.ts";
 import type { SamplingParams } from "../../../core/sampler/params.ts";
 import type { Backend, KvLayer, Ops } from "../../../core/tensor/backend.ts";
+import { reduceLogits } from "../../../core/tensor/reduce-logits.ts";
 import type { Tensor } from "../../../core/tensor/tensor.ts";
 
 /*
@@ -69,6 +70,14 @@ export function createMemoryModel(limits: ModelLimits, contextLength = 1000): Me
       },
       read: (tensor) =>
         tensor === output ? Promise.resolve(logits) : Promise.reject(new Error("unknown tensor")),
+      reduce: (tensor, queries) =>
+        tensor === output
+          ? Promise.resolve(
+              queries.map((query) =>
+                reduceLogits(logits.subarray(query.row * VOCAB, (query.row + 1) * VOCAB), query),
+              ),
+            )
+          : Promise.reject(new Error("unknown tensor")),
       memory: () => ({ weights: 1, kv: 2, activations: 3 }),
       close() {
         self.closed++;

@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { narrow } from "../../../core/sampler/candidates.ts";
-import { argmax } from "../../../core/sampler/order.ts";
+import { argmax } from "../../../core/tensor/order.ts";
 import { GREEDY, type SamplingParams } from "../../../core/sampler/params.ts";
 import { createSampler } from "../../../core/sampler/sampler.ts";
 import { scratchFor } from "../../../core/sampler/scratch.ts";
