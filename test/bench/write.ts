@@ -33,7 +33,11 @@ export async function writeDocuments(report: Report): Promise<readonly string[]>
   return ["PERFORMANCE.md", "README.md", ...[...charts.keys()].map((name) => `${PLOTS}/${name}`)];
 }
 
-async function writeBlocks(file: string, blocks: ReadonlyMap<string, string>): Promise<void> {
+/** Put texts between the markers of their names in a document of this project. */
+export async function writeBlocks(
+  file: string,
+  blocks: ReadonlyMap<string, string>,
+): Promise<void> {
   const target = path.join(ROOT, file);
   let document = await readFile(target, "utf8");
   for (const [name, text] of blocks) document = replaceBetweenMarkers(document, name, text);

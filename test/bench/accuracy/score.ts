@@ -63,3 +63,21 @@ export async function logitsOf(
     await backend.close();
   }
 }
+
+/** The largest difference between two sets of logits, and the largest logit of `expected`. */
+export function largestDifference(
+  expected: readonly Float32Array[],
+  found: readonly Float32Array[],
+): { readonly difference: number; readonly largest: number } {
+  let difference = 0;
+  let largest = 0;
+  for (const [row, logits] of expected.entries()) {
+    for (const [token, logit] of logits.entries()) {
+      const error = Math.abs(logit - (found[row]?.[token] ?? Number.NaN));
+      // A NaN is as wrong as can be.
+      difference = Number.isNaN(error) ? Infinity : Math.max(difference, error);
+      largest = Math.max(largest, Math.abs(logit));
+    }
+  }
+  return { difference, largest };
+}
