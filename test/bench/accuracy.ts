@@ -22,7 +22,7 @@ import { writeBlocks } from "./write.ts";
 
 /** Between them they hold every type that is read, but f32, which only norms have. */
 const KINDS: readonly string[] =
-  "Q4_0-pure Q4_0 Q4_1 Q5_0 Q5_1 Q8_0 Q2_K-pure Q3_K_M Q4_K_M Q5_K_M Q6_K F16 BF16".split(" ");
+  "Q4_0-pure Q4_0 Q4_1 Q5_0 Q5_1 Q8_0 Q2_K-pure Q3_K-pure Q4_K_M Q5_K_M Q6_K F16 BF16".split(" ");
 
 /** The files that the cache's types are measured with: the speed goals' extremes. */
 const CACHE_KINDS: ReadonlySet<string> = new Set(["Q4_0-pure", "Q8_0"]);

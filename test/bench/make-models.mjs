@@ -27,8 +27,9 @@ const KINDS = {
   Q4_0: { ftype: 2, pure: false },
   "Q4_0-pure": { ftype: 2, pure: true },
   Q4_K_M: { ftype: 15, pure: false },
-  // The mix of this name gives Q3_K to the tensors of this model that a super-block of 256 fits, so only the pure one has Q2_K.
+  // At this model's widths the mixes of these names hold no Q2_K and no Q3_K.
   "Q2_K-pure": { ftype: 10, pure: true },
+  "Q3_K-pure": { ftype: 12, pure: true },
   Q3_K_M: { ftype: 12, pure: false },
   Q5_0: { ftype: 8, pure: false },
   Q5_1: { ftype: 9, pure: false },
