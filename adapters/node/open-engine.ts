@@ -16,6 +16,7 @@ const MAX_WAITING = 128;
 export interface EngineOptions extends RoomOptions {
   /** A path or an `http(s):` URL of a GGUF file, the first where there are several. */
   readonly model: string;
+  /** What computes; by default the fastest that works here. */
   readonly backend?: BackendPreference;
   /** Threads that compute, the physical cores unless given; a backend that has fewer uses those. */
   readonly threads?: number;

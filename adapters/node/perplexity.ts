@@ -21,7 +21,9 @@ export interface PerplexityOptions {
   readonly bos: number | undefined;
   /** At most this many chunks. */
   readonly chunks?: number;
+  /** Called after each chunk. */
   readonly onProgress?: (chunksDone: number, chunksTotal: number, soFar: Perplexity) => void;
+  /** Ends it with `ABORTED`. */
   readonly signal?: AbortSignal;
 }
 

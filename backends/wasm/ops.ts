@@ -83,7 +83,7 @@ export function createOps(context: OpsContext): Ops {
   /** Integers that a kernel reads. */
   const putIds = (values: Uint32Array): number => {
     const offset = ids.at(values.length * 4);
-    arena.words.set(values, offset / 4);
+    arena.put(offset, values);
     return offset;
   };
 
@@ -109,10 +109,12 @@ export function createOps(context: OpsContext): Ops {
   const putBlocks = (layout: BatchLayout, sequence: number, count: number, at: number): void => {
     const per = layout.blockSize / KV_BLOCK;
     const stride = layout.blocks.length / (layout.starts.length - 1);
+    const numbers = new Uint32Array(count);
     for (let b = 0; b < count; b++) {
       const block = layout.blocks[sequence * stride + Math.floor(b / per)] ?? 0;
-      arena.words[at / 4 + b] = block * per + (b % per);
+      numbers[b] = block * per + (b % per);
     }
+    arena.put(at, numbers);
   };
 
   return {
@@ -235,11 +237,9 @@ export function createOps(context: OpsContext): Ops {
     gather(out, x, rows) {
       const o = own(out);
       const source = own(x);
-      const width = source.width;
-      const { words } = arena;
+      const bytes = source.width * 4;
       for (const [i, row] of rows.entries()) {
-        const from = source.offset / 4 + row * width;
-        words.copyWithin(o.offset / 4 + i * width, from, from + width);
+        arena.move(o.offset + i * bytes, source.offset + row * bytes, bytes);
       }
     },
   };

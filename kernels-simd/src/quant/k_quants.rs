@@ -289,7 +289,7 @@ impl KQuant for Q4K {
     }
     #[inline(always)]
     unsafe fn values(quants: Bytes) -> Nibbles {
-        Nibbles(quants)
+        Nibbles::new(quants)
     }
     unsafe fn value(quants: Bytes, r: usize, c: usize) -> u8 {
         nibble(quants, r, c)
@@ -323,7 +323,7 @@ impl KQuant for Q5K {
     }
     #[inline(always)]
     unsafe fn values(quants: Bytes) -> Five {
-        Five(Nibbles(quants.add(BITS)), Planes::new(quants))
+        Five(Nibbles::among_others(quants.add(BITS)), Planes::new(quants))
     }
     unsafe fn value(quants: Bytes, r: usize, c: usize) -> u8 {
         nibble(quants.add(BITS), r, c) | bit(quants, r, c) << 4
@@ -360,7 +360,7 @@ impl KQuant for Q6K {
     }
     #[inline(always)]
     unsafe fn values(quants: Bytes) -> Six {
-        Six(Nibbles(quants.add(CRUMBS)), quants)
+        Six::new(quants.add(CRUMBS), quants)
     }
     unsafe fn value(quants: Bytes, r: usize, c: usize) -> u8 {
         nibble(quants.add(CRUMBS), r, c) | crumb(quants, r, c) << 4

@@ -97,7 +97,7 @@ impl Quant for Q4_0 {
     }
     #[inline(always)]
     unsafe fn multiply<const N: usize>(tile: &mut Tile, record: Bytes, a: Bytes) {
-        symmetric!(tile, N, record, a, Nibbles(record.add(16)), 8)
+        symmetric!(tile, N, record, a, Nibbles::new(record.add(16)), 8)
     }
 }
 
@@ -119,7 +119,7 @@ impl Quant for Q4_1 {
     }
     #[inline(always)]
     unsafe fn multiply<const N: usize>(tile: &mut Tile, record: Bytes, a: Bytes) {
-        affine!(tile, N, record, a, Nibbles(record.add(32)))
+        affine!(tile, N, record, a, Nibbles::new(record.add(32)))
     }
 }
 
@@ -143,7 +143,7 @@ impl Quant for Q5_0 {
     }
     #[inline(always)]
     unsafe fn multiply<const N: usize>(tile: &mut Tile, record: Bytes, a: Bytes) {
-        let u = Five(Nibbles(record.add(16 + BITS)), Planes::new(record.add(16)));
+        let u = Five(Nibbles::among_others(record.add(16 + BITS)), Planes::new(record.add(16)));
         symmetric!(tile, N, record, a, u, 16)
     }
 }
@@ -169,7 +169,7 @@ impl Quant for Q5_1 {
     }
     #[inline(always)]
     unsafe fn multiply<const N: usize>(tile: &mut Tile, record: Bytes, a: Bytes) {
-        let u = Five(Nibbles(record.add(32 + BITS)), Planes::new(record.add(32)));
+        let u = Five(Nibbles::among_others(record.add(32 + BITS)), Planes::new(record.add(32)));
         affine!(tile, N, record, a, u)
     }
 }

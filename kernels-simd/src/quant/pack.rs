@@ -104,8 +104,28 @@ unsafe fn next(p: &mut Bytes) -> v128 {
     v
 }
 
+/// A mask that V8 keeps in a register: constants it makes anew, three instructions, at each step. With one
+/// mask that is cheaper than what the register is needed for otherwise.
+#[inline(always)]
+unsafe fn kept(byte: u8) -> v128 {
+    core::ptr::read_volatile(&u8x16_splat(byte))
+}
+
 /// Four bits a value.
-pub struct Nibbles(pub Bytes);
+pub struct Nibbles(Bytes, v128);
+
+impl Nibbles {
+    #[inline(always)]
+    pub fn new(p: Bytes) -> Self {
+        Nibbles(p, u8x16_splat(15))
+    }
+
+    /// As `new` for unpackers with several masks, see [`kept`].
+    #[inline(always)]
+    pub unsafe fn among_others(p: Bytes) -> Self {
+        Nibbles(p, kept(15))
+    }
+}
 
 impl Unpack for Nibbles {
     const CHAIN: usize = 4;
@@ -113,7 +133,7 @@ impl Unpack for Nibbles {
     unsafe fn step(&mut self) -> (v128, v128, v128, v128) {
         let (x, y) = (load(self.0, 0), load(self.0, 16));
         self.0 = self.0.add(32);
-        let low = u8x16_splat(15);
+        let low = self.1;
         (
             v128_and(x, low),
             v128_and(u16x8_shr(x, 4), low),
@@ -124,18 +144,18 @@ impl Unpack for Nibbles {
 }
 
 /// The one-bit planes of rows 0–3 and 4–7, shifted down as the steps go; bit 0 becomes bit `TO`.
-pub struct Planes<const TO: u32>(v128, v128);
+pub struct Planes<const TO: u32>(v128, v128, v128);
 
 impl<const TO: u32> Planes<TO> {
     #[inline(always)]
     pub unsafe fn new(p: Bytes) -> Self {
-        Planes(load(p, 0), load(p, 16))
+        Planes(load(p, 0), load(p, 16), kept(1 << TO))
     }
 
     /// 16-bit shifts move bits across bytes, but never into the two lowest of what is left of a byte.
     #[inline(always)]
     fn next(&mut self) -> (v128, v128, v128, v128) {
-        let mask = u8x16_splat(1 << TO);
+        let mask = self.2;
         let out = (
             v128_and(u16x8_shl(self.0, TO), mask),
             v128_and(u16x8_shl(self.0, TO - 1), mask),
@@ -191,14 +211,21 @@ impl Unpack for Three {
 }
 
 /// Six bits a value: nibbles and two more bits.
-pub struct Six(pub Nibbles, pub Bytes);
+pub struct Six(Nibbles, Bytes, v128);
+
+impl Six {
+    #[inline(always)]
+    pub unsafe fn new(nibbles: Bytes, pairs: Bytes) -> Self {
+        Six(Nibbles::among_others(nibbles), pairs, kept(0x30))
+    }
+}
 
 impl Unpack for Six {
     const CHAIN: usize = 1;
     #[inline(always)]
     unsafe fn step(&mut self) -> (v128, v128, v128, v128) {
         let (n, z) = (self.0.step(), next(&mut self.1));
-        let mask = u8x16_splat(0x30);
+        let mask = self.2;
         (
             v128_or(n.0, v128_and(u16x8_shl(z, 4), mask)),
             v128_or(n.1, v128_and(u16x8_shl(z, 2), mask)),
