@@ -122,7 +122,7 @@ export function createKernelBackend(machine: KernelMachine): Backend {
     owner,
     scratch: (n) => take("activations", "scratch", n),
   };
-  const ops = createOps(context);
+  const { ops, begin } = createOps(context);
   const reduce = machine.createReduce(context);
 
   return {
@@ -223,6 +223,7 @@ export function createKernelBackend(machine: KernelMachine): Backend {
 
     // eslint-disable-next-line typescript/require-await
     async run(record) {
+      begin();
       executor.beginStep();
       record(ops);
       executor.endStep();
