@@ -2,8 +2,11 @@
 
 /** How an error looks on the wire: HTTP status, OpenAI `type` and OpenAI `code` (spec: conventions C-1). */
 export interface WireError {
+  /** HTTP status. */
   readonly status: number;
+  /** OpenAI's `type`. */
   readonly type: string;
+  /** OpenAI's `code`. */
   readonly code: string | null;
 }
 
@@ -89,9 +92,12 @@ export interface RuntimeErrorOptions extends ErrorOptions {
 
 /** An error with a stable {@linkcode ErrorCode}. */
 export class RuntimeError extends Error {
+  /** What went wrong, for programs. */
   readonly code: ErrorCode;
+  /** The request field at fault. */
   readonly param: string | undefined;
 
+  /** An error of this code; the message says the action, the value and what would do. */
   constructor(code: ErrorCode, message: string, options?: RuntimeErrorOptions) {
     super(message, options);
     this.name = "RuntimeError";

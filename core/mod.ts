@@ -1,6 +1,12 @@
 /** The public surface of the runtime-agnostic core. */
 
 export {
+  createAssistant,
+  type Assistant,
+  type AssistantParts,
+  type ChatOptions,
+} from "./api/assistant.ts";
+export {
   answer,
   type AnswerDone,
   type AnswerEvent,
@@ -39,5 +45,9 @@ export {
 } from "./http/deps.ts";
 export type { Counter, Gauge, Histogram, Labels, Metrics } from "./metrics/metrics.ts";
 export type { CounterSpec, GaugeSpec, HistogramSpec, MetricSpec } from "./metrics/names.ts";
+export type { LoadProgress } from "./model/load.ts";
+export type { ModelConfig, RopeConfig, RopeScaling } from "./model/model.ts";
+export type { RopeStyle } from "./tensor/backend.ts";
+export type { KvType } from "./tensor/kv-type.ts";
 export { GREEDY, type SamplingParams } from "./sampler/params.ts";
 export type { EncodeOptions, TokenDecoder, Tokenizer } from "./tokenizer/tokenizer.ts";

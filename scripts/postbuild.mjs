@@ -1,6 +1,7 @@
-// Finishes what `tsc -b` began: drops output whose source is gone, makes the command executable and
-// leaves the time stamp by which scripts/setup.mjs knows that dist/ is fresh.
-import { chmodSync, existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+// Finishes what `tsc -b` began: drops output whose source is gone, puts the kernels where the compiled
+// files look for them, as the sources do; makes the command executable and leaves the time stamp by which
+// scripts/setup.mjs knows that dist/ is fresh.
+import { chmodSync, cpSync, existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -14,6 +15,8 @@ for (const entry of readdirSync(DIST, { recursive: true, withFileTypes: true }))
   const source = join(ROOT, relative(DIST, output).replace(OUTPUT, ".ts"));
   if (!existsSync(source)) rmSync(output);
 }
+
+cpSync(join(ROOT, "kernels-simd", "wasm"), join(DIST, "kernels-simd", "wasm"), { recursive: true });
 
 const command = join(DIST, "adapters", "node", "cli", "main.js");
 if (!existsSync(command)) {

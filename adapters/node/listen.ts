@@ -17,18 +17,21 @@ export async function listen(server: Server, host: string, port: number): Promis
       });
     });
   } catch (error) {
-    const place = `${bracketed(host)}:${port}`;
-    throw new RuntimeError(
-      "INSUFFICIENT_RESOURCES",
-      `Cannot listen on ${place}: ${advice(error, port)}`,
-      {
-        cause: error,
-      },
-    );
+    throw listenFailure(error, host, port);
   }
   const address = server.address();
   if (address === null || typeof address === "string") throw new TypeError("Not a TCP server");
   return `http://${bracketed(host)}:${address.port}`;
+}
+
+/** Why a runtime could not listen, and what to do instead. */
+export function listenFailure(error: unknown, host: string, port: number): RuntimeError {
+  const place = `${bracketed(host)}:${port}`;
+  return new RuntimeError(
+    "INSUFFICIENT_RESOURCES",
+    `Cannot listen on ${place}: ${advice(error, port)}`,
+    { cause: error },
+  );
 }
 
 function advice(error: unknown, port: number): string {

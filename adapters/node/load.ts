@@ -20,6 +20,7 @@ export interface LoadOptions extends EngineOptions {
   readonly inProcess?: boolean;
   /** Begin with the digest while the weights load, for callers that are going to ask for it. */
   readonly identify?: boolean;
+  /** Told of the bytes of weights read so far, and in all. */
   readonly onProgress?: LoadProgress;
   /** Aborts loading, not the loaded model. */
   readonly signal?: AbortSignal;
@@ -27,8 +28,11 @@ export interface LoadOptions extends EngineOptions {
 
 /** A model that answers. */
 export interface LoadedModel {
+  /** Its hyper-parameters. */
   readonly config: ModelConfig;
+  /** Tokens in, tokens out. */
   readonly engine: Engine;
+  /** Its vocabulary. */
   readonly tokenizer: Tokenizer;
   /** Absent where the model file has none. */
   readonly template: ChatTemplate | undefined;
@@ -40,6 +44,7 @@ export interface LoadedModel {
   digest(): Promise<string>;
   /** Resolves if the worker dies before `close`; its requests have then ended with `INTERNAL`. */
   readonly died: Promise<RuntimeError>;
+  /** End its requests, then the worker, and release the memory. */
   close(): Promise<void>;
 }
 

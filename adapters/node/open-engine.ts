@@ -1,6 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import { createEngine } from "../../core/engine/loop.ts";
 import type { Engine } from "../../core/engine/engine.ts";
+import type { GgufModel } from "../../core/gguf/gguf.ts";
 import { readConfig } from "../../core/model/config.ts";
 import { loadModel, type LoadProgress } from "../../core/model/load.ts";
 import { physicalCores } from "./cores.ts";
@@ -15,6 +16,7 @@ const MAX_WAITING = 128;
 export interface EngineOptions extends RoomOptions {
   /** A path or an `http(s):` URL of a GGUF file, the first where there are several. */
   readonly model: string;
+  /** What computes; by default the fastest that works here. */
   readonly backend?: BackendPreference;
   /** Threads that compute, the physical cores unless given; a backend that has fewer uses those. */
   readonly threads?: number;
@@ -30,28 +32,39 @@ export async function openEngine(
   // The tokens' texts are for who answers requests; an engine knows numbers.
   const { gguf } = await openModel(options.model, signal, (key) => key.startsWith("tokenizer."));
   try {
-    const { backend } = await createBackend({
-      preference: options.backend ?? "auto",
-      threads: options.threads ?? physicalCores(),
-    });
-    try {
-      const room = planRoom(readConfig(gguf), options, backend.kvBlock);
-      const model = await loadModel(gguf, backend, room.limits, onProgress, signal);
-      return createEngine({
-        model,
-        backend,
-        contextLength: room.contextLength,
-        maxSequences: room.parallel,
-        maxWaiting: MAX_WAITING,
-        yieldTurn: () => setImmediate(),
-        now: () => performance.now(),
-        loadMs: performance.now() - started,
-      });
-    } catch (error) {
-      await backend.close();
-      throw error;
-    }
+    return await startEngine(gguf, options, started, onProgress, signal);
   } finally {
     await gguf.close();
+  }
+}
+
+/** The same for a model that is open already, and stays so; `started` is when loading began, by `performance.now`. */
+export async function startEngine(
+  gguf: GgufModel,
+  options: Omit<EngineOptions, "model">,
+  started: number,
+  onProgress?: LoadProgress,
+  signal?: AbortSignal,
+): Promise<Engine> {
+  const { backend } = await createBackend({
+    preference: options.backend ?? "auto",
+    threads: options.threads ?? physicalCores(),
+  });
+  try {
+    const room = planRoom(readConfig(gguf), options, backend.kvBlock);
+    const model = await loadModel(gguf, backend, room.limits, onProgress, signal);
+    return createEngine({
+      model,
+      backend,
+      contextLength: room.contextLength,
+      maxSequences: room.parallel,
+      maxWaiting: MAX_WAITING,
+      yieldTurn: () => setImmediate(),
+      now: () => performance.now(),
+      loadMs: performance.now() - started,
+    });
+  } catch (error) {
+    await backend.close();
+    throw error;
   }
 }

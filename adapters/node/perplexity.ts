@@ -21,7 +21,9 @@ export interface PerplexityOptions {
   readonly bos: number | undefined;
   /** At most this many chunks. */
   readonly chunks?: number;
+  /** Called after each chunk. */
   readonly onProgress?: (chunksDone: number, chunksTotal: number, soFar: Perplexity) => void;
+  /** Ends it with `ABORTED`. */
   readonly signal?: AbortSignal;
 }
 
@@ -32,7 +34,10 @@ export interface PerplexityOptions {
  *
  * Throws `INVALID_REQUEST` where the text is shorter than one chunk.
  */
-export async function perplexity(engine: Engine, options: PerplexityOptions): Promise<Perplexity> {
+export async function perplexity(
+  engine: Pick<Engine, "score">,
+  options: PerplexityOptions,
+): Promise<Perplexity> {
   const { tokens, chunkLength, bos, onProgress, signal } = options;
   const total = Math.min(Math.floor(tokens.length / chunkLength), options.chunks ?? Infinity);
   if (total < 1) {

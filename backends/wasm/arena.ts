@@ -13,6 +13,18 @@ const GROWTH = 4;
 export interface Arena {
   /** Offset of `bytes` zeroed bytes. Throws `RangeError` when 4 GiB are not enough. */
   take(label: string, bytes: number): number;
+  /** Copy numbers in. */
+  put(offset: number, values: Uint32Array | Float32Array): void;
+  /** `length` floats, in place or copied: valid until a kernel runs, and the caller's to overwrite. */
+  get(offset: number, length: number): Float32Array;
+  /** Have `read` fill `bytes` bytes. */
+  fill(offset: number, bytes: number, read: (into: Uint8Array) => Promise<void>): Promise<void>;
+  /** Copy whole numbers of four bytes from one place to another. */
+  move(to: number, from: number, bytes: number): void;
+}
+
+/** An arena over a memory that JavaScript sees. */
+export interface LocalArena extends Arena {
   /** The whole memory, as it is now: growth makes these views anew. */
   readonly words: Uint32Array;
   readonly floats: Float32Array;
@@ -21,7 +33,7 @@ export interface Arena {
 }
 
 /** An arena over `memory` from `base` on. */
-export function createArena(memory: WebAssembly.Memory, base: number): Arena {
+export function createArena(memory: WebAssembly.Memory, base: number): LocalArena {
   let next = align(base);
   let words = new Uint32Array(memory.buffer);
   let floats = new Float32Array(memory.buffer);
@@ -45,6 +57,14 @@ export function createArena(memory: WebAssembly.Memory, base: number): Arena {
       next = end;
       return offset;
     },
+    put: (offset, values) => {
+      (values instanceof Uint32Array ? words : floats).set(values, offset / 4);
+    },
+    get: (offset, length) => floats.subarray(offset / 4, offset / 4 + length),
+    fill: (offset, bytes, read) => read(new Uint8Array(memory.buffer, offset, bytes)),
+    move: (to, from, bytes) => {
+      words.copyWithin(to / 4, from / 4, (from + bytes) / 4);
+    },
     get words() {
       return words;
     },
@@ -66,11 +86,13 @@ function grown(memory: WebAssembly.Memory, pages: number): boolean {
   }
 }
 
-function align(offset: number): number {
+/** The next offset that an allocation may start at. */
+export function align(offset: number): number {
   return Math.ceil(offset / ALIGNMENT) * ALIGNMENT;
 }
 
-function tooLarge(label: string, bytes: number, used: number): RangeError {
+/** The error of an allocation that does not fit. */
+export function tooLarge(label: string, bytes: number, used: number): RangeError {
   return new RangeError(
     `Cannot allocate ${bytes} bytes for "${label}": ${used} are in use, and wasm32 or the machine has no more. ` +
       "Use a smaller context, fewer sequences or a smaller quantisation",

@@ -1,10 +1,10 @@
-import type { Arena } from "./arena.ts";
+import type { LocalArena } from "./arena.ts";
 
 /** Room for the arguments of one region: a batch has a part per sequence, 64 bytes each. */
-const RING_BYTES = 64 * 1024;
+export const RING_BYTES: number = 64 * 1024;
 
 /** Bytes of the largest argument struct, rounded up to a cache line. */
-const STRUCT_BYTES = 64;
+export const STRUCT_BYTES = 64;
 
 /** Writes kernels' argument structs (their `#[repr(C)]` fields, four bytes each) to linear memory. */
 export interface ArgsWriter {
@@ -15,7 +15,7 @@ export interface ArgsWriter {
 }
 
 /** Structs in a ring: a region's kernels read them before it comes around. */
-export function createArgs(arena: Arena): ArgsWriter {
+export function createArgs(arena: LocalArena): ArgsWriter {
   const base = arena.take("arguments", RING_BYTES);
   let next = 0;
   const advance = (): number => {

@@ -2,13 +2,13 @@ import type { Backend } from "../../core/tensor/backend.ts";
 import { byteLength } from "../../core/tensor/dtype.ts";
 import { kvHeadBytes } from "../../core/tensor/kv-type.ts";
 import type { Tensor } from "../../core/tensor/tensor.ts";
-import { createArgs } from "./args.ts";
-import { createArena } from "./arena.ts";
+import { createArgs, type ArgsWriter } from "./args.ts";
+import { createArena, type Arena } from "./arena.ts";
 import { createSerialExecutor, type Executor } from "./executor.ts";
 import { instantiateKernels, kernelId, kernelMemory, type Kernels } from "./kernels.ts";
 import { createOps } from "./ops.ts";
 import type { OpsContext } from "./ops.ts";
-import { createReduce } from "./reduce.ts";
+import { createReduce, type Reduce } from "./reduce.ts";
 import { KV_BLOCK, MAX_HEAD_DIM, PANEL_ROWS, panelBytes, WasmKv, WasmTensor } from "./tensors.ts";
 import { CONTROL_BYTES } from "./threads/control.ts";
 import type { MemberTask } from "./threads/member.ts";
@@ -29,8 +29,12 @@ export interface WasmBackendOptions {
   readonly module: WebAssembly.Module;
   /** Which build it is: `simd128`, `relaxed`, `relaxed16`. */
   readonly variant: string;
+  /** How to instantiate a module that brings its memory, with neither `pool` nor `maxBytes`. */
+  readonly instantiate?: (module: WebAssembly.Module) => Promise<Kernels>;
   /** Threads to share the work with. Then `module` has to be one from `shareMemory`. */
   readonly pool?: PoolStart;
+  /** Linear memory never grows beyond this; all that wasm32 can address unless given. */
+  readonly maxBytes?: number;
 }
 
 /** How an adapter brings threads. */
@@ -55,9 +59,42 @@ export interface PoolStart {
  * the strict path, whose results are the same bits on every engine and in every batch.
  */
 export async function createWasmBackend(options: WasmBackendOptions): Promise<Backend> {
-  const { module, pool } = options;
-  const kernels = await instantiateKernels(module, kernelMemory(pool !== undefined));
+  const { module, variant, pool, maxBytes, instantiate } = options;
+  if (instantiate !== undefined && (pool !== undefined || maxBytes !== undefined)) {
+    throw new TypeError("Cannot bound or share a memory that the module brings itself");
+  }
+  const kernels =
+    instantiate === undefined
+      ? await instantiateKernels(module, kernelMemory(pool !== undefined, maxBytes))
+      : await instantiate(module);
   const arena = createArena(kernels.memory, kernels.heapBase);
+  const args = createArgs(arena);
+  const executor =
+    pool === undefined
+      ? createSerialExecutor(kernels.table)
+      : startPool(pool, module, kernels, () => arena.take("stack", STACK_BYTES) + STACK_BYTES);
+  return createKernelBackend({
+    name: `wasm-${variant}`,
+    arena,
+    args,
+    executor,
+    createReduce: (context) => createReduce({ ...context, arena }),
+  });
+}
+
+/** Kernels and their memory, wherever they are. */
+export interface KernelMachine {
+  /** The backend's name. */
+  readonly name: string;
+  readonly arena: Arena;
+  readonly args: ArgsWriter;
+  readonly executor: Executor;
+  readonly createReduce: (context: OpsContext) => Reduce;
+}
+
+/** A backend over kernels. */
+export function createKernelBackend(machine: KernelMachine): Backend {
+  const { name, arena, args, executor } = machine;
   const owner = {};
   const used = { weights: 0, kv: 0, activations: 0 };
   let staging = { offset: 0, bytes: 0 };
@@ -77,11 +114,6 @@ export async function createWasmBackend(options: WasmBackendOptions): Promise<Ba
     if (bytes > staging.bytes) staging = { offset: take("weights", "staging", bytes), bytes };
     return staging.offset;
   };
-  const args = createArgs(arena);
-  const executor =
-    pool === undefined
-      ? createSerialExecutor(kernels.table)
-      : startPool(pool, module, kernels, () => arena.take("stack", STACK_BYTES) + STACK_BYTES);
   const context: OpsContext = {
     arena,
     args,
@@ -90,11 +122,11 @@ export async function createWasmBackend(options: WasmBackendOptions): Promise<Ba
     owner,
     scratch: (n) => take("activations", "scratch", n),
   };
-  const ops = createOps(context);
-  const reduce = createReduce(context);
+  const { ops, begin } = createOps(context);
+  const reduce = machine.createReduce(context);
 
   return {
-    name: `wasm-${options.variant}`,
+    name,
     threads: executor.threads,
     kvBlock: KV_BLOCK,
 
@@ -117,7 +149,7 @@ export async function createWasmBackend(options: WasmBackendOptions): Promise<Ba
       const fetch = (row: number): Promise<void> => {
         const bytes = Math.min(atOnce, rows - row) * rowBytes;
         const half = raw + ((row / atOnce) % 2) * pieceBytes;
-        return read(row * rowBytes, arena.u8(half, bytes));
+        return arena.fill(half, bytes, (into) => read(row * rowBytes, into));
       };
       let next = fetch(0);
       for (let row = 0; row < rows; row += atOnce) {
@@ -132,7 +164,7 @@ export async function createWasmBackend(options: WasmBackendOptions): Promise<Ba
       }
       if (!vector) return new WasmTensor(owner, label, dtype, shape, target, true);
       const plain = take("weights", label, columns * 4);
-      arena.words[raw / 4] = 0;
+      arena.put(raw, new Uint32Array(1));
       executor.part(1, 0);
       executor.step(kernelId(`embed_${dtype}`), args.put(plain, panels, raw, columns));
       executor.run();
@@ -174,14 +206,14 @@ export async function createWasmBackend(options: WasmBackendOptions): Promise<Ba
           `Cannot write ${values.length} values to "${target.label}": it holds ${target.length}`,
         );
       }
-      arena.f32(target.offset, values.length).set(values);
+      arena.put(target.offset, values);
     },
 
     // An async function turns what these throw into a rejection.
     // eslint-disable-next-line typescript/require-await
     async read(tensor) {
       const source = own(tensor);
-      return arena.f32(source.offset, source.length);
+      return arena.get(source.offset, source.length);
     },
 
     // eslint-disable-next-line typescript/require-await
@@ -191,6 +223,7 @@ export async function createWasmBackend(options: WasmBackendOptions): Promise<Ba
 
     // eslint-disable-next-line typescript/require-await
     async run(record) {
+      begin();
       executor.beginStep();
       record(ops);
       executor.endStep();

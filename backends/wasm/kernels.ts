@@ -35,7 +35,7 @@ export type KernelName =
 const weightTypes = Object.keys(WEIGHT_TYPES) as readonly WeightType[];
 
 /** Every kernel. Threads call them by their place in this list. */
-const KERNEL_NAMES: readonly KernelName[] = [
+export const KERNEL_NAMES: readonly KernelName[] = [
   ...PLAIN_KERNELS,
   ...KV_TYPES.flatMap((type) => [`kv_store_${type}` as const, `attention_${type}` as const]),
   ...weightTypes.flatMap((type) => [
@@ -50,6 +50,13 @@ const IDS: ReadonlyMap<string, number> = new Map(KERNEL_NAMES.map((name, id) => 
 /** A kernel's place in {@linkcode Kernels.table}. */
 export function kernelId(name: KernelName): number {
   return IDS.get(name)!;
+}
+
+/** What the component's interface (`kernels-simd/wit`) calls a kernel, as JavaScript spells it. */
+export function interfaceName(name: KernelName): string {
+  const type = weightTypes.find((one) => name.endsWith(`_${one}`));
+  const words = type === undefined ? name : name.replace(type, type.replace("_", ""));
+  return words.replaceAll(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
 }
 
 /** An instance of a kernel module. */
@@ -73,8 +80,12 @@ export const MAX_PAGES = 65_536;
 const FIRST_PAGES = 16;
 
 /** A memory that kernel modules accept. A shared one goes with a module from `shareMemory`. */
-export function kernelMemory(shared: boolean): WebAssembly.Memory {
-  return new WebAssembly.Memory({ initial: FIRST_PAGES, maximum: MAX_PAGES, shared });
+export function kernelMemory(
+  shared: boolean,
+  maxBytes: number = MAX_PAGES * PAGE,
+): WebAssembly.Memory {
+  const maximum = Math.max(FIRST_PAGES, Math.floor(maxBytes / PAGE));
+  return new WebAssembly.Memory({ initial: FIRST_PAGES, maximum, shared });
 }
 
 /** Instantiate a compiled kernel module, over a memory of its own unless given. Throws where the module is not ours. */
@@ -83,6 +94,41 @@ export async function instantiateKernels(
   memory: WebAssembly.Memory = kernelMemory(false),
 ): Promise<Kernels> {
   const { exports } = await WebAssembly.instantiate(module, { env: { memory } });
+  return kernelsOf(exports, memory);
+}
+
+/** What `instantiate` of the component's ES module (`kernels-simd/component`) has to be. */
+export type InstantiateComponent = (
+  getCoreModule: (path: string) => WebAssembly.Module,
+  imports: Record<string, never>,
+  instantiateCore: (
+    module: WebAssembly.Module,
+    imports: WebAssembly.Imports,
+  ) => Promise<WebAssembly.Instance>,
+) => unknown;
+
+/**
+ * Instantiate the kernels through the component's ES module, whose core module the host has compiled.
+ * Calls go to the core instance inside of it, as fast as those of a plain module.
+ */
+export async function instantiateComponent(
+  instantiate: InstantiateComponent,
+  module: WebAssembly.Module,
+): Promise<Kernels> {
+  let core: WebAssembly.Instance | undefined;
+  await instantiate(
+    () => module,
+    {},
+    async (own, imports) => (core = await WebAssembly.instantiate(own, imports)),
+  );
+  const memory = core?.exports["memory"];
+  if (core === undefined || !(memory instanceof WebAssembly.Memory)) {
+    throw new TypeError('Cannot use kernel component: its core module has no export "memory"');
+  }
+  return kernelsOf(core.exports, memory);
+}
+
+function kernelsOf(exports: WebAssembly.Exports, memory: WebAssembly.Memory): Kernels {
   const global = (name: string): WebAssembly.Global => {
     const found = exports[name];
     if (found instanceof WebAssembly.Global) return found;

@@ -59,12 +59,29 @@ function createScratch(take: (bytes: number) => number): Scratch {
   };
 }
 
+/** What attention reads beside its tensors. */
+interface Tables {
+  /** Offsets of the rows' slots, and of all sequences' cache blocks one after another. */
+  readonly slots: number;
+  readonly blocks: number;
+  /** Cache blocks of each sequence. */
+  readonly counts: readonly number[];
+}
+
+/** The operations, and what begins a step of them. */
+export interface StepOps {
+  readonly ops: Ops;
+  /** Forget the layout of the step before: its arrays may have been written over. */
+  readonly begin: () => void;
+}
+
 /** The operations as regions of kernels, executed as they are recorded. */
-export function createOps(context: OpsContext): Ops {
+export function createOps(context: OpsContext): StepOps {
   const { arena, args, executor, own } = context;
   const records = createScratch(context.scratch);
   const ids = createScratch(context.scratch);
-  const table = createScratch(context.scratch);
+  const slotIds = createScratch(context.scratch);
+  const blockIds = createScratch(context.scratch);
 
   /** A region of one kernel. */
   const share = (units: number, cost: number, kernel: number, at: number): void => {
@@ -83,7 +100,7 @@ export function createOps(context: OpsContext): Ops {
   /** Integers that a kernel reads. */
   const putIds = (values: Uint32Array): number => {
     const offset = ids.at(values.length * 4);
-    arena.words.set(values, offset / 4);
+    arena.put(offset, values);
     return offset;
   };
 
@@ -105,17 +122,29 @@ export function createOps(context: OpsContext): Ops {
     executor.step(w.matmul, args.put(out.offset, w.offset, source, x.rows, w.rows, x.width));
   };
 
-  /** Write the cache blocks of a sequence in the kernel's size: a block of ours is a run of its blocks. */
-  const putBlocks = (layout: BatchLayout, sequence: number, count: number, at: number): void => {
-    const per = layout.blockSize / KV_BLOCK;
-    const stride = layout.blocks.length / (layout.starts.length - 1);
-    for (let b = 0; b < count; b++) {
-      const block = layout.blocks[sequence * stride + Math.floor(b / per)] ?? 0;
-      arena.words[at / 4 + b] = block * per + (b % per);
+  /** A layout's slots and cache blocks in memory: written once in a step, since all layers share them. */
+  let tables: (Tables & { readonly layout: BatchLayout }) | undefined;
+  const tablesOf = (layout: BatchLayout): Tables => {
+    if (tables?.layout === layout) return tables;
+    const { starts, positions } = layout;
+    const counts: number[] = [];
+    const numbers: number[] = [];
+    for (let s = 0; s + 1 < starts.length; s++) {
+      const rows = starts[s + 1]! - starts[s]!;
+      const last = rows > 0 ? positions[starts[s]!]! + rows : 0;
+      const count = Math.ceil(last / KV_BLOCK);
+      counts.push(count);
+      pushBlocks(numbers, layout, s, count);
     }
+    const slots = slotIds.at(layout.slots.length * 4);
+    arena.put(slots, layout.slots);
+    const blocks = blockIds.at(numbers.length * 4);
+    arena.put(blocks, Uint32Array.from(numbers));
+    tables = { layout, slots, counts, blocks };
+    return tables;
   };
 
-  return {
+  const ops: Ops = {
     embed(out, weights, tokens) {
       const o = own(out);
       const w = own(weights);
@@ -183,26 +212,20 @@ export function createOps(context: OpsContext): Ops {
       if (heads % kvHeads !== 0) {
         throw new RangeError(`Cannot attend: ${heads} heads do not share ${kvHeads} key heads`);
       }
-      const slots = putIds(layout.slots);
+      const { slots, counts, blocks } = tablesOf(layout);
       share(
         kvHeads,
         2 * rows * headDim * ELEMENT_NS,
         kv.store,
         args.put(kv.offset, own(k).offset, own(v).offset, slots, rows, kvHeads, headDim),
       );
-      const counts: number[] = [];
-      for (let s = 0; s + 1 < layout.starts.length; s++) {
-        const [first, end] = [layout.starts[s]!, layout.starts[s + 1]!];
-        const positions = end > first ? layout.positions[first]! + end - first : 0;
-        counts.push(Math.ceil(positions / KV_BLOCK));
-      }
-      let blocks = table.at(counts.reduce((sum, count) => sum + count, 0) * 4);
       const rowBytes = heads * headDim * 4;
-      for (const [s, count] of counts.entries()) {
+      let table = blocks;
+      for (let s = 0; s < counts.length; s++) {
+        const count = counts[s]!;
         if (count === 0) continue;
         const first = layout.starts[s]!;
         const ownRows = layout.starts[s + 1]! - first;
-        putBlocks(layout, s, count, blocks);
         const tiles = Math.ceil(ownRows / ATTENTION_ROWS);
         executor.part(tiles * heads, (ownRows / tiles) * count * KV_BLOCK * headDim * LOOK_NS);
         executor.step(
@@ -212,7 +235,7 @@ export function createOps(context: OpsContext): Ops {
             own(out).offset + first * rowBytes,
             own(q).offset + first * rowBytes,
             kv.offset,
-            blocks,
+            table,
             layout.positions[first]!,
             ownRows,
             heads,
@@ -221,7 +244,7 @@ export function createOps(context: OpsContext): Ops {
             options.window ?? 0,
           ),
         );
-        blocks += count * 4;
+        table += count * 4;
       }
       executor.run();
     },
@@ -235,14 +258,28 @@ export function createOps(context: OpsContext): Ops {
     gather(out, x, rows) {
       const o = own(out);
       const source = own(x);
-      const width = source.width;
-      const { words } = arena;
+      const bytes = source.width * 4;
       for (const [i, row] of rows.entries()) {
-        const from = source.offset / 4 + row * width;
-        words.copyWithin(o.offset / 4 + i * width, from, from + width);
+        arena.move(o.offset + i * bytes, source.offset + row * bytes, bytes);
       }
     },
   };
+  return {
+    ops,
+    begin() {
+      tables = undefined;
+    },
+  };
+}
+
+/** Add the first `count` cache blocks of a sequence in the kernel's size: a block of ours is a run of its blocks. */
+function pushBlocks(to: number[], layout: BatchLayout, sequence: number, count: number): void {
+  const per = layout.blockSize / KV_BLOCK;
+  const stride = layout.blocks.length / (layout.starts.length - 1);
+  for (let b = 0; b < count; b++) {
+    const block = layout.blocks[sequence * stride + Math.floor(b / per)] ?? 0;
+    to.push(block * per + (b % per));
+  }
 }
 
 function panelsOf(product: Product): number {

@@ -6,6 +6,7 @@ import {
   MAX_CANDIDATES,
   pickLogits,
 } from "../../core/tensor/logits.ts";
+import type { LocalArena } from "./arena.ts";
 import { kernelId } from "./kernels.ts";
 import type { OpsContext } from "./ops.ts";
 import type { WasmTensor } from "./tensors.ts";
@@ -32,10 +33,14 @@ const KERNELS = {
 } as const;
 
 /** Answers queries about a tensor's rows. Summaries are valid until the next call. */
-type Reduce = (logits: WasmTensor, queries: readonly LogitQuery[]) => readonly LogitSummary[];
+export type Reduce = (
+  logits: WasmTensor,
+  queries: readonly LogitQuery[],
+) => readonly LogitSummary[];
 
 /** The reduction by kernels; memory for the vocabulary is taken when it is first needed. */
-export function createReduce({ arena, executor, scratch }: OpsContext): Reduce {
+export function createReduce(context: OpsContext & { readonly arena: LocalArena }): Reduce {
+  const { arena, executor, scratch } = context;
   const args = scratch(ARGS_BYTES);
   const keys = scratch(MAX_CANDIDATES * 8);
   let groups = { room: 0, maxima: 0, masses: 0 };

@@ -6,14 +6,17 @@ import { createTokenQueue, type AnswerToken } from "./token.ts";
 
 /** What to answer. */
 export interface AnswerRequest {
+  /** The prompt's tokens, at least one. */
   readonly prompt: readonly number[];
   /** At most this many tokens, ≥ 1. */
   readonly maxTokens: number;
+  /** How to choose tokens. */
   readonly sampling: SamplingParams;
   /** The answer ends before the first of these. */
   readonly stop: readonly string[];
   /** Report each token's log-probability and this many alternatives. */
   readonly logprobs?: number;
+  /** Ends the answer with `ABORTED`. */
   readonly signal?: AbortSignal;
   /** Called as each token arrives, before its text is released; for latency metrics. */
   readonly onToken?: () => void;
@@ -24,6 +27,7 @@ export type AnswerEvent = AnswerText | AnswerDone;
 
 /** Text that is final. */
 export interface AnswerText {
+  /** Tells the events apart. */
   readonly type: "text";
   /** Whole characters; empty only where `tokens` has something that shows no text. */
   readonly text: string;
@@ -33,12 +37,15 @@ export interface AnswerText {
 
 /** Why the answer ended and what it took. */
 export interface AnswerDone {
+  /** Tells the events apart. */
   readonly type: "done";
   /** `stop`: a stop token or a stop string; `length`: the token limit. */
   readonly reason: "stop" | "length";
   /** The stop string that ended the answer. */
   readonly stopSequence?: string;
+  /** Tokens of the prompt and of the answer. */
   readonly usage: { readonly promptTokens: number; readonly completionTokens: number };
+  /** How long it took. */
   readonly timings: AnswerTimings;
 }
 

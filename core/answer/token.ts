@@ -3,9 +3,11 @@ import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 
 /** A token with its log-probability, as text and bytes. */
 export interface TokenChance {
+  /** Its number in the vocabulary. */
   readonly token: number;
   /** Its text; `bytes:\xe2\x80` where its bytes are only part of a character. */
   readonly text: string;
+  /** The bytes it stands for. */
   readonly bytes: readonly number[];
   /** Natural logarithm, never below {@linkcode LEAST_LOGPROB}. */
   readonly logprob: number;

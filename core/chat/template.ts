@@ -1,16 +1,22 @@
 /** One turn of a conversation, as the OpenAI wire has it, content already reduced to text. */
 export interface ChatMessage {
+  /** Who speaks. */
   readonly role: "system" | "user" | "assistant" | "tool";
+  /** What is said. */
   readonly content: string;
+  /** The speaker's name, for templates that show it. */
   readonly name?: string;
   /** Id of the call that a `tool` message answers. */
   readonly toolCallId?: string;
+  /** Calls that an `assistant` message made. */
   readonly toolCalls?: readonly ChatToolCall[];
 }
 
 /** A call that the model made in an earlier turn; `arguments` is JSON. */
 export interface ChatToolCall {
+  /** By which a `tool` message refers to the call. */
   readonly id: string;
+  /** Which function, and its arguments. */
   readonly function: { readonly name: string; readonly arguments: unknown };
 }
 
@@ -18,6 +24,7 @@ export interface ChatToolCall {
 export interface RenderOptions {
   /** End with the opening of an assistant turn. */
   readonly addGenerationPrompt?: boolean;
+  /** Tools that the model may call, as OpenAI's `tools` has them. */
   readonly tools?: readonly unknown[];
   /** Clock for templates that print a date; fixed in tests. */
   readonly now?: Date;

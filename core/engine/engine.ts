@@ -5,6 +5,7 @@ import type { SamplingParams } from "../sampler/params.ts";
  * (`loop.ts`) and over a MessagePort (`remote.ts`), so callers need not know where the model runs.
  */
 export interface Engine {
+  /** What is served and by what. */
   readonly info: EngineInfo;
   /**
    * Generate tokens. Ends after a `done` event; leaving the loop early or aborting the signal frees
@@ -14,6 +15,7 @@ export interface Engine {
   generate(request: GenerateRequest): AsyncIterable<GenerateEvent>;
   /** Log-probabilities of `tokens[from..]`, each given all tokens before it, for perplexity. */
   score(request: ScoreRequest): Promise<Float64Array>;
+  /** What the loop is doing now. */
   stats(): EngineStats;
   /** Stop after the current step; waiting and running requests end with `NOT_READY`. */
   close(): Promise<void>;
@@ -23,7 +25,9 @@ export interface Engine {
 export interface EngineInfo {
   /** `wasm-simd128`, `wasm-relaxed`, `reference`, … */
   readonly backend: string;
+  /** Threads that compute. */
   readonly threads: number;
+  /** Tokens are numbers below this. */
   readonly vocabSize: number;
   /** Tokens that one request may hold, prompt and answer together. */
   readonly contextLength: number;
@@ -39,14 +43,17 @@ export interface EngineInfo {
 
 /** What to generate; plain data but for the signal. */
 export interface GenerateRequest {
+  /** The prompt, at least one token. */
   readonly tokens: readonly number[];
   /** At most this many new tokens, ≥ 1. Fewer where the context ends first. */
   readonly maxTokens: number;
+  /** How to choose tokens. */
   readonly sampling: SamplingParams;
   /** Tokens that end the answer; they are reported in the `done` event, not as tokens. */
   readonly stopTokens: readonly number[];
   /** Report the log-probability of each token and of this many alternatives. */
   readonly logprobs?: number;
+  /** Ends the request with `ABORTED`. */
   readonly signal?: AbortSignal;
 }
 
@@ -55,7 +62,9 @@ export type GenerateEvent = TokenEvent | DoneEvent;
 
 /** A generated token. */
 export interface TokenEvent {
+  /** Tells the events apart. */
   readonly type: "token";
+  /** Its number in the vocabulary. */
   readonly token: number;
   /** Natural logarithm of its probability before any sampling step, where asked for. */
   readonly logprob?: number;
@@ -65,9 +74,11 @@ export interface TokenEvent {
 
 /** The end of an answer. */
 export interface DoneEvent {
+  /** Tells the events apart. */
   readonly type: "done";
   /** `stop`: a stop token; `length`: `maxTokens` or the context were used up. */
   readonly reason: "stop" | "length";
+  /** How long it took. */
   readonly timings: GenerateTimings;
 }
 
@@ -79,7 +90,9 @@ export interface GenerateTimings {
   readonly prefillMs: number;
   /** From the first token to the last. */
   readonly decodeMs: number;
+  /** Tokens of the prompt. */
   readonly promptTokens: number;
+  /** Tokens of the answer. */
   readonly generatedTokens: number;
   /** Times that its cache was taken away and computed again. */
   readonly preemptions: number;
@@ -87,23 +100,33 @@ export interface GenerateTimings {
 
 /** Tokens to judge. */
 export interface ScoreRequest {
+  /** The text, at least one token. */
   readonly tokens: readonly number[];
   /** First token that is judged, ≥ 1. */
   readonly from: number;
+  /** Ends the request with `ABORTED`. */
   readonly signal?: AbortSignal;
 }
 
 /** A look at the loop. Counters only grow; they cover generate and score alike. */
 export interface EngineStats {
+  /** Requests that have a slot. */
   readonly running: number;
+  /** Requests that wait for one. */
   readonly waiting: number;
+  /** Cache blocks in use. */
   readonly kvBlocksUsed: number;
+  /** Cache blocks in all. */
   readonly kvBlocksTotal: number;
+  /** Steps computed. */
   readonly steps: number;
   /** Rows computed, prompts and recomputation included. */
   readonly rows: number;
+  /** Tokens of prompts. */
   readonly promptTokens: number;
+  /** Tokens generated. */
   readonly generatedTokens: number;
+  /** Times that a request's cache was taken away. */
   readonly preemptions: number;
   /**
    * Milliseconds since the last finished step, or 0 while idle: liveness is progress. An engine that

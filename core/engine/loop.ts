@@ -37,17 +37,26 @@ export interface EngineOptions {
    * running answers and aborts less, larger ones compute prompts faster.
    */
   readonly chunk?: number;
-  /** Resolves after other events (messages, sockets, timers) had their turn. */
-  readonly yieldTurn: () => Promise<void>;
+  /**
+   * Resolves after other events (messages, sockets, timers) had their turn. Absent: nothing runs by itself,
+   * and whoever waits for an answer calls {@linkcode SteppedEngine.step}.
+   */
+  readonly yieldTurn?: () => Promise<void>;
   /** Monotonic clock in milliseconds. */
   readonly now: () => number;
+}
+
+/** An engine that may be driven from outside, where no `yieldTurn` was given. */
+export interface SteppedEngine extends Engine {
+  /** Run one step; `false` where there is nothing to do or a step is under way. Does not reject. */
+  step(): Promise<boolean>;
 }
 
 type State = "open" | "closing" | "failed";
 
 /** An engine in this thread. Throws `RangeError` for limits below 1. */
-export function createEngine(options: EngineOptions): Engine {
-  const { backend, model, now } = options;
+export function createEngine(options: EngineOptions): SteppedEngine {
+  const { backend, model, now, yieldTurn } = options;
   const { limits } = model;
   const { vocabSize } = model.config;
   const contextLength = Math.min(
@@ -69,13 +78,14 @@ export function createEngine(options: EngineOptions): Engine {
   /** When the last step ended, or the first request came after a time without. */
   let progressed = now();
   let wake = nothing;
-  const ended = loop();
+  let stepping = false;
+  const ended = yieldTurn === undefined ? Promise.resolve() : loop(yieldTurn);
 
   function isOpen(): boolean {
     return state === "open";
   }
 
-  async function loop(): Promise<void> {
+  async function loop(yieldToOthers: () => Promise<void>): Promise<void> {
     try {
       while (isOpen()) {
         const plan = scheduler.plan();
@@ -83,11 +93,27 @@ export function createEngine(options: EngineOptions): Engine {
           await new Promise<void>((resolve) => (wake = resolve));
         } else {
           await step(plan);
-          await options.yieldTurn();
+          await yieldToOthers();
         }
       }
     } catch (error) {
       breakDown(error);
+    }
+  }
+
+  async function advance(): Promise<boolean> {
+    if (stepping || !isOpen()) return false;
+    const plan = scheduler.plan();
+    if (plan === undefined) return false;
+    stepping = true;
+    try {
+      await step(plan);
+      return true;
+    } catch (error) {
+      breakDown(error);
+      return false;
+    } finally {
+      stepping = false;
     }
   }
 
@@ -271,6 +297,7 @@ export function createEngine(options: EngineOptions): Engine {
     generate: (request) => ({ [Symbol.asyncIterator]: () => start(request) }),
     score,
     stats,
+    step: advance,
     close: () => (closed ??= shutDown()),
   };
 }

@@ -4,12 +4,15 @@ import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 
 /** A model that requests can name. */
 export interface ServedModel {
+  /** The name in requests. */
   readonly id: string;
   /** Other names that requests may use. */
   readonly aliases?: readonly string[];
   /** Unix seconds. */
   readonly created: number;
+  /** What computes. */
   readonly engine: Engine;
+  /** Its vocabulary. */
   readonly tokenizer: Tokenizer;
   /** Absent where the model file has none: it then serves plain completions only. */
   readonly template: ChatTemplate | undefined;
@@ -17,6 +20,7 @@ export interface ServedModel {
   readonly contextLength: number;
   /** Identifies the weights: a sha256 in hex, or a shorter fingerprint. */
   readonly digest: string;
+  /** For `/v1/models`. */
   readonly ownedBy: string;
 }
 
@@ -28,8 +32,11 @@ export type ServerState = "loading" | "ready" | "leaving" | "draining";
 
 /** What the application needs from its surroundings. */
 export interface AppDeps {
+  /** The models that requests can name now. */
   models(): readonly ServedModel[];
+  /** What the server is ready for now. */
   state(): ServerState;
+  /** The server's version, for probes. */
   readonly version: string;
   /** Milliseconds of a monotonic clock: for durations. */
   now(): number;
@@ -41,6 +48,7 @@ export interface AppDeps {
   log(record: LogRecord): void;
   /** Bytes in use by kind (`rss`, `wasm`, `gpu`, …), for metrics. */
   memory?(): Readonly<Record<string, number>>;
+  /** Limits that differ from {@linkcode DEFAULT_LIMITS}. */
   readonly limits?: Partial<HttpLimits>;
 }
 
@@ -58,6 +66,11 @@ export interface HttpLimits {
   readonly bodyTimeoutMs: number;
   /** A stream that has been silent for this long says that it is alive. */
   readonly keepAliveMs: number;
+  /**
+   * An answer in one piece that takes longer than this begins with white space, and then its status is 200
+   * whatever comes. For runtimes that notice a client's leaving only when they write to it; else Infinity.
+   */
+  readonly wholeKeepAliveMs: number;
   /** A stream whose client has not read for this long is closed. */
   readonly stallMs: number;
   /** Milliseconds that a request waits for a model that is still loading. */
@@ -73,6 +86,7 @@ export const DEFAULT_LIMITS: HttpLimits = {
   bodyTimeoutMs: 30_000,
   // Some servers end a stream that has been silent for 10 s.
   keepAliveMs: 5000,
+  wholeKeepAliveMs: Infinity,
   stallMs: 30_000,
   loadingWaitMs: 60_000,
   engineStallMs: 10_000,

@@ -84,7 +84,7 @@ export async function complete<A extends Asked>(
   const job = { events, format, includeUsage: asked.includeUsage, meter, leaving, exchange };
   const response = asked.stream
     ? await respondInPieces(job, limits)
-    : await respondWhole(job, encodeMs);
+    : await respondWhole(job, encodeMs, limits);
   if (asked.ignored.length > 0) response.headers.set("x-sirocco-ignored", asked.ignored.join(", "));
   return response;
 }

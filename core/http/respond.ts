@@ -23,7 +23,28 @@ export interface Job {
 const LEFT = 499;
 
 /** The answer in one piece. */
-export async function respondWhole(job: Job, encodeMs: number): Promise<Response> {
+export async function respondWhole(
+  job: Job,
+  encodeMs: number,
+  limits: HttpLimits,
+): Promise<Response> {
+  const whole = collect(job);
+  if (limits.wholeKeepAliveMs < Infinity) {
+    // It is awaited below; where the client leaves before that, nobody is left to hear of its failure.
+    whole.catch(() => {});
+    if ((await within(whole, limits.wholeKeepAliveMs)) === undefined)
+      return drip(job, whole, limits);
+  }
+  const { body, done } = await whole;
+  return Response.json(body, { headers: { "server-timing": serverTiming(done, encodeMs) } });
+}
+
+interface Whole {
+  readonly body: object;
+  readonly done: AnswerDone;
+}
+
+async function collect(job: Job): Promise<Whole> {
   const { events, format, meter, leaving } = job;
   const texts: AnswerText[] = [];
   try {
@@ -33,9 +54,7 @@ export async function respondWhole(job: Job, encodeMs: number): Promise<Response
         continue;
       }
       recordDone(job, event);
-      return Response.json(format.whole(texts, event), {
-        headers: { "server-timing": serverTiming(event, encodeMs) },
-      });
+      return { body: format.whole(texts, event), done: event };
     }
     throw new RuntimeError("INTERNAL", "The answer ended without a reason");
   } catch (error) {
@@ -44,6 +63,32 @@ export async function respondWhole(job: Job, encodeMs: number): Promise<Response
   } finally {
     leaving.release();
   }
+}
+
+/** White space until the answer is there, which JSON allows before a value. */
+function drip({ leaving, exchange }: Job, whole: Promise<Whole>, limits: HttpLimits): Response {
+  exchange.startStreaming();
+  let status = LEFT;
+  async function* text(): AsyncGenerator<string, void, undefined> {
+    try {
+      const { body } = await whole;
+      status = 200;
+      yield JSON.stringify(body);
+    } catch (error) {
+      if (leaving.signal.aborted) return;
+      exchange.fail(error);
+      const failure = toFailure(error);
+      ({ status } = failure);
+      yield JSON.stringify(failure.body);
+    }
+  }
+  const keepAlive = { keepAliveMs: limits.wholeKeepAliveMs, stallMs: limits.stallMs };
+  const release = (): void => {
+    leaving.abort();
+    exchange.end(status);
+  };
+  const body = sseBody(text(), keepAlive, release, " ");
+  return new Response(body, { headers: { "content-type": "application/json" } });
 }
 
 /** The answer as a stream of events. */

@@ -20,7 +20,7 @@ export function sseFrame(data: object): string {
 
 /**
  * Frames as a response body that is pulled: the next frame is asked for when the client has taken the
- * last one, so a slow reader slows production. Silence is filled with pings. The stream ends when the
+ * last one, so a slow reader slows production. Silence is filled with `ping`. The stream ends when the
  * frames end, when the client leaves, or when it has not read for `stallMs`; `release` is then called,
  * exactly once, and has to stop whatever produces the frames.
  */
@@ -28,6 +28,7 @@ export function sseBody(
   frames: AsyncIterator<string, void>,
   limits: Pick<HttpLimits, "keepAliveMs" | "stallMs">,
   release: () => void,
+  ping: string = PING,
 ): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
   let pending: Promise<IteratorResult<string, void>> | undefined;
@@ -54,7 +55,7 @@ export function sseBody(
         }
         if (released) return;
         if (result === undefined) {
-          controller.enqueue(encoder.encode(PING));
+          controller.enqueue(encoder.encode(ping));
         } else if (result.done === true) {
           controller.close();
           close();

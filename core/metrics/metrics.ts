@@ -6,6 +6,7 @@ export type Labels<L extends string> = Readonly<Record<L, string>>;
 
 /** One series of a counter. */
 export interface Counter {
+  /** Count up, by 1 unless given. */
   add(amount?: number): void;
   /** Take over a count kept elsewhere, such as the engine's own. */
   record(total: number): void;
@@ -13,18 +14,23 @@ export interface Counter {
 
 /** One series of a gauge. */
 export interface Gauge {
+  /** Replace the value. */
   set(value: number): void;
 }
 
 /** One series of a histogram. */
 export interface Histogram {
+  /** Count a value into its bucket. */
   observe(value: number): void;
 }
 
 /** What the server counts. Handles may be kept: using one costs no look-up. */
 export interface Metrics {
+  /** The counter of these labels, made when first asked for. */
   counter<L extends string>(spec: CounterSpec<L>, labels: Labels<L>): Counter;
+  /** The gauge of these labels, made when first asked for. */
   gauge<L extends string>(spec: GaugeSpec<L>, labels: Labels<L>): Gauge;
+  /** The histogram of these labels, made when first asked for. */
   histogram<L extends string>(spec: HistogramSpec<L>, labels: Labels<L>): Histogram;
   /** Called before each rendering, to bring gauges up to date. */
   onRender(collect: () => void): void;

@@ -6,24 +6,31 @@
 
 /** What a metric is called and means. `L`: its labels' names. */
 export interface MetricSpec<L extends string = string> {
+  /** As Prometheus shows it. */
   readonly name: string;
+  /** For people, one sentence. */
   readonly help: string;
+  /** Names of its labels. */
   readonly labels: readonly L[];
 }
 
 /** Only grows; its name ends in `_total`. */
 export interface CounterSpec<L extends string = string> extends MetricSpec<L> {
+  /** Tells the kinds apart. */
   readonly type: "counter";
 }
 
 /** Goes up and down. */
 export interface GaugeSpec<L extends string = string> extends MetricSpec<L> {
+  /** Tells the kinds apart. */
   readonly type: "gauge";
 }
 
 /** A distribution; `buckets` are upper bounds in ascending order, infinity left out. */
 export interface HistogramSpec<L extends string = string> extends MetricSpec<L> {
+  /** Tells the kinds apart. */
   readonly type: "histogram";
+  /** Upper bounds, ascending; infinity is added. */
   readonly buckets: readonly number[];
 }
 

@@ -1,4 +1,4 @@
-import type { AttentionOptions, Backend, KvLayer, Ops } from "../tensor/backend.ts";
+import type { AttentionOptions, Backend, KvLayer, Ops, Product } from "../tensor/backend.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { Batch, Model, ModelConfig, ModelLimits } from "./model.ts";
 import { createRope } from "./rope.ts";
@@ -36,6 +36,15 @@ interface Wave {
   readonly gate: Tensor; // [rows, hiddenDim]
   readonly up: Tensor; // [rows, hiddenDim]
   readonly rotation: Tensor; // [rows, rope.dims / 2, 2]
+}
+
+/** The products of one block, whose lists are made once for each number of rows. */
+interface LayerProducts {
+  readonly qkv: readonly Product[];
+  readonly o: readonly Product[];
+  readonly gate: Product;
+  readonly up: Product;
+  readonly down: readonly Product[];
 }
 
 /** The activations of the rows whose logits are wanted. */
@@ -83,17 +92,20 @@ export function createLlama(
   const cache: readonly KvLayer[] = weights.layers.map((_, i) =>
     backend.allocKv(`blk.${i}`, slots, { kvHeads, headDim, type: limits.kvType ?? "f32" }),
   );
-  const waveOf = memoise((rows): Wave => ({
-    x: backend.view(wave.x, rows),
-    h: backend.view(wave.h, rows),
-    q: backend.view(wave.q, rows),
-    k: backend.view(wave.k, rows),
-    v: backend.view(wave.v, rows),
-    a: backend.view(wave.a, rows),
-    gate: backend.view(wave.gate, rows),
-    up: backend.view(wave.up, rows),
-    rotation: backend.view(wave.rotation, rows),
-  }));
+  const waveOf = memoise((rows): Wave & { readonly products: readonly LayerProducts[] } => {
+    const views = {
+      x: backend.view(wave.x, rows),
+      h: backend.view(wave.h, rows),
+      q: backend.view(wave.q, rows),
+      k: backend.view(wave.k, rows),
+      v: backend.view(wave.v, rows),
+      a: backend.view(wave.a, rows),
+      gate: backend.view(wave.gate, rows),
+      up: backend.view(wave.up, rows),
+      rotation: backend.view(wave.rotation, rows),
+    };
+    return { ...views, products: weights.layers.map((layer) => productsOf(layer, views)) };
+  });
   const tailOf = memoise((rows): Tail => ({
     y: backend.view(tail.y, rows),
     logits: backend.view(tail.logits, rows),
@@ -106,25 +118,22 @@ export function createLlama(
   }
 
   function forward(ops: Ops, batch: Batch): Tensor {
-    const { x, h, q, k, v, a, gate, up, rotation } = waveOf(batch.tokens.length);
+    const { x, h, q, k, v, a, gate, rotation, products } = waveOf(batch.tokens.length);
 
     ops.embed(x, weights.embedding, batch.tokens);
     for (const [i, layer] of weights.layers.entries()) {
+      const product = products[i]!;
       ops.rmsNorm(h, x, layer.attnNorm, normEps);
-      ops.matmul(h, [
-        { weight: layer.q, out: q },
-        { weight: layer.k, out: k },
-        { weight: layer.v, out: v },
-      ]);
+      ops.matmul(h, product.qkv);
       ops.rope(q, rotation, style);
       ops.rope(k, rotation, style);
       ops.attention(a, q, k, v, cache[i]!, batch, options);
-      ops.matmul(a, [{ weight: layer.o, out: h }]);
+      ops.matmul(a, product.o);
       ops.addTo(x, h);
 
       ops.rmsNorm(h, x, layer.ffnNorm, normEps);
-      ops.gatedMatmul(h, { weight: layer.gate, out: gate }, { weight: layer.up, out: up });
-      ops.matmul(gate, [{ weight: layer.down, out: h }]);
+      ops.gatedMatmul(h, product.gate, product.up);
+      ops.matmul(gate, product.down);
       ops.addTo(x, h);
     }
 
@@ -138,6 +147,20 @@ export function createLlama(
   }
 
   return { config, limits, prepare, forward };
+}
+
+function productsOf(layer: LlamaLayer, { h, q, k, v, gate, up }: Wave): LayerProducts {
+  return {
+    qkv: [
+      { weight: layer.q, out: q },
+      { weight: layer.k, out: k },
+      { weight: layer.v, out: v },
+    ],
+    o: [{ weight: layer.o, out: h }],
+    gate: { weight: layer.gate, out: gate },
+    up: { weight: layer.up, out: up },
+    down: [{ weight: layer.down, out: h }],
+  };
 }
 
 /** Remember what `make` made for each number of rows, so that a step of a known size allocates nothing. */

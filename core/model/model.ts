@@ -8,16 +8,25 @@ export interface ModelConfig {
   readonly architecture: string;
   /** `general.name`, or the architecture where the file has none. */
   readonly name: string;
+  /** Width of the residual stream. */
   readonly dim: number;
+  /** Width of the feed-forward layer. */
   readonly hiddenDim: number;
+  /** Decoder layers. */
   readonly layers: number;
+  /** Query heads of a layer. */
   readonly heads: number;
+  /** Key and value heads of a layer; a divisor of `heads`. */
   readonly kvHeads: number;
+  /** Width of a head. */
   readonly headDim: number;
+  /** Tokens are numbers below this. */
   readonly vocabSize: number;
   /** Positions that the model was made for. */
   readonly contextLength: number;
+  /** Added to the mean square in RMS normalisation. */
   readonly normEps: number;
+  /** How positions rotate queries and keys. */
   readonly rope: RopeConfig;
   /** A token sees itself and the `slidingWindow - 1` tokens before it; absent means all. */
   readonly slidingWindow?: number;
@@ -27,10 +36,13 @@ export interface ModelConfig {
 
 /** Rotary position embedding. */
 export interface RopeConfig {
+  /** Which elements of a head rotate together. */
   readonly style: RopeStyle;
   /** Elements of a head that rotate. */
   readonly dims: number;
+  /** The base of the frequencies. */
   readonly theta: number;
+  /** How positions beyond the original context are squeezed in. */
   readonly scaling: RopeScaling;
 }
 

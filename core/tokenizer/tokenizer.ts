@@ -1,5 +1,6 @@
 /** Text to tokens and back, as the model's own vocabulary has it. */
 export interface Tokenizer {
+  /** Tokens are numbers below this. */
   readonly vocabSize: number;
   /** Beginning of a sequence, where the vocabulary has one. */
   readonly bos: number | undefined;
@@ -24,11 +25,13 @@ export interface Tokenizer {
 
 /** How to encode. */
 export interface EncodeOptions {
+  /** Let the spelling of a control token become that token. */
   readonly special?: boolean;
 }
 
 /** Streams text out, holding back bytes that do not yet form a character. */
 export interface TokenDecoder {
+  /** The characters that this token completes. */
   push(token: number): string;
   /** What is left; bytes that never became a character turn into U+FFFD. */
   end(): string;

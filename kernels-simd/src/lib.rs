@@ -12,6 +12,8 @@
 
 mod activation;
 mod attention;
+#[cfg(feature = "component")]
+mod component;
 mod elementwise;
 mod float;
 mod kv;

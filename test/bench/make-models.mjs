@@ -2,7 +2,7 @@
  * Makes SmolLM2-135M-Instruct in other quantisations out of the Q4_1 file, for benchmarks and for agreement with llama.cpp on the same
  * file; not for judging quality, since it is quantised twice.
  *
- *     node test/bench/make-models.mjs [Q8_0,Q4_0,Q4_0-pure,Q4_K_M]      -> the paths
+ *     node test/bench/make-models.mjs [Q8_0,Q4_0,Q4_0-pure,…]      -> the paths
  *
  * The quantisers are those of the library inside the npm package @node-llama-cpp/linux-x64; node-llama-cpp carries llama.cpp's sources of
  * the same version as a git bundle, whose headers this compiles a small program against. Needs git and a C compiler (CC, or cc).
@@ -21,10 +21,22 @@ const modules = path.join(root, "test", "peers", "node_modules");
 
 /** Numbers of llama.h's `llama_ftype`, and whether every tensor gets the type or the mix of llama-quantize. */
 const KINDS = {
+  // As published: what the others are made from.
+  Q4_1: { ftype: 3, pure: false },
   Q8_0: { ftype: 7, pure: false },
   Q4_0: { ftype: 2, pure: false },
   "Q4_0-pure": { ftype: 2, pure: true },
   Q4_K_M: { ftype: 15, pure: false },
+  // At this model's widths the mixes of these names hold no Q2_K and no Q3_K.
+  "Q2_K-pure": { ftype: 10, pure: true },
+  "Q3_K-pure": { ftype: 12, pure: true },
+  Q3_K_M: { ftype: 12, pure: false },
+  Q5_0: { ftype: 8, pure: false },
+  Q5_1: { ftype: 9, pure: false },
+  Q5_K_M: { ftype: 17, pure: false },
+  Q6_K: { ftype: 18, pure: false },
+  F16: { ftype: 1, pure: false },
+  BF16: { ftype: 32, pure: false },
 };
 
 function run(command, args, options = {}) {

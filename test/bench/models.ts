@@ -42,6 +42,15 @@ function smollm2(kind: string): Model {
 export function modelFile(key: string): string {
   const model = MODELS[key];
   if (model === undefined) throw new TypeError(`Cannot find the model "${key}"`);
+  return made(model);
+}
+
+/** Path of SmolLM2-135M-Instruct in a quantisation that make-models.mjs knows, made if it is not there. Throws `Error` where that fails. */
+export function smollm2File(kind: string): string {
+  return made(smollm2(kind));
+}
+
+function made(model: Model): string {
   if (!existsSync(model.file)) {
     const { status } = spawnSync(process.execPath, model.make, {
       cwd: ROOT,

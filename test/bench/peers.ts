@@ -34,7 +34,7 @@ export interface Peer {
 
 const CHROMIUM = process.env["CHROMIUM"] ?? "/usr/bin/chromium";
 const BUN = path.join(ROOT, "node_modules/bun/bin/bun.exe");
-const DENO = path.join(ROOT, "node_modules/@deno/linux-x64-glibc/deno");
+const DENO = path.join(ROOT, "test/runtimes/node_modules/@deno/linux-x64-glibc/deno");
 const PEER_MODULES = path.join(ROOT, "test/peers/node_modules");
 
 /** Every peer, sirocco first. */

@@ -27,15 +27,19 @@ export async function writeDocuments(report: Report): Promise<readonly string[]>
   await mkdir(path.join(ROOT, PLOTS), { recursive: true });
   const charts = chartsOf(report);
   for (const [name, svg] of charts) await writeFile(path.join(ROOT, PLOTS, name), svg);
-  // The formatter is the only authority on layout, on that of tables too.
-  const oxfmt = path.join(ROOT, "node_modules/.bin/oxfmt");
-  spawnSync(oxfmt, ["PERFORMANCE.md", "README.md"], { cwd: ROOT, stdio: "ignore" });
   return ["PERFORMANCE.md", "README.md", ...[...charts.keys()].map((name) => `${PLOTS}/${name}`)];
 }
 
-async function writeBlocks(file: string, blocks: ReadonlyMap<string, string>): Promise<void> {
+/** Put texts between the markers of their names in a document of this project. */
+export async function writeBlocks(
+  file: string,
+  blocks: ReadonlyMap<string, string>,
+): Promise<void> {
   const target = path.join(ROOT, file);
   let document = await readFile(target, "utf8");
   for (const [name, text] of blocks) document = replaceBetweenMarkers(document, name, text);
   await writeFile(target, document);
+  // The formatter is the only authority on layout, on that of tables too.
+  const oxfmt = path.join(ROOT, "node_modules/.bin/oxfmt");
+  spawnSync(oxfmt, [file], { cwd: ROOT, stdio: "ignore" });
 }

@@ -4,17 +4,24 @@ import { expect, test } from "vitest";
 import { sourceDigest } from "../../kernels-simd/build.ts";
 import { VARIANTS } from "../fixtures/kernels.ts";
 
-const wasm = (name: string): Buffer =>
-  readFileSync(new URL(`../../kernels-simd/wasm/${name}`, import.meta.url));
-const digests = JSON.parse(wasm("digests.json").toString()) as Record<string, string>;
+const kernels = (name: string): Buffer =>
+  readFileSync(new URL(`../../kernels-simd/${name}`, import.meta.url));
+const { source, ...files } = JSON.parse(kernels("wasm/digests.json").toString()) as Record<
+  string,
+  string
+>;
 
 test("the committed kernels were built from the committed source: run `npm run kernels`", () => {
-  expect(digests["source"]).toBe(sourceDigest());
+  expect(source).toBe(sourceDigest());
 });
 
-test.for([...VARIANTS])("%s.wasm is the file that was built", (variant) => {
-  const digest = createHash("sha256")
-    .update(wasm(`${variant}.wasm`))
-    .digest("hex");
-  expect(digest).toBe(digests[`${variant}.wasm`]);
+test("every build is noted", () => {
+  const builds = VARIANTS.map((variant) => `wasm/${variant}.wasm`);
+  expect(Object.keys(files)).toEqual(
+    expect.arrayContaining([...builds, "component/kernels.component.wasm"]),
+  );
+});
+
+test.for(Object.entries(files))("%s is the file that was built", ([name, digest]) => {
+  expect(createHash("sha256").update(kernels(name)).digest("hex")).toBe(digest);
 });

@@ -40,11 +40,11 @@ export interface PoolOptions {
 const LEAST_SHARED_NS = 1500;
 
 /** A chunk of less, as a share of that, is not worth taking; one of more leaves a thread waiting for the last. */
-const LEAST_CHUNK = 0.5;
+const LEAST_CHUNK = 1.5;
 const MOST_CHUNK_NS = 60_000;
 
 /** Chunks for each thread, so that one that was held up leaves its share to the others. */
-const CHUNKS_PER_THREAD = 4;
+const CHUNKS_PER_THREAD = 2;
 
 /** Spins before the leader looks at the clock, then before it sleeps. */
 const SPINS = 2000;

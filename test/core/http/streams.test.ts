@@ -157,3 +157,40 @@ test("a stop string ends generation at once", async () => {
   expect(text.endsWith("data: [DONE]\n\n")).toBe(true);
   expect([engine.produced(), engine.busy()]).toEqual([8, 0]);
 });
+
+test("an answer in one piece that takes long begins with white space and is JSON all the same", async () => {
+  const limits = { wholeKeepAliveMs: 5 };
+  const script = { reply: "abc", pace: () => soon(20) };
+  const { post, engine, logs } = createScriptedApp(script, { limits });
+  const response = await post(PATH, hello);
+  const text = await response.text();
+  expect(response.headers.get("content-type")).toBe("application/json");
+  expect(text).toMatch(/^ +\{/);
+  expect(JSON.parse(text)).toMatchObject({ choices: [{ message: { content: "abc" } }] });
+  expect(engine.busy()).toBe(0);
+  expect(logs).toMatchObject([{ status: 200, completion_tokens: 3 }]);
+});
+
+test("an answer in one piece that fails after white space ends with the error", async () => {
+  const limits = { wholeKeepAliveMs: 5 };
+  const script = {
+    reply: "abc",
+    pace: () => soon(20),
+    failAt: { index: 1, error: "NOT_READY" as const },
+  };
+  const { post, logs } = createScriptedApp(script, { limits });
+  const response = await post(PATH, hello);
+  expect(JSON.parse(await response.text())).toMatchObject({ error: { code: "not_ready" } });
+  expect(logs).toMatchObject([{ status: 503, code: "NOT_READY" }]);
+});
+
+test("a client that leaves the white space of an answer in one piece frees the slot", async () => {
+  const limits = { wholeKeepAliveMs: 5 };
+  const { post, engine, logs } = createScriptedApp({ reply: "x", pace: never }, { limits });
+  const reader = (await post(PATH, hello)).body!.getReader();
+  await reader.read();
+  expect(engine.busy()).toBe(1);
+  await reader.cancel();
+  await vi.waitFor(() => expect(engine.busy()).toBe(0));
+  expect(logs).toMatchObject([{ status: 499 }]);
+});

@@ -1,0 +1,54 @@
+/**
+ * The thread that computes: it loads a model and hosts its engine. Started by load.ts only. Import maps do
+ * not apply to workers, so nothing here may import a package: templates stay in the page.
+ */
+import { hostEngine } from "../../core/engine/host.ts";
+import { toPlainError } from "../../core/engine/wire.ts";
+import { openGguf } from "../../core/gguf/parse.ts";
+import { startEngine } from "../portable/start-engine.ts";
+import { browserKernels } from "./kernels.ts";
+import { openSource, siblingOpener } from "./source.ts";
+import { createTurns } from "./turn.ts";
+import type { WorkerMessage, WorkerTask } from "./worker-messages.ts";
+
+/** Progress is for people: a few updates a second are enough, and each costs a message. */
+const PROGRESS_INTERVAL_MS = 50;
+
+function say(message: WorkerMessage): void {
+  // The origin that the rule asks for is for windows.
+  // eslint-disable-next-line unicorn/require-post-message-target-origin
+  self.postMessage(message);
+}
+
+async function run({ model, room, port }: WorkerTask): Promise<void> {
+  let told = 0;
+  try {
+    const gguf = await openGguf(await openSource(model), siblingOpener(model));
+    try {
+      // The page renders and tokenises; it gets what it needs for that from the same download.
+      say({ type: "opened", metadata: gguf.metadata });
+      const engine = await startEngine(
+        gguf,
+        { kernels: browserKernels, yieldTurn: createTurns() },
+        {
+          ...room,
+          onProgress(done, total) {
+            const now = performance.now();
+            if (now - told < PROGRESS_INTERVAL_MS) return;
+            told = now;
+            say({ type: "progress", done, total });
+          },
+        },
+      );
+      hostEngine(engine, port);
+    } finally {
+      await gguf.close();
+    }
+    say({ type: "loaded" });
+  } catch (error) {
+    say({ type: "failed", error: toPlainError(error) });
+    port.close();
+  }
+}
+
+self.addEventListener("message", ({ data }) => void run(data as WorkerTask), { once: true });

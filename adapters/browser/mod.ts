@@ -1,0 +1,9 @@
+/** sirocco in a browser: load a model and ask it. */
+export * from "../../core/mod.ts";
+export { load, type LoadOptions } from "./load.ts";
+
+/** URL of the model that comes with the package, as the package's files lie. */
+export const demoModel: string = new URL(
+  "../../../examples/demo-model/sirocco-demo.q8_0.gguf",
+  import.meta.url,
+).href;

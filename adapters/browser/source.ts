@@ -1,0 +1,62 @@
+import type { OpenSibling } from "../../core/gguf/parse.ts";
+import type { ByteSource } from "../../core/gguf/source.ts";
+import { checkRange } from "../../core/gguf/source.ts";
+import { fetchSource } from "../portable/fetch-source.ts";
+
+/** Where downloaded models are kept, in the browser's Cache storage. */
+const CACHE_NAME = "sirocco-models";
+
+/** A source over what `model` names. A model that was fetched before comes from the browser's cache. */
+export function openSource(model: string | Blob): Promise<ByteSource> {
+  if (typeof model === "string") return fetchSource(new URL(model), cachedFetch);
+  return Promise.resolve(blobSource(model));
+}
+
+/** Opens the further files of a split model by their names, beside the first. */
+export function siblingOpener(model: string | Blob): OpenSibling | undefined {
+  if (typeof model !== "string") return undefined;
+  return (name) => {
+    const sibling = new URL(model);
+    sibling.pathname = sibling.pathname.replace(/[^/]*$/, () => name);
+    return fetchSource(sibling, cachedFetch);
+  };
+}
+
+/** A file that the user chose: read in place, a piece at a time. */
+function blobSource(blob: Blob): ByteSource {
+  const source: ByteSource = {
+    size: blob.size,
+    name: "name" in blob ? String(blob.name) : "blob",
+    async read(offset, into) {
+      checkRange(source, offset, into.byteLength);
+      const piece = blob.slice(offset, offset + into.byteLength);
+      into.set(new Uint8Array(await piece.arrayBuffer()));
+    },
+    close: () => Promise.resolve(),
+  };
+  return source;
+}
+
+/**
+ * Fetch a file, or take it from the cache. It is stored while it is read; a cache that cannot be used
+ * (private windows, no room, no secure context) costs a download and nothing else.
+ */
+async function cachedFetch(url: URL): Promise<Response> {
+  const cache = await openCache();
+  const known = await cache?.match(url).catch(() => undefined);
+  if (known !== undefined) return known;
+  const response = await fetch(url);
+  if (response.ok && cache !== undefined) {
+    cache.put(url, response.clone()).catch(() => undefined);
+  }
+  return response;
+}
+
+async function openCache(): Promise<Cache | undefined> {
+  if (!("caches" in globalThis)) return undefined;
+  try {
+    return await caches.open(CACHE_NAME);
+  } catch {
+    return undefined;
+  }
+}

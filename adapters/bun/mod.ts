@@ -1,0 +1,9 @@
+/** sirocco on Bun: load a model and ask it, or serve it with `Bun.serve`. */
+export * from "../../core/mod.ts";
+export { demoModel, load } from "../node/assistant.ts";
+export type { BackendPreference } from "../node/backend.ts";
+export type { RoomOptions } from "../node/limits.ts";
+export type { EngineOptions } from "../node/open-engine.ts";
+export { loadLocal, type LoadedModel, type LoadOptions } from "../node/load.ts";
+export { type RunningServer, type ServeOptions } from "../node/serve-model.ts";
+export { serve } from "./serve.ts";

@@ -1,0 +1,148 @@
+import { randomUUID } from "node:crypto";
+import { basename } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { createApp } from "../../core/http/app.ts";
+import type { HttpLimits, LogRecord, ServedModel, ServerState } from "../../core/http/deps.ts";
+import { DEFAULT_HOST, DEFAULT_PORT } from "./listen.ts";
+import { loadLocal, type LoadedModel, type LoadOptions } from "./load.ts";
+import { packageVersion } from "./package-root.ts";
+
+/** How to serve a model. */
+export interface ServeOptions {
+  /** Which model and how to load it. */
+  readonly load: LoadOptions;
+  /** Address to listen on; the default takes connections of this machine only. */
+  readonly host?: string;
+  /** 0 takes any free port. */
+  readonly port?: number;
+  /** Name of the model for requests; by default the file's, without `.gguf`. */
+  readonly name?: string;
+  /** Further names that requests may use. */
+  readonly aliases?: readonly string[];
+  /** Serve on for so long after `close`, while readiness fails and load balancers turn away. */
+  readonly drainDelayMs?: number;
+  /** Then let running requests take so long to end before they are cut off. */
+  readonly graceMs?: number;
+  /** Takes a record of every request and of what happens to the server; never prompts or answers. */
+  readonly log?: (record: LogRecord) => void;
+  /** Limits of requests that differ from the defaults. */
+  readonly limits?: Partial<HttpLimits>;
+}
+
+/** A server that listens; its model may still be loading. */
+export interface RunningServer {
+  /** `http://127.0.0.1:8080`, without a final slash. */
+  readonly url: string;
+  /** The model once it answers. Rejects with what `loadLocal` rejects with. */
+  readonly ready: Promise<LoadedModel>;
+  /** Drain, then stop. Resolves when the last request has ended. */
+  close(): Promise<void>;
+}
+
+/** A socket that takes requests. */
+export interface Listening {
+  /** `http://127.0.0.1:8080`, without a final slash. */
+  readonly url: string;
+  /** Wait for running requests, at most `graceMs`, call `stop`, which ends what still runs, and close. */
+  finish(graceMs: number, stop: () => Promise<void>): Promise<void>;
+}
+
+/** A runtime's way to listen. Rejects with `INSUFFICIENT_RESOURCES` where it cannot. */
+export type Listen = (
+  fetch: (request: Request) => Response | Promise<Response>,
+  host: string,
+  port: number,
+) => Promise<Listening>;
+
+/** Inside the 30 s that orchestrators usually wait before they kill. */
+const DEFAULT_GRACE_MS = 25_000;
+
+/**
+ * Serve a model over HTTP, listening as the runtime does. Resolves as soon as the server listens: while
+ * the model loads, requests wait and readiness fails.
+ */
+export async function serveModel(listen: Listen, options: ServeOptions): Promise<RunningServer> {
+  const { log = () => {}, drainDelayMs = 0, graceMs = DEFAULT_GRACE_MS } = options;
+  const loading = new AbortController();
+  const models: ServedModel[] = [];
+  let state: ServerState = "loading";
+  let loaded: LoadedModel | undefined;
+
+  const app = createApp({
+    models: () => models,
+    state: () => state,
+    version: packageVersion(),
+    now: () => performance.now(),
+    wallClock: () => Date.now(),
+    randomId: () => randomUUID(),
+    log,
+    memory: () => ({ rss: process.memoryUsage.rss(), ...loaded?.engine.info.memory }),
+    ...(options.limits === undefined ? {} : { limits: options.limits }),
+  });
+  const { host = DEFAULT_HOST, port = DEFAULT_PORT } = options;
+  const listening = await listen((request) => app.fetch(request), host, port);
+  log({ level: "info", event: "listening", url: listening.url });
+
+  const ready = prepare(options, loading.signal, async (model) => {
+    loaded = model;
+    models.push(await toServed(model, options));
+    if (state === "loading") state = "ready";
+  });
+  void watch(ready, log);
+
+  let closed: Promise<void> | undefined;
+  const close = async (): Promise<void> => {
+    state = "leaving";
+    log({ level: "info", event: "leaving" });
+    if (drainDelayMs > 0) await sleep(drainDelayMs);
+    state = "draining";
+    loading.abort();
+    await listening.finish(graceMs, async () => {
+      const model = await ready.catch(() => undefined);
+      await model?.close();
+    });
+    log({ level: "info", event: "stopped" });
+  };
+  return { url: listening.url, ready, close: () => (closed ??= close()) };
+}
+
+async function prepare(
+  { load }: ServeOptions,
+  signal: AbortSignal,
+  onLoaded: (model: LoadedModel) => Promise<void>,
+): Promise<LoadedModel> {
+  const model = await loadLocal({
+    ...load,
+    identify: true,
+    signal: load.signal === undefined ? signal : AbortSignal.any([signal, load.signal]),
+  });
+  try {
+    await onLoaded(model);
+    return model;
+  } catch (error) {
+    await model.close();
+    throw error;
+  }
+}
+
+async function toServed(model: LoadedModel, options: ServeOptions): Promise<ServedModel> {
+  return {
+    id: options.name ?? basename(options.load.model).replace(/\.gguf$/i, ""),
+    aliases: options.aliases ?? [],
+    created: Math.floor(Date.now() / 1000),
+    engine: model.engine,
+    tokenizer: model.tokenizer,
+    template: model.template,
+    contextLength: model.engine.info.contextLength,
+    digest: await model.digest(),
+    ownedBy: "sirocco",
+  };
+}
+
+/** Say so when the model dies; liveness fails from then on, and whoever supervises restarts. */
+async function watch(ready: Promise<LoadedModel>, log: (record: LogRecord) => void): Promise<void> {
+  // A model that was never there is the business of whoever awaits `ready`.
+  const model = await ready.catch(() => undefined);
+  const death = await model?.died;
+  if (death !== undefined) log({ level: "error", event: "model_died", message: death.message });
+}

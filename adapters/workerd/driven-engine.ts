@@ -1,0 +1,48 @@
+import type { Engine, GenerateEvent } from "../../core/engine/engine.ts";
+import type { SteppedEngine } from "../../core/engine/loop.ts";
+
+/**
+ * An engine whose readers drive it. In workerd timers and I/O belong to a request and end with it, so that
+ * a loop begun in one request would stop when that request's client leaves, with everybody else's answers
+ * in it. Here each reader that waits runs steps, for all of them, between turns of its own timers.
+ */
+export function driveByReaders(engine: SteppedEngine): Engine {
+  async function drive<T>(wanted: Promise<T>): Promise<T> {
+    const state = { settled: false };
+    const settle = (): void => {
+      state.settled = true;
+    };
+    wanted.then(settle, settle);
+    // What waits already is there after one microtask.
+    await Promise.resolve();
+    while (!state.settled) {
+      await engine.step();
+      await turn();
+    }
+    return wanted;
+  }
+
+  return {
+    ...engine,
+    generate(request) {
+      return {
+        [Symbol.asyncIterator](): AsyncIterator<GenerateEvent, undefined> {
+          const events = engine.generate(request)[Symbol.asyncIterator]();
+          return {
+            next: () => drive(events.next()),
+            return: async () => {
+              await events.return?.();
+              return { done: true, value: undefined };
+            },
+          };
+        },
+      };
+    },
+    score: (request) => drive(engine.score(request)),
+  };
+}
+
+/** Lets what was computed leave, requests arrive and the clock go on. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
+}

@@ -1,0 +1,11 @@
+/** sirocco on workerd (Cloudflare Workers): one model per isolate behind a fetch handler. */
+export * from "../../core/mod.ts";
+export type { RoomOptions } from "../node/limits.ts";
+export { BUDGET_BYTES } from "./budget.ts";
+export {
+  createWorker,
+  WORKER_ROOM,
+  type ModelBody,
+  type WorkerHandler,
+  type WorkerOptions,
+} from "./worker.ts";

@@ -1,0 +1,157 @@
+import { createApp, type App } from "../../core/http/app.ts";
+import type { HttpLimits, ServedModel, ServerState } from "../../core/http/deps.ts";
+import { toFailure } from "../../core/http/failure.ts";
+import { RuntimeError } from "../../core/errors.ts";
+import { openGguf } from "../../core/gguf/parse.ts";
+import { streamSource } from "../../core/gguf/stream-source.ts";
+// Plain numbers, nothing of Node.
+import type { RoomOptions } from "../node/limits.ts";
+import { readVocabulary } from "../portable/load-model.ts";
+import { startEngine } from "../portable/start-engine.ts";
+import { BUDGET_BYTES, planMemory } from "./budget.ts";
+import { driveByReaders } from "./driven-engine.ts";
+import { workerdKernels } from "./kernels.ts";
+
+/** A model's bytes as they come: an object of R2, or what is made of a response of assets or a cache. */
+export interface ModelBody {
+  /** The bytes of a GGUF file. */
+  readonly body: ReadableStream;
+  /** Bytes in all. */
+  readonly size: number;
+  /** What identifies the bytes: an ETag, a version, a digest. */
+  readonly version: string;
+}
+
+/** What a worker serves. */
+export interface WorkerOptions<Env> {
+  /** The model's name for requests. */
+  readonly name: string;
+  /** Fetch the model; called once per isolate, and again where that failed. */
+  readonly open: (env: Env) => Promise<ModelBody | null>;
+  /** How much room the model gets; absent values take {@linkcode WORKER_ROOM}'s. */
+  readonly room?: RoomOptions;
+  /** Bytes that JavaScript and WebAssembly may use together; at most what the platform allows. */
+  readonly budget?: number;
+  /** Limits of requests that differ from a worker's defaults. */
+  readonly limits?: Partial<HttpLimits>;
+}
+
+/** What the platform calls. */
+export interface WorkerHandler<Env> {
+  /** Answers a request; the first one loads the model. */
+  fetch(
+    request: Request,
+    env: Env,
+    context: { waitUntil(work: Promise<unknown>): void },
+  ): Promise<Response>;
+}
+
+/**
+ * Room for four short conversations. Steps are small: while one computes nothing else happens in the
+ * isolate, and what was computed leaves between two of them.
+ */
+export const WORKER_ROOM: RoomOptions = {
+  contextSize: 1024,
+  parallel: 4,
+  batchSize: 32,
+  kvBytes: 16 * 1024 * 1024,
+};
+
+/** workerd notices that a client has left only when it writes to it: silence is kept short. */
+const WORKER_LIMITS: Partial<HttpLimits> = {
+  bodyBytes: 256 * 1024,
+  keepAliveMs: 250,
+  wholeKeepAliveMs: 200,
+};
+
+/**
+ * A worker that serves one model per isolate. The first request loads it, straight into WebAssembly memory
+ * as it arrives; requests meanwhile wait. The budget is reserved before and enforced: WebAssembly memory
+ * cannot grow beyond its part, so that a model too large ends with `insufficient_resources`, not with the
+ * isolate.
+ */
+export function createWorker<Env>(options: WorkerOptions<Env>): WorkerHandler<Env> {
+  const { budget = BUDGET_BYTES } = options;
+  const models: ServedModel[] = [];
+  let state: ServerState = "loading";
+  let memory: Readonly<Record<string, number>> = { budget };
+  let loading: Promise<void> | undefined;
+  let app: App | undefined;
+
+  async function load(env: Env): Promise<void> {
+    const object = await options.open(env);
+    if (object === null) {
+      throw new RuntimeError(
+        "MODEL_NOT_FOUND",
+        `Cannot load ${options.name}: there is no such object`,
+      );
+    }
+    const { body, size, version } = object;
+    const gguf = await openGguf(
+      streamSource(body as ReadableStream<Uint8Array>, size, options.name),
+    );
+    try {
+      const vocabulary = readVocabulary(gguf.metadata);
+      const plan = planMemory(vocabulary.tokenizer.vocabSize, budget);
+      const room = { ...WORKER_ROOM, ...options.room };
+      const engine = await startEngine(
+        gguf,
+        { kernels: workerdKernels, maxBytes: plan.wasm },
+        room,
+      );
+      const { weights, kv, activations } = engine.info.memory;
+      memory = { budget, js_reserved: plan.js, total: plan.js + weights + kv + activations };
+      models.push({
+        ...vocabulary,
+        id: options.name,
+        created: Math.floor(Date.now() / 1000),
+        engine: driveByReaders(engine),
+        contextLength: engine.info.contextLength,
+        digest: version,
+        ownedBy: "sirocco",
+      });
+      state = "ready";
+    } finally {
+      await gguf.close();
+    }
+  }
+
+  /** Made in a request: outside of one workerd has no randomness and no clock. */
+  function makeApp(): App {
+    return createApp({
+      models: () => models,
+      state: () => state,
+      version: options.name,
+      now: () => performance.now(),
+      wallClock: () => Date.now(),
+      randomId: () => crypto.randomUUID(),
+      log: () => {},
+      memory: () => memory,
+      limits: { ...WORKER_LIMITS, ...options.limits },
+    });
+  }
+
+  return {
+    async fetch(request, env, context) {
+      app ??= makeApp();
+      if (loading === undefined) {
+        const attempt = load(env);
+        loading = attempt;
+        // Others wait for it even where this request's client leaves.
+        context.waitUntil(attempt.catch(() => undefined));
+        try {
+          await attempt;
+        } catch (error) {
+          loading = undefined;
+          return answerFailure(error);
+        }
+      }
+      return app.fetch(request);
+    },
+  };
+}
+
+function answerFailure(error: unknown): Response {
+  const { status, body, headers } = toFailure(error);
+  return Response.json(body, { status, headers });
+}
