@@ -33,7 +33,11 @@ const CHUNKS = 4;
 const PERPLEXITY_TOLERANCE = 0.01;
 /** New tokens that must agree, or all up to the end where the answer is shorter. */
 const AGREEING = 32;
-const PROMPTS_THAT_AGREE = 9;
+/**
+ * What each build of the arithmetic turns at near ties is chance: with an f16 and an f32 cache llama.cpp agrees with itself on 15 of 34
+ * prompts. Far fewer than these would be an error; that every parting is a near tie is the sharper half of this test.
+ */
+const PROMPTS_THAT_AGREE = 7;
 /**
  * A logit distance that rounding can turn: with an f16 and an f32 cache llama.cpp parts from itself on 19 of 34 prompts, at distances up to
  * 0.593. The ten in prompts.json are ones where it does not within 40 tokens; they were chosen without looking at sirocco's answers. A
