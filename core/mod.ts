@@ -47,6 +47,17 @@ export type { Counter, Gauge, Histogram, Labels, Metrics } from "./metrics/metri
 export type { CounterSpec, GaugeSpec, HistogramSpec, MetricSpec } from "./metrics/names.ts";
 export type { LoadProgress } from "./model/load.ts";
 export type { ModelConfig, RopeConfig, RopeScaling } from "./model/model.ts";
+export { NUMERICS_VERSION, type Numerics } from "./engine/numerics.ts";
+export { systemFingerprint } from "./receipt/fingerprint.ts";
+export { parseReceipt } from "./receipt/parse.ts";
+export { toReceiptJson, type Receipt, type ReceiptFacts } from "./receipt/receipt.ts";
+export {
+  verifyReceipt,
+  type DifferentVerdict,
+  type SameVerdict,
+  type Verdict,
+  type Verifier,
+} from "./receipt/verify.ts";
 export type { RopeStyle } from "./tensor/backend.ts";
 export type { KvType } from "./tensor/kv-type.ts";
 export { GREEDY, type SamplingParams } from "./sampler/params.ts";

@@ -1,4 +1,5 @@
 import type { SamplingParams } from "../sampler/params.ts";
+import type { KvType } from "../tensor/kv-type.ts";
 
 /**
  * A model being served: many callers, one loop. The same interface is implemented in process
@@ -27,6 +28,8 @@ export interface EngineInfo {
   readonly backend: string;
   /** Threads that compute. */
   readonly threads: number;
+  /** How keys and values are cached. */
+  readonly kvType: KvType;
   /** Tokens are numbers below this. */
   readonly vocabSize: number;
   /** Tokens that one request may hold, prompt and answer together. */

@@ -289,6 +289,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     info: {
       backend: backend.name,
       threads: backend.threads,
+      kvType: limits.kvType ?? "f32",
       vocabSize,
       contextLength,
       memory: backend.memory(),

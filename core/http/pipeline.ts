@@ -2,6 +2,7 @@ import { answer } from "../answer/answer.ts";
 import { RuntimeError } from "../errors.ts";
 import { abortWith } from "./abort.ts";
 import { readJson } from "./body.ts";
+import { systemFingerprint } from "../receipt/fingerprint.ts";
 import type { AppDeps, HttpLimits, ServedModel } from "./deps.ts";
 import type { Exchange } from "./exchange.ts";
 import { findModel } from "./models.ts";
@@ -77,7 +78,7 @@ export async function complete<A extends Asked>(
       id: `${route.idPrefix}${deps.randomId()}`,
       created: Math.floor(deps.wallClock() / 1000),
       model: model.id,
-      fingerprint: fingerprint(model.digest),
+      fingerprint: await fingerprint(model),
     },
     asked,
   );
@@ -114,7 +115,13 @@ function checkBiases(model: ServedModel, asked: Asked): void {
   );
 }
 
-/** `system_fingerprint`: changes exactly when the weights do. */
-function fingerprint(digest: string): string {
-  return `fp_${digest.replace(/^sha256[:-]/, "").slice(0, 12)}`;
+/** Models do not change while they are served. */
+const fingerprints = new WeakMap<ServedModel, Promise<string>>();
+
+function fingerprint(model: ServedModel): Promise<string> {
+  const known = fingerprints.get(model);
+  if (known !== undefined) return known;
+  const made = systemFingerprint(model.digest, model.engine.info);
+  fingerprints.set(model, made);
+  return made;
 }

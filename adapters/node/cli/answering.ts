@@ -11,6 +11,8 @@ export interface Question {
   readonly maxTokens?: number;
   readonly sampling: SamplingParams;
   readonly stop?: readonly string[];
+  /** Note the log-probability of every token, for a receipt. */
+  readonly logprobs?: boolean;
   readonly signal?: AbortSignal;
 }
 
@@ -19,6 +21,10 @@ export interface Answer {
   readonly text: string;
   /** The generated tokens, those of a stop string included. */
   readonly tokens: readonly number[];
+  /** One for each token where they were asked for, else none. */
+  readonly logprobs: readonly number[];
+  /** What the answer was allowed to have: the context may hold fewer than were asked for. */
+  readonly maxTokens: number;
   readonly done: AnswerDone;
 }
 
@@ -38,16 +44,19 @@ export async function ask(
     );
   }
   const tokens: number[] = [];
+  const logprobs: number[] = [];
+  const maxTokens = Math.min(room, question.maxTokens ?? room);
   let text = "";
-  const events = answer(recording(model.engine, tokens), model.tokenizer, {
+  const engine = recording(model.engine, tokens, question.logprobs === true ? logprobs : undefined);
+  const events = answer(engine, model.tokenizer, {
     prompt,
-    maxTokens: Math.min(room, question.maxTokens ?? room),
+    maxTokens,
     sampling,
     stop,
     ...(signal === undefined ? {} : { signal }),
   });
   for await (const event of events) {
-    if (event.type === "done") return { text, tokens, done: event };
+    if (event.type === "done") return { text, tokens, logprobs, maxTokens, done: event };
     text += event.text;
     await onText(event.text);
   }
@@ -78,13 +87,17 @@ export function tokensPerSecond(tokens: number, milliseconds: number): number | 
   return tokens > 0 && milliseconds > 0 ? (tokens * 1000) / milliseconds : null;
 }
 
-/** The engine, noting each token that it generates. */
-function recording(engine: Engine, into: number[]): Engine {
+/** The engine, noting each token that it generates, and its log-probability where there is room for them. */
+function recording(engine: Engine, into: number[], logprobs: number[] | undefined): Engine {
   return {
     info: engine.info,
     async *generate(request) {
-      for await (const event of engine.generate(request)) {
-        if (event.type === "token") into.push(event.token);
+      const asked = logprobs === undefined ? request : { ...request, logprobs: 0 };
+      for await (const event of engine.generate(asked)) {
+        if (event.type === "token") {
+          into.push(event.token);
+          if (event.logprob !== undefined) logprobs?.push(event.logprob);
+        }
         yield event;
       }
     },

@@ -13,6 +13,7 @@ import { serveCommand } from "./serve.ts";
 import { showCommand } from "./show.ts";
 import { leaveWhenUnread, note, printable } from "./terminal.ts";
 import { tokenizeCommand } from "./tokenize.ts";
+import { verifyCommand } from "./verify.ts";
 
 const EXIT_ERROR = 1;
 const EXIT_USAGE = 2;
@@ -37,6 +38,7 @@ async function main(argv: readonly string[]): Promise<number> {
     tokenizeCommand(),
     benchCommand(),
     perplexityCommand(),
+    verifyCommand(),
     doctorCommand(),
   ];
   for (const command of commands) program.addCommand(command.copyInheritedSettings(program));
@@ -73,6 +75,7 @@ Examples:
   sirocco run -m model.gguf -p "Once upon a" -n 64  continue a text
   sirocco chat -m model.gguf                        talk
   sirocco serve -m model.gguf --port 8080           OpenAI-compatible HTTP server
+  sirocco verify answer.json                        compute an answer again
   sirocco doctor                                    what works on this machine
 
 Variables: SIROCCO_MODEL, SIROCCO_CTX_SIZE, SIROCCO_THREADS, SIROCCO_BACKEND, SIROCCO_PARALLEL,

@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { RuntimeError } from "../../../core/errors.ts";
+import { systemFingerprint } from "../../../core/receipt/fingerprint.ts";
 import { loadLocal, type LoadedModel } from "../load.ts";
 import { ask, rawPrompt, speedLine, tokensPerSecond, type Answer } from "./answering.ts";
 import { abortOnInterrupt } from "./interrupt.ts";
@@ -13,6 +14,7 @@ import {
   type ModelFlags,
   type SamplingFlags,
 } from "./options.ts";
+import { writeReceipt } from "./receipt-file.ts";
 import { createProgress, note, noteThreads, print, printable, printJson } from "./terminal.ts";
 
 interface RunFlags extends ModelFlags, SamplingFlags {
@@ -22,6 +24,7 @@ interface RunFlags extends ModelFlags, SamplingFlags {
   readonly special?: true;
   readonly stop?: readonly string[];
   readonly json?: true;
+  readonly receipt?: string;
 }
 
 /** A base model would otherwise go on until its context is full. */
@@ -37,7 +40,8 @@ export function runCommand(): Command {
     .option("--system <text>", "system message before the question")
     .option("--special", "let the spelling of a control token in --prompt become that token")
     .option("--stop <text...>", "end the answer before one of these texts")
-    .option("--json", "print one JSON object: text, tokens, finish_reason, usage, timings, ...");
+    .option("--json", "print one JSON object: text, tokens, finish_reason, usage, timings, ...")
+    .option("--receipt <file>", "write down what sirocco verify needs to compute the answer again");
   addModelOptions(command);
   return addSamplingOptions(command)
     .addHelpText(
@@ -46,13 +50,14 @@ export function runCommand(): Command {
 Examples:
   sirocco run "What is a canary rollout?"
   sirocco run -m model.gguf -p "Once upon a time" -n 64 --temp 0.8 --seed 1
-  sirocco run -m model.gguf -p "1 + 1 =" -n 4 --temp 0 --json`,
+  sirocco run -m model.gguf -p "1 + 1 =" -n 4 --temp 0 --json
+  sirocco run "What is a KV cache?" --receipt answer.json && sirocco verify answer.json`,
     )
     .action(run);
 }
 
-async function run(question: string | undefined, flags: RunFlags): Promise<void> {
-  if ((question === undefined) === (flags.prompt === undefined)) {
+async function run(asked: string | undefined, flags: RunFlags): Promise<void> {
+  if ((asked === undefined) === (flags.prompt === undefined)) {
     throw new UsageError('give either a question, as in run "What is ...?", or --prompt <text>');
   }
   const json = flags.json === true;
@@ -61,29 +66,28 @@ async function run(question: string | undefined, flags: RunFlags): Promise<void>
   const model = await loadLocal({
     ...toLoadOptions(flags),
     parallel: 1,
-    identify: json,
+    identify: json || flags.receipt !== undefined,
     onProgress: (done, total) => progress.update(done, total),
     signal: interrupt.signal,
   }).finally(() => progress.end());
   noteThreads(flags.threads, model.engine.info.threads);
   try {
     const prompt =
-      question === undefined
+      asked === undefined
         ? rawPrompt(model, flags.prompt ?? "", flags.special === true)
-        : chatPrompt(model, question, flags.system);
+        : chatPrompt(model, asked, flags.system);
     if (prompt.length === 0)
       throw new UsageError("the prompt is empty, give at least one character");
-    const answer = await ask(
-      model,
-      {
-        prompt,
-        maxTokens: flags.predict,
-        sampling: toSampling(flags),
-        stop: flags.stop ?? [],
-        signal: interrupt.signal,
-      },
-      json ? undefined : (text) => print(printable(text)),
-    );
+    const question = {
+      prompt,
+      maxTokens: flags.predict,
+      sampling: toSampling(flags),
+      stop: flags.stop ?? [],
+      logprobs: flags.receipt !== undefined,
+      signal: interrupt.signal,
+    };
+    const answer = await ask(model, question, json ? undefined : (text) => print(printable(text)));
+    if (flags.receipt !== undefined) await writeReceipt(flags.receipt, model, question, answer);
     if (json) return await printJson(await toJson(model, answer));
     await print("\n");
     note(speedLine(model, answer));
@@ -118,6 +122,7 @@ async function toJson(model: LoadedModel, { text, tokens, done }: Answer): Promi
   const { firstTokenMs, decodeMs, engine } = done.timings;
   const prefillMs = engine?.prefillMs ?? firstTokenMs;
   const { backend, threads, loadMs } = model.engine.info;
+  const digest = await model.digest();
   return {
     text,
     tokens,
@@ -137,6 +142,7 @@ async function toJson(model: LoadedModel, { text, tokens, done }: Answer): Promi
     },
     backend,
     threads,
-    model: { name: model.config.name, quant: model.quant, digest: await model.digest() },
+    model: { name: model.config.name, quant: model.quant, digest },
+    system_fingerprint: await systemFingerprint(digest, model.engine.info),
   };
 }

@@ -9,11 +9,13 @@ const SHOWN = 60;
  * schema does not know, with the path of the first thing wrong.
  *
  * @param at Where `input` stands in the body.
+ * @param whole What to call `input` as a whole.
  */
 export function check<T>(
   schema: v.GenericSchema<unknown, T>,
   input: unknown,
   at: readonly (string | number)[] = [],
+  whole = "the request",
 ): T {
   const result = v.safeParse(schema, input, { abortEarly: true });
   if (result.success) return result.output;
@@ -26,7 +28,7 @@ export function check<T>(
   throw new RuntimeError(
     "INVALID_REQUEST",
     missing
-      ? `Cannot accept the request: '${param}' is missing`
+      ? `Cannot accept ${whole}: '${param}' is missing`
       : `Cannot accept ${param === undefined ? "the body" : `'${param}'`}: expected ${issue.message}, received ${show(issue.input)}`,
     param === undefined ? {} : { param },
   );

@@ -15,7 +15,7 @@ test("POST /v1/chat/completions answers with OpenAI's chat.completion", async ()
     object: "chat.completion",
     created: 1_790_000_000,
     model: "m",
-    system_fingerprint: "fp_0123456789ab",
+    system_fingerprint: "fp_ce74da4cfb7b",
     choices: [
       {
         index: 0,
@@ -48,7 +48,7 @@ test("POST /v1/chat/completions streams frames exactly as OpenAI writes them", a
     "x-accel-buffering": "no",
   });
   const head =
-    '"id":"chatcmpl-id2","created":1790000000,"model":"m","system_fingerprint":"fp_0123456789ab","object":"chat.completion.chunk"';
+    '"id":"chatcmpl-id2","created":1790000000,"model":"m","system_fingerprint":"fp_ce74da4cfb7b","object":"chat.completion.chunk"';
   const chunk = (delta: string, reason: string) =>
     `data: {${head},"choices":[{"index":0,"delta":${delta},"logprobs":null,"finish_reason":${reason}}]}\n\n`;
   expect(await response.text()).toBe(

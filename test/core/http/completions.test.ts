@@ -5,7 +5,7 @@ import { BOS, byteTokenizer } from "../../fixtures/scripted-engine.ts";
 const PATH = "/v1/completions";
 
 const frame = (text: string, reason: string) =>
-  `data: {"id":"cmpl-id2","object":"text_completion","created":1790000000,"model":"m","system_fingerprint":"fp_0123456789ab","choices":[{"text":"${text}","index":0,"logprobs":null,"finish_reason":${reason}}]}\n\n`;
+  `data: {"id":"cmpl-id2","object":"text_completion","created":1790000000,"model":"m","system_fingerprint":"fp_ce74da4cfb7b","choices":[{"text":"${text}","index":0,"logprobs":null,"finish_reason":${reason}}]}\n\n`;
 
 test("POST /v1/completions answers with OpenAI's text_completion", async () => {
   const { post, engine } = createScriptedApp({ reply: " there" });
@@ -15,7 +15,7 @@ test("POST /v1/completions answers with OpenAI's text_completion", async () => {
     object: "text_completion",
     created: 1_790_000_000,
     model: "m",
-    system_fingerprint: "fp_0123456789ab",
+    system_fingerprint: "fp_ce74da4cfb7b",
     choices: [{ text: " there", index: 0, logprobs: null, finish_reason: "stop" }],
     usage: { prompt_tokens: 3, completion_tokens: 6, total_tokens: 9 },
     timings: expect.any(Object),
