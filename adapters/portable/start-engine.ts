@@ -29,12 +29,13 @@ export async function startEngine(
   options: PortableOptions = {},
 ): Promise<SteppedEngine> {
   const started = performance.now();
-  const { module, variant } = await runtime.kernels();
+  const { module, variant, instantiate } = await runtime.kernels();
   const { yieldTurn, maxBytes } = runtime;
   const backend = await createWasmBackend({
     module,
     variant,
     ...(maxBytes === undefined ? {} : { maxBytes }),
+    ...(instantiate === undefined ? {} : { instantiate }),
   });
   try {
     const room = planRoom(readConfig(gguf), options, backend.kvBlock);

@@ -128,7 +128,15 @@ export async function instantiateComponent(
   return kernelsOf(core.exports, memory);
 }
 
-function kernelsOf(exports: WebAssembly.Exports, memory: WebAssembly.Memory): Kernels {
+/**
+ * The kernels among an instance's exports. `heapBase` is for tools that drop the linker's `__heap_base`.
+ * Throws `TypeError` where the exports are not ours.
+ */
+export function kernelsOf(
+  exports: WebAssembly.Exports,
+  memory: WebAssembly.Memory,
+  heapBase?: number,
+): Kernels {
   const global = (name: string): WebAssembly.Global => {
     const found = exports[name];
     if (found instanceof WebAssembly.Global) return found;
@@ -136,7 +144,7 @@ function kernelsOf(exports: WebAssembly.Exports, memory: WebAssembly.Memory): Ke
   };
   return {
     memory,
-    heapBase: Number(global("__heap_base").value),
+    heapBase: heapBase ?? Number(global("__heap_base").value),
     stackPointer: global("__stack_pointer"),
     table: KERNEL_NAMES.map((name) => {
       const found = exports[name];

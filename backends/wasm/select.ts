@@ -9,6 +9,8 @@ export interface KernelBuild {
   /** `simd128` runs everywhere; `relaxed` and `relaxed16` need relaxed SIMD. */
   readonly variant: string;
   readonly module: WebAssembly.Module;
+  /** How to instantiate a module that brings its memory. */
+  readonly instantiate?: (module: WebAssembly.Module) => Promise<Kernels>;
 }
 
 /** The chosen build and why. */

@@ -8,7 +8,7 @@
 //! host (backends/wasm) wrote to linear memory, `first..last` a range of the kernel's units (rows, panels,
 //! heads). Units never share an output, and a unit's bits depend on nothing but `args`: threads may divide
 //! an operation as they like. Nothing here allocates.
-#![no_std]
+#![cfg_attr(not(feature = "std"), no_std)]
 
 mod activation;
 mod attention;
@@ -23,6 +23,7 @@ mod quant;
 mod sampling;
 mod simd;
 
+#[cfg(not(feature = "std"))]
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo) -> ! {
     core::arch::wasm32::unreachable()
