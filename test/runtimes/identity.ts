@@ -131,7 +131,7 @@ function createRecorder(
     },
     backend: {
       ...backend,
-      async read(tensor) {
+      async reduce(tensor, queries) {
         const values = await backend.read(tensor);
         const { logitRows, starts, blocks } = current!;
         const sequences = starts.length - 1;
@@ -143,7 +143,7 @@ function createRecorder(
           const bits = new Uint8Array(values.slice(i * vocabSize, (i + 1) * vocabSize).buffer);
           rows.set(first, [...(rows.get(first) ?? []), sha256(bits)]);
         }
-        return values;
+        return backend.reduce(tensor, queries);
       },
       // The rig closes it.
       close: () => Promise.resolve(),
@@ -160,6 +160,8 @@ function createRecorder(
     async take() {
       const taken = [...rows.values()];
       rows = new Map();
+      // Without this the digests would speak of tokens alone, should logits take another way one day.
+      if (taken.length === 0) throw new Error("No row of logits came by");
       return Promise.all(
         taken.map(async (digests) => sha256Text((await Promise.all(digests)).join(" "))),
       );
