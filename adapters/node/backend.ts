@@ -5,7 +5,7 @@ import { selectKernels, type KernelBuild } from "../../backends/wasm/select.ts";
 import { shareMemory } from "../../backends/wasm/shared-module.ts";
 import { RuntimeError } from "../../core/errors.ts";
 import type { Backend } from "../../core/tensor/backend.ts";
-import { startComputeThreads } from "./compute-threads.ts";
+import { computePool } from "./compute-threads.ts";
 import { packageFile } from "./package-root.ts";
 
 /** `auto`: the fastest that works here. */
@@ -75,12 +75,7 @@ async function createThreadedBackend(build: KernelBuild, threads: number): Promi
   return createWasmBackend({
     module,
     variant,
-    pool: {
-      members: threads - 1,
-      start: startComputeThreads,
-      now: () => performance.now(),
-      mayBlock: true,
-    },
+    pool: computePool(threads),
   });
 }
 

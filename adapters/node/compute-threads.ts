@@ -1,4 +1,5 @@
 import { Worker } from "node:worker_threads";
+import type { PoolStart } from "../../backends/wasm/backend.ts";
 import type { MemberTask } from "../../backends/wasm/threads/member.ts";
 
 /** The compiled package has `.js` files, the sources are run as they are. */
@@ -8,7 +9,7 @@ const THREAD_FILE = new URL(
 );
 
 /** Start a worker for each task; the function that comes back waits until all have ended. */
-export function startComputeThreads(tasks: readonly MemberTask[]): () => Promise<void> {
+function startComputeThreads(tasks: readonly MemberTask[]): () => Promise<void> {
   const ends = tasks.map((task) => {
     const worker = new Worker(THREAD_FILE, { workerData: task, name: `compute ${task.index + 1}` });
     const end = new Promise<void>((resolve) => {
@@ -23,5 +24,16 @@ export function startComputeThreads(tasks: readonly MemberTask[]): () => Promise
   return async () => {
     for (const { worker } of ends) worker.ref();
     await Promise.all(ends.map(({ end }) => end));
+  };
+}
+
+/** A pool of so many threads, the calling one included; tests have it share everything, `leastShared` being 0. */
+export function computePool(threads: number, leastShared?: number): PoolStart {
+  return {
+    members: threads - 1,
+    start: startComputeThreads,
+    now: () => performance.now(),
+    mayBlock: true,
+    ...(leastShared === undefined ? {} : { leastShared }),
   };
 }

@@ -1,6 +1,6 @@
 /** Runs the cases on Node, Bun and Deno: takes the task as its argument, prints the findings. */
 import { setImmediate } from "node:timers/promises";
-import { startComputeThreads } from "../../adapters/node/compute-threads.ts";
+import { computePool } from "../../adapters/node/compute-threads.ts";
 import { createWasmBackend } from "../../backends/wasm/backend.ts";
 import { shareMemory } from "../../backends/wasm/shared-module.ts";
 import { runCases } from "./cases.ts";
@@ -14,13 +14,7 @@ const threaded: Environment["threaded"] = async ({ variant }, threads) => {
   return createWasmBackend({
     module: await WebAssembly.compile(shareMemory(bytes)),
     variant,
-    pool: {
-      members: threads - 1,
-      start: startComputeThreads,
-      now: () => performance.now(),
-      mayBlock: true,
-      leastShared: 0,
-    },
+    pool: computePool(threads, 0),
   });
 };
 
