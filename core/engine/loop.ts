@@ -15,6 +15,8 @@ import type {
 import { createGenerateJob } from "./generate-job.ts";
 import type { Job } from "./job.ts";
 import { type StepPlan, createScheduler } from "./scheduler.ts";
+import { createKvPrefixes, type KvPrefix } from "./kv-prefix.ts";
+import { createPrefixJob } from "./prefix-job.ts";
 import { createScoreJob } from "./score-job.ts";
 import type { Sequence } from "./sequence.ts";
 import { type Stream, createStream } from "./stream.ts";
@@ -50,6 +52,16 @@ export interface EngineOptions {
 export interface SteppedEngine extends Engine {
   /** Run one step; `false` where there is nothing to do or a step is under way. Does not reject. */
   step(): Promise<boolean>;
+  /**
+   * Compute `tokens` and copy out the cache of their whole blocks. Rejects as {@linkcode Engine.score} does, and
+   * with `MODEL_UNSUPPORTED` where the backend cannot.
+   */
+  savePrefix(tokens: readonly number[], signal?: AbortSignal): Promise<KvPrefix>;
+  /**
+   * From now on requests that begin with these tokens do not compute them; answers are the same bits. Rejects
+   * with `RangeError` for a prefix of another shape, and with `MODEL_UNSUPPORTED`.
+   */
+  restorePrefix(prefix: KvPrefix): Promise<void>;
 }
 
 type State = "open" | "closing" | "failed";
@@ -66,7 +78,9 @@ export function createEngine(options: EngineOptions): SteppedEngine {
   );
   const chunk = options.chunk ?? limits.maxRows;
   const maxJobs = checkLimits(options.maxSequences, chunk) + options.maxWaiting;
-  const scheduler = createScheduler({ ...limits, maxSequences: options.maxSequences, chunk });
+  const prefixes = createKvPrefixes(backend, model);
+  const { fill } = prefixes;
+  const scheduler = createScheduler({ ...limits, maxSequences: options.maxSequences, chunk, fill });
   const layOut = createLayOut(limits);
 
   const jobs = new Map<Sequence, Job>();
@@ -128,6 +142,10 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     progressed = now();
     steps++;
     rows += plan.rows;
+    for (const { sequence, rows: computed } of plan.work) {
+      const isLast = sequence.computed + computed === sequence.tokens.length;
+      if (isLast) await jobs.get(sequence)?.capture?.();
+    }
     for (const { sequence, reason } of scheduler.commit(plan, sampled)) {
       const job = jobs.get(sequence);
       forget(sequence);
@@ -242,10 +260,29 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     checkScore(request, vocabSize, contextLength);
     checkRoom(signal);
     if (from === tokens.length) return new Float64Array(0);
+    return whole<Float64Array>(signal, (reader) => createScoreJob(request, reader, tally));
+  }
+
+  async function savePrefix(tokens: readonly number[], signal?: AbortSignal): Promise<KvPrefix> {
+    const count = prefixes.whole(tokens.length);
+    checkScore({ tokens, from: tokens.length }, vocabSize, contextLength);
+    // A backend that cannot is found out now, and not in a step.
+    const nothingYet = await prefixes.read([], []);
+    checkRoom(signal);
+    if (count === 0) return nothingYet;
+    const beginning = tokens.slice(0, count);
+    return whole<KvPrefix>(signal, (reader) => createPrefixJob(beginning, prefixes, reader));
+  }
+
+  /** Do a job that answers all at once. */
+  async function whole<T>(
+    signal: AbortSignal | undefined,
+    create: (reader: { resolve(value: T): void; reject(error: RuntimeError): void }) => Job,
+  ): Promise<T> {
     let abort = nothing;
     try {
-      return await new Promise<Float64Array>((resolve, reject) => {
-        const job = createScoreJob(request, { resolve, reject }, tally);
+      return await new Promise<T>((resolve, reject) => {
+        const job = create({ resolve, reject });
         abort = () => {
           forget(job.sequence);
           reject(aborted());
@@ -299,6 +336,8 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     score,
     stats,
     step: advance,
+    savePrefix,
+    restorePrefix: (prefix) => prefixes.add(prefix),
     close: () => (closed ??= shutDown()),
   };
 }

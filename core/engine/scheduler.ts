@@ -60,6 +60,8 @@ export interface SchedulerLimits {
   readonly maxSequences: number;
   readonly blocks: number;
   readonly blockSize: number;
+  /** Fills blocks of a sequence that was let in, see {@linkcode KvPrefixes.fill}. */
+  readonly fill?: (sequence: Sequence, computed: number) => number;
 }
 
 /**
@@ -150,6 +152,7 @@ export function createScheduler(limits: SchedulerLimits): Scheduler {
     if (running.length > 0 && left < running.length) return false;
     if (!blocks.reserve(next.blocks, next.tokens.length)) return false;
     waiting.shift();
+    next.computed = limits.fill?.(next, 0) ?? 0;
     next.state = "running";
     running.push(next);
     return true;
