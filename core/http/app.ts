@@ -31,8 +31,11 @@ export interface App {
 
 /** A route and what it needs of a key. */
 export interface RouteScope {
+  /** `GET`, `POST`, or `ALL` for the answer to other methods. */
   readonly method: string;
+  /** As hono writes it: `/v1/models/:id{.+}`. */
   readonly path: string;
+  /** What a key must have to get through. */
   readonly scope: Scope | undefined;
 }
 

@@ -17,6 +17,7 @@ export interface ApiKey {
   readonly id: string;
   /** `sha256:` and 64 hex digits, as {@linkcode hashKey} writes it. */
   readonly hash: string;
+  /** What it may do. */
   readonly scopes: readonly KeyScope[];
   /** Whose requests share a turn in the queue and a cache; the key's id unless given. */
   readonly tenant?: string;
@@ -30,9 +31,13 @@ export interface ApiKey {
 
 /** Who sent a request. */
 export interface Caller {
+  /** The id of its key. */
   readonly id: string;
+  /** Whose requests share a turn in the queue and a cache. */
   readonly tenant: string;
+  /** Higher goes first in the queue. */
   readonly priority: number;
+  /** What it may still use. */
   readonly allowance: Allowance;
   /** Throws `MODEL_NOT_ALLOWED` where the key is for other models. */
   checkModel(model: string): void;

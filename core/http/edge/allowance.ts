@@ -4,6 +4,7 @@ import { toGoDuration } from "./go-duration.ts";
 
 /** What a key may use. Absent limits do not apply. */
 export interface KeyLimits {
+  /** Requests that ask a model for something. */
   readonly requestsPerMinute?: number;
   /** Prompts and answers together. */
   readonly tokensPerMinute?: number;
