@@ -27,6 +27,8 @@ export interface WireUsage {
   readonly prompt_tokens: number;
   readonly completion_tokens: number;
   readonly total_tokens: number;
+  /** Tokens of the prompt that did not have to be computed. */
+  readonly prompt_tokens_details: { readonly cached_tokens: number };
 }
 
 /** Durations beside the usage; names shared with llama-server mean the same. */
@@ -49,7 +51,7 @@ export function toUsage({ usage, timings }: AnswerDone): {
   usage: WireUsage;
   timings: WireTimings;
 } {
-  const { promptTokens, completionTokens } = usage;
+  const { promptTokens, cachedTokens, completionTokens } = usage;
   const { firstTokenMs, decodeMs, engine } = timings;
   const measurable = completionTokens > 1 && decodeMs > 0;
   return {
@@ -57,6 +59,7 @@ export function toUsage({ usage, timings }: AnswerDone): {
       prompt_tokens: promptTokens,
       completion_tokens: completionTokens,
       total_tokens: promptTokens + completionTokens,
+      prompt_tokens_details: { cached_tokens: cachedTokens },
     },
     timings: {
       prompt_n: promptTokens,
