@@ -14,6 +14,19 @@ export async function openGpu(): Promise<GPU> {
   return dawn.create([]);
 }
 
+/** Flags of buffers (WebGPU, GPUBufferUsage), which TypeScript's library does not declare. */
+export const USAGE = {
+  mapRead: 0x0001,
+  copySource: 0x0004,
+  copyTarget: 0x0008,
+  uniform: 0x0040,
+  storage: 0x0080,
+  queryResolve: 0x0200,
+} as const;
+
+/** GPUMapMode.READ */
+export const MAP_READ = 1;
+
 /** The adapter of the driver that this process was started with. */
 export async function openAdapter(gpu: GPU): Promise<GPUAdapter> {
   const adapter = await gpu.requestAdapter();

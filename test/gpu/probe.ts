@@ -1,5 +1,5 @@
 /** Prints what an adapter offers, and what it computes: the known answer that an adapter must give first. */
-import { openAdapter, openGpu } from "./adapter.ts";
+import { MAP_READ, openAdapter, openGpu, USAGE } from "./adapter.ts";
 import { report } from "./drivers.ts";
 
 const VALUES = 64;
@@ -20,11 +20,11 @@ const gpu = await openGpu();
 const adapter = await openAdapter(gpu);
 const device = await adapter.requestDevice();
 const bytes = VALUES * Float32Array.BYTES_PER_ELEMENT;
-const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
+const usage = USAGE.storage | USAGE.copySource | USAGE.copyTarget;
 const values = device.createBuffer({ size: bytes, usage });
 const back = device.createBuffer({
   size: bytes,
-  usage: GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ,
+  usage: USAGE.copyTarget | USAGE.mapRead,
 });
 device.queue.writeBuffer(values, 0, new Float32Array(VALUES).fill(1));
 const module = device.createShaderModule({ code: SHADER });
@@ -43,7 +43,7 @@ pass.dispatchWorkgroups(1);
 pass.end();
 encoder.copyBufferToBuffer(values, 0, back, 0, bytes);
 device.queue.submit([encoder.finish()]);
-await back.mapAsync(GPUMapMode.READ);
+await back.mapAsync(MAP_READ);
 let sum = 0;
 for (const value of new Float32Array(back.getMappedRange())) sum += value;
 back.unmap();
