@@ -146,6 +146,15 @@ describe("describeSamples and toHistogram", () => {
   });
 });
 
+/** Answers 50 ms after another answer. */
+async function answerAfter(before: Promise<void>, response: ServerResponse): Promise<void> {
+  await before;
+  await sleep(50);
+  response.setHeader("content-type", "text/event-stream");
+  const event = { choices: [{ delta: { content: "x" }, finish_reason: "stop" }] };
+  response.end(`data: ${JSON.stringify(event)}\n\ndata: [DONE]\n\n`);
+}
+
 describe("runLoad", () => {
   test("measures first token, tokens and whole answers of a server that keeps a known pace", async () => {
     const { url } = await serveScript({ reply: "abcdefghijk", pace: () => sleep(20) });
@@ -163,13 +172,6 @@ describe("runLoad", () => {
   test("omits nothing: what waits behind a slow request is measured from when it was due", async () => {
     // One at a time, 50 ms each, asked for every 10 ms: the n-th waits 40 n ms.
     let free = Promise.resolve();
-    const answerAfter = async (before: Promise<void>, response: ServerResponse): Promise<void> => {
-      await before;
-      await sleep(50);
-      response.setHeader("content-type", "text/event-stream");
-      const event = { choices: [{ delta: { content: "x" }, finish_reason: "stop" }] };
-      response.end(`data: ${JSON.stringify(event)}\n\ndata: [DONE]\n\n`);
-    };
     const url = await listening(
       createServer((request, response) => {
         request.resume();
