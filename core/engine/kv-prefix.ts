@@ -1,6 +1,6 @@
 import { RuntimeError } from "../errors.ts";
 import type { Model } from "../model/model.ts";
-import type { Backend } from "../tensor/backend.ts";
+import type { Backend, KvLayer } from "../tensor/backend.ts";
 import type { Sequence } from "./sequence.ts";
 
 /** Keys and values of a text's first tokens: what an engine would compute of them, copied out. */
@@ -26,29 +26,30 @@ export interface KvPrefixes {
   fill(sequence: Sequence, computed: number): number;
 }
 
+type CopyingBackend = Backend & Required<Pick<Backend, "readKv" | "writeKv">>;
+
 /** No prefix is known yet. */
 export function createKvPrefixes(backend: Backend, model: Model): KvPrefixes {
   const { blockSize } = model.limits;
   const prefixes: KvPrefix[] = [];
   const whole = (count: number): number => Math.floor(count / blockSize) * blockSize;
 
-  function access(): Required<Pick<Backend, "readKv" | "writeKv">> &
-    Required<Pick<Model, "cache">> {
-    const { readKv, writeKv } = backend;
-    if (readKv === undefined || writeKv === undefined || model.cache === undefined) {
+  function access(): { readonly copying: CopyingBackend; readonly cache: readonly KvLayer[] } {
+    if (!canCopy(backend) || model.cache === undefined) {
       throw new RuntimeError(
         "MODEL_UNSUPPORTED",
         `Cannot save or restore a cache: the ${backend.name} backend cannot copy it`,
       );
     }
-    return { readKv, writeKv, cache: model.cache };
+    return { copying: backend, cache: model.cache };
   }
 
   async function read(tokens: readonly number[], blocks: readonly number[]): Promise<KvPrefix> {
-    const { readKv, cache } = access();
+    const { copying, cache } = access();
     const parts: Uint8Array[] = [];
     for (const block of blocks.slice(0, whole(tokens.length) / blockSize)) {
-      for (const layer of cache) parts.push(await readKv(layer, block * blockSize, blockSize));
+      for (const layer of cache)
+        parts.push(await copying.readKv(layer, block * blockSize, blockSize));
     }
     const data = new Uint8Array(parts.reduce((sum, part) => sum + part.byteLength, 0));
     let at = 0;
@@ -60,10 +61,10 @@ export function createKvPrefixes(backend: Backend, model: Model): KvPrefixes {
   }
 
   async function add(prefix: KvPrefix): Promise<void> {
-    const { readKv, cache } = access();
+    const { copying, cache } = access();
     const { tokens, data } = prefix;
     let bytes = 0;
-    for (const layer of cache) bytes += (await readKv(layer, 0, blockSize)).byteLength;
+    for (const layer of cache) bytes += (await copying.readKv(layer, 0, blockSize)).byteLength;
     if (
       whole(tokens.length) !== tokens.length ||
       data.byteLength * blockSize !== bytes * tokens.length
@@ -92,17 +93,21 @@ export function createKvPrefixes(backend: Backend, model: Model): KvPrefixes {
       if (count > longest) [longest, source] = [count, prefix];
     }
     if (source === undefined) return computed;
-    const { writeKv, cache } = access();
+    const { copying, cache } = access();
     const { tokens, data } = source;
     const bytes = (data.byteLength * blockSize) / tokens.length / cache.length;
     for (let block = computed / blockSize; block < longest / blockSize; block++) {
       for (const [i, layer] of cache.entries()) {
         const at = (block * cache.length + i) * bytes;
-        writeKv(layer, sequence.blocks[block]! * blockSize, data.subarray(at, at + bytes));
+        copying.writeKv(layer, sequence.blocks[block]! * blockSize, data.subarray(at, at + bytes));
       }
     }
     return longest;
   }
 
   return { whole, read, add, fill };
+}
+
+function canCopy(backend: Backend): backend is CopyingBackend {
+  return backend.readKv !== undefined && backend.writeKv !== undefined;
 }

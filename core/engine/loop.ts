@@ -4,7 +4,7 @@ import type { Backend } from "../tensor/backend.ts";
 import type { LogitQuery } from "../tensor/logits.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { createLayOut } from "./batch.ts";
-import { checkGenerate, checkScore } from "./check.ts";
+import { checkGenerate, checkLimits, checkScore } from "./check.ts";
 import type {
   Engine,
   EngineStats,
@@ -32,6 +32,12 @@ export interface EngineOptions {
   readonly maxSequences: number;
   /** Requests that may wait beyond those; the next one is refused with `QUEUE_FULL`. */
   readonly maxWaiting: number;
+  /** Prompt tokens that may wait; absent means any number. */
+  readonly maxWaitingTokens?: number;
+  /** Milliseconds after which a request that has not begun ends with `QUEUE_FULL`; absent means never. */
+  readonly maxWaitMs?: number;
+  /** Whether what is computed of a prompt serves later ones that begin alike; absent means yes. */
+  readonly sharePrefixes?: boolean;
   /** Tokens that a request may hold; the model's context and the cache bound it in any case. */
   readonly contextLength?: number;
   /**
@@ -76,11 +82,18 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     model.config.contextLength,
     limits.blocks * limits.blockSize,
   );
+  const { maxWaitMs = Infinity } = options;
   const chunk = options.chunk ?? limits.maxRows;
   const maxJobs = checkLimits(options.maxSequences, chunk) + options.maxWaiting;
   const prefixes = createKvPrefixes(backend, model);
-  const { fill } = prefixes;
-  const scheduler = createScheduler({ ...limits, maxSequences: options.maxSequences, chunk, fill });
+  const scheduler = createScheduler({
+    ...limits,
+    maxSequences: options.maxSequences,
+    chunk,
+    queue: { requests: maxJobs, tokens: options.maxWaitingTokens ?? Infinity },
+    sharePrefixes: options.sharePrefixes ?? true,
+    fill: (sequence, computed) => prefixes.fill(sequence, computed),
+  });
   const layOut = createLayOut(limits);
 
   const jobs = new Map<Sequence, Job>();
@@ -102,7 +115,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
   async function loop(yieldToOthers: () => Promise<void>): Promise<void> {
     try {
       while (isOpen()) {
-        const plan = scheduler.plan();
+        const plan = nextPlan();
         if (plan === undefined) {
           await new Promise<void>((resolve) => (wake = resolve));
         } else {
@@ -117,7 +130,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
 
   async function advance(): Promise<boolean> {
     if (stepping || !isOpen()) return false;
-    const plan = scheduler.plan();
+    const plan = nextPlan();
     if (plan === undefined) return false;
     stepping = true;
     try {
@@ -129,6 +142,18 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     } finally {
       stepping = false;
     }
+  }
+
+  /** The next step without those whose time is over. */
+  function nextPlan(): StepPlan | undefined {
+    const at = now();
+    for (const [sequence, job] of jobs) {
+      // Who has once been let in does not wait for a slot, even where it gave way.
+      const waits = sequence.cached === undefined;
+      if (at >= job.deadline) end(sequence, late());
+      else if (waits && at - job.arrived >= maxWaitMs) end(sequence, waitedTooLong());
+    }
+    return scheduler.plan();
   }
 
   /** One turn: plan, prepare, run, read, sample, commit. */
@@ -143,8 +168,9 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     steps++;
     rows += plan.rows;
     for (const { sequence, rows: computed } of plan.work) {
-      const isLast = sequence.computed + computed === sequence.tokens.length;
-      if (isLast) await jobs.get(sequence)?.capture?.();
+      if (sequence.computed + computed < sequence.tokens.length) continue;
+      const job = jobs.get(sequence);
+      if (job?.capture !== undefined) await job.capture();
     }
     for (const { sequence, reason } of scheduler.commit(plan, sampled)) {
       const job = jobs.get(sequence);
@@ -207,20 +233,19 @@ export function createEngine(options: EngineOptions): SteppedEngine {
   }
 
   function endAll(why: (sequence: Sequence) => RuntimeError): void {
-    for (const [sequence, job] of jobs) {
-      const error = why(sequence);
-      forget(sequence);
-      job.fail(error);
-    }
+    for (const sequence of jobs.keys()) end(sequence, why(sequence));
+  }
+
+  function end(sequence: Sequence, error: RuntimeError): void {
+    const job = jobs.get(sequence);
+    forget(sequence);
+    job?.fail(error);
   }
 
   /** Refuse what cannot be taken in now. */
-  function checkRoom(signal: AbortSignal | undefined): void {
+  function checkOpen(signal: AbortSignal | undefined): void {
     if (signal?.aborted === true) throw aborted();
     if (!isOpen()) throw notReady();
-    if (jobs.size >= maxJobs) {
-      throw new RuntimeError("QUEUE_FULL", `Cannot queue a request: ${jobs.size} are in progress`);
-    }
   }
 
   function enqueue(job: Job): void {
@@ -245,7 +270,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     });
     try {
       const limit = checkGenerate(request, vocabSize, contextLength);
-      checkRoom(request.signal);
+      checkOpen(request.signal);
       job = createGenerateJob(request, limit, vocabSize, stream, tally, now());
       enqueue(job);
       request.signal?.addEventListener("abort", abort);
@@ -258,9 +283,11 @@ export function createEngine(options: EngineOptions): SteppedEngine {
   async function score(request: ScoreRequest): Promise<Float64Array> {
     const { signal, tokens, from } = request;
     checkScore(request, vocabSize, contextLength);
-    checkRoom(signal);
+    checkOpen(signal);
     if (from === tokens.length) return new Float64Array(0);
-    return whole<Float64Array>(signal, (reader) => createScoreJob(request, reader, tally));
+    return answered<Float64Array>(signal, (reader) =>
+      createScoreJob(request, reader, tally, now()),
+    );
   }
 
   async function savePrefix(tokens: readonly number[], signal?: AbortSignal): Promise<KvPrefix> {
@@ -268,14 +295,16 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     checkScore({ tokens, from: tokens.length }, vocabSize, contextLength);
     // A backend that cannot is found out now, and not in a step.
     const nothingYet = await prefixes.read([], []);
-    checkRoom(signal);
+    checkOpen(signal);
     if (count === 0) return nothingYet;
     const beginning = tokens.slice(0, count);
-    return whole<KvPrefix>(signal, (reader) => createPrefixJob(beginning, prefixes, reader));
+    return answered<KvPrefix>(signal, (reader) =>
+      createPrefixJob(beginning, prefixes, reader, now()),
+    );
   }
 
   /** Do a job that answers all at once. */
-  async function whole<T>(
+  async function answered<T>(
     signal: AbortSignal | undefined,
     create: (reader: { resolve(value: T): void; reject(error: RuntimeError): void }) => Job,
   ): Promise<T> {
@@ -296,7 +325,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
   }
 
   function stats(): EngineStats {
-    const { running, waiting, blocksUsed, blocksTotal } = scheduler.load;
+    const { running, waiting, blocksUsed, blocksTotal, prefixQueries, prefixHits } = scheduler.load;
     let taken = preemptions;
     for (const sequence of jobs.keys()) taken += sequence.preemptions;
     return {
@@ -309,6 +338,8 @@ export function createEngine(options: EngineOptions): SteppedEngine {
       promptTokens: tally.promptTokens,
       generatedTokens: tally.generatedTokens,
       preemptions: taken,
+      prefixQueries,
+      prefixHits,
       stalledMs: jobs.size === 0 && state !== "failed" ? 0 : now() - progressed,
     };
   }
@@ -342,18 +373,21 @@ export function createEngine(options: EngineOptions): SteppedEngine {
   };
 }
 
-/** Returns `maxSequences`. */
-function checkLimits(maxSequences: number, chunk: number): number {
-  if (!(maxSequences >= 1))
-    throw new RangeError(`Cannot run ${maxSequences} sequences: at least 1`);
-  if (!(chunk >= 1)) throw new RangeError(`Cannot chunk prompts by ${chunk} rows: at least 1`);
-  return maxSequences;
-}
-
 function nothing(): void {}
 
 function notReady(): RuntimeError {
   return new RuntimeError("NOT_READY", "The engine has stopped and takes no requests");
+}
+
+function waitedTooLong(): RuntimeError {
+  return new RuntimeError("QUEUE_FULL", "The request waited too long for a slot: try again later");
+}
+
+function late(): RuntimeError {
+  return new RuntimeError(
+    "DEADLINE_EXCEEDED",
+    "The request's time was over before its answer was complete",
+  );
 }
 
 function aborted(): RuntimeError {

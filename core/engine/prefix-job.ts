@@ -15,11 +15,14 @@ export function createPrefixJob(
   tokens: readonly number[],
   prefixes: KvPrefixes,
   reader: PrefixReader,
+  arrived: number,
 ): Job {
   const sequence = createSequence(tokens, tokens.length, tokens.length, NO_STOPS);
   let prefix: KvPrefix | undefined;
   return {
     sequence,
+    arrived,
+    deadline: Infinity,
     begin: () => {},
     ask: () => {},
     take: () => undefined,

@@ -1,5 +1,6 @@
-import type { AnswerDone, AnswerEvent, AnswerText } from "../answer/answer.ts";
+import type { AnswerText } from "../answer/answer.ts";
 import { RuntimeError } from "../errors.ts";
+import type { ToolCallDelta, TurnDone, TurnEvent } from "../tools/events.ts";
 import type { Leaving } from "./abort.ts";
 import type { HttpLimits } from "./deps.ts";
 import type { Exchange } from "./exchange.ts";
@@ -10,7 +11,7 @@ import type { Format } from "./wire/format.ts";
 
 /** An answer under way. */
 export interface Job {
-  readonly events: AsyncGenerator<AnswerEvent, void, undefined>;
+  readonly events: AsyncGenerator<TurnEvent, void, undefined>;
   readonly format: Format;
   readonly includeUsage: boolean;
   readonly meter: AnswerMeter;
@@ -41,20 +42,23 @@ export async function respondWhole(
 
 interface Whole {
   readonly body: object;
-  readonly done: AnswerDone;
+  readonly done: TurnDone;
 }
 
 async function collect(job: Job): Promise<Whole> {
   const { events, format, meter, leaving } = job;
   const texts: AnswerText[] = [];
+  const calls: ToolCallDelta[] = [];
   try {
     for await (const event of events) {
       if (event.type === "text") {
         texts.push(event);
-        continue;
+      } else if (event.type === "tool_call") {
+        calls.push(event);
+      } else {
+        recordDone(job, event);
+        return { body: format.whole(texts, calls, event), done: event };
       }
-      recordDone(job, event);
-      return { body: format.whole(texts, event), done: event };
     }
     throw new RuntimeError("INTERNAL", "The answer ended without a reason");
   } catch (error) {
@@ -126,7 +130,7 @@ export async function respondInPieces(job: Job, limits: HttpLimits): Promise<Res
 /** The frames of a stream. A failure becomes the last of them, and `[DONE]` does not follow. */
 async function* toFrames(
   job: Job,
-  first: Promise<IteratorResult<AnswerEvent, void>>,
+  first: Promise<IteratorResult<TurnEvent, void>>,
   setOutcome: (status: number) => void,
 ): AsyncGenerator<string, void, undefined> {
   const { events, format, includeUsage, leaving, exchange } = job;
@@ -137,6 +141,10 @@ async function* toFrames(
       const event = next.value;
       if (event.type === "text") {
         yield sseFrame(format.text(event));
+        continue;
+      }
+      if (event.type === "tool_call") {
+        yield sseFrame(format.toolCall(event));
         continue;
       }
       recordDone(job, event);
@@ -154,7 +162,7 @@ async function* toFrames(
   }
 }
 
-function recordDone({ meter, exchange }: Job, event: AnswerDone): void {
+function recordDone({ meter, exchange }: Job, event: TurnDone): void {
   meter.done(event);
   exchange.note({
     completion_tokens: event.usage.completionTokens,
@@ -163,7 +171,7 @@ function recordDone({ meter, exchange }: Job, event: AnswerDone): void {
 }
 
 /** The stages of an answer in milliseconds, for the network panel of a browser. */
-function serverTiming({ timings }: AnswerDone, encodeMs: number): string {
+function serverTiming({ timings }: TurnDone, encodeMs: number): string {
   const { firstTokenMs, decodeMs, engine } = timings;
   const stages: readonly (readonly [string, number | undefined])[] = [
     ["queue", engine?.queueMs],

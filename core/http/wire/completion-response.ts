@@ -23,9 +23,12 @@ export function createCompletionFormat(head: Head, asked: Asked): Format {
   return {
     opening: () => [],
     text: (event) => ({ ...common, choices: [choice([event], null)], ...unused }),
+    toolCall: () => {
+      throw new Error("Cannot write a call: completions have no tools");
+    },
     finish: ({ reason }) => ({ ...common, choices: [choice([], reason)], ...unused }),
     usage: (done) => ({ ...common, choices: [], ...toUsage(done) }),
-    whole: (texts, done) => ({
+    whole: (texts, _calls, done) => ({
       ...common,
       choices: [choice(texts, done.reason)],
       ...toUsage(done),

@@ -1,4 +1,5 @@
-import type { AnswerDone, AnswerText } from "../../answer/answer.ts";
+import type { AnswerText } from "../../answer/answer.ts";
+import type { ToolCallDelta, TurnDone } from "../../tools/events.ts";
 
 /** What every chunk and every whole answer repeats. */
 export interface Head {
@@ -14,12 +15,14 @@ export interface Format {
   /** Chunks that a stream begins with. */
   opening(): readonly object[];
   text(event: AnswerText): object;
+  /** A piece of a call; only conversations have them. */
+  toolCall(event: ToolCallDelta): object;
   /** The last chunk with a choice: why the answer ended. */
-  finish(done: AnswerDone): object;
+  finish(done: TurnDone): object;
   /** A chunk without choices that tells the usage. */
-  usage(done: AnswerDone): object;
+  usage(done: TurnDone): object;
   /** The answer in one piece. */
-  whole(texts: readonly AnswerText[], done: AnswerDone): object;
+  whole(texts: readonly AnswerText[], calls: readonly ToolCallDelta[], done: TurnDone): object;
 }
 
 /** OpenAI's token counts. */
@@ -27,6 +30,8 @@ export interface WireUsage {
   readonly prompt_tokens: number;
   readonly completion_tokens: number;
   readonly total_tokens: number;
+  /** Tokens of the prompt that did not have to be computed. */
+  readonly prompt_tokens_details: { readonly cached_tokens: number };
 }
 
 /** Durations beside the usage; names shared with llama-server mean the same. */
@@ -45,11 +50,11 @@ export interface WireTimings {
 }
 
 /** Usage and timings of an answer, as fields of a chunk or a whole answer. */
-export function toUsage({ usage, timings }: AnswerDone): {
+export function toUsage({ usage, timings }: TurnDone): {
   usage: WireUsage;
   timings: WireTimings;
 } {
-  const { promptTokens, completionTokens } = usage;
+  const { promptTokens, cachedTokens, completionTokens } = usage;
   const { firstTokenMs, decodeMs, engine } = timings;
   const measurable = completionTokens > 1 && decodeMs > 0;
   return {
@@ -57,6 +62,7 @@ export function toUsage({ usage, timings }: AnswerDone): {
       prompt_tokens: promptTokens,
       completion_tokens: completionTokens,
       total_tokens: promptTokens + completionTokens,
+      prompt_tokens_details: { cached_tokens: cachedTokens },
     },
     timings: {
       prompt_n: promptTokens,
