@@ -1,4 +1,4 @@
-import type { AnswerDone } from "../answer/answer.ts";
+import type { TurnDone } from "../tools/events.ts";
 import type { Metrics } from "../metrics/metrics.ts";
 import * as names from "../metrics/names.ts";
 import type { AppDeps, ServedModel } from "./deps.ts";
@@ -16,7 +16,7 @@ export interface ServerMetrics {
 /** Watches one answer. */
 export interface AnswerMeter {
   token(): void;
-  done(event: AnswerDone): void;
+  done(event: TurnDone): void;
   aborted(): void;
 }
 

@@ -96,7 +96,7 @@ export const GENERATED_TOKENS: CounterSpec<"model_name"> = counter(
 );
 export const ANSWERS: CounterSpec<"model_name" | "finished_reason"> = counter(
   "vllm:request_success_total",
-  "Finished answers by reason: stop, length or abort.",
+  "Finished answers by reason: stop, length, tool_calls or abort.",
   ["model_name", "finished_reason"],
 );
 export const FIRST_TOKEN_SECONDS: HistogramSpec<"model_name"> = histogram(

@@ -1,4 +1,5 @@
-import type { AnswerDone, AnswerText } from "../../answer/answer.ts";
+import type { AnswerText } from "../../answer/answer.ts";
+import type { ToolCallDelta, TurnDone } from "../../tools/events.ts";
 import type { Failure } from "../failure.ts";
 import type { Framing } from "./framing.ts";
 
@@ -14,11 +15,12 @@ export interface Head {
 /** An answer that has ended: one of several where a request asked for so many. */
 export interface Choice {
   readonly texts: readonly AnswerText[];
-  readonly done: AnswerDone;
+  readonly calls: readonly ToolCallDelta[];
+  readonly done: TurnDone;
 }
 
 /** What all choices of a request took together. */
-export type Total = Pick<AnswerDone, "usage" | "timings">;
+export type Total = Pick<TurnDone, "usage" | "timings">;
 
 /** How an answer is written: one implementation for each API. Choices are numbered from 0 on. */
 export interface Format {
@@ -27,8 +29,10 @@ export interface Format {
   /** Chunks that a stream begins with. */
   opening(): readonly object[];
   text(event: AnswerText, choice: number): readonly object[];
+  /** A piece of a call; only conversations have them. */
+  toolCall(event: ToolCallDelta, choice: number): readonly object[];
   /** A choice has ended, as `done` says. */
-  finish(done: AnswerDone, choice: number): readonly object[];
+  finish(done: TurnDone, choice: number): readonly object[];
   /** All choices have ended: the last chunks of a stream. */
   closing(total: Total): readonly object[];
   /** The last chunk of a stream that fails after it has begun. */
@@ -65,7 +69,7 @@ export interface WireTimings {
  *
  * @param promptTokens Of all prompts of the request.
  */
-export function toTotal(dones: readonly AnswerDone[], promptTokens: number): Total {
+export function toTotal(dones: readonly TurnDone[], promptTokens: number): Total {
   const [first] = dones;
   const completionTokens = dones.reduce((sum, { usage }) => sum + usage.completionTokens, 0);
   return {
