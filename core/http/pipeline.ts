@@ -93,7 +93,7 @@ export async function complete<A extends Asked>(
     },
     asked,
   );
-  const answering = { events, format, promptTokens, leaving, exchange };
+  const answering = { events, format, prompts: prompts.length, leaving, exchange };
   const response = asked.stream
     ? await respondInPieces(answering, limits)
     : await respondWhole({ ...answering, keep: keepLikeliest(asked) }, encodeMs, limits);

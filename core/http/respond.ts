@@ -13,8 +13,8 @@ import { toTotal, type Choice, type Format, type Total } from "./wire/format.ts"
 export interface Job {
   readonly events: AsyncGenerator<ChoiceEvent, void, undefined>;
   readonly format: Format;
-  /** Of all prompts of the request. */
-  readonly promptTokens: number;
+  /** How many prompts they answer, each as often as the others. */
+  readonly prompts: number;
   /** Aborted when the client leaves; frees the engine. */
   readonly leaving: Leaving;
   readonly exchange: Exchange;
@@ -52,7 +52,7 @@ interface Whole {
 }
 
 async function collect(job: WholeJob): Promise<Whole> {
-  const { events, format, leaving, promptTokens } = job;
+  const { events, format, leaving, prompts } = job;
   const texts: AnswerText[][] = [];
   const calls: ToolCallDelta[][] = [];
   const dones: TurnDone[] = [];
@@ -63,7 +63,7 @@ async function collect(job: WholeJob): Promise<Whole> {
       else dones[choice] = event;
     }
     if (dones.length === 0) throw new RuntimeError("INTERNAL", "The answer ended without a reason");
-    const total = toTotal(dones, promptTokens);
+    const total = toTotal(dones, prompts);
     recordDone(job, total, dones[0]!);
     const choices = dones.map((done, choice) => ({
       texts: texts[choice] ?? [],
@@ -141,7 +141,7 @@ async function* toFrames(
   first: Promise<IteratorResult<ChoiceEvent, void>>,
   setOutcome: (status: number) => void,
 ): AsyncGenerator<string, void, undefined> {
-  const { events, format, leaving, exchange, promptTokens } = job;
+  const { events, format, leaving, exchange, prompts } = job;
   const { framing } = format;
   const dones: TurnDone[] = [];
   try {
@@ -158,7 +158,7 @@ async function* toFrames(
         for (const chunk of format.finish(event, choice)) yield framing.frame(chunk);
       }
     }
-    const total = toTotal(dones, promptTokens);
+    const total = toTotal(dones, prompts);
     recordDone(job, total, dones[0]!);
     setOutcome(200);
     for (const chunk of format.closing(total)) yield framing.frame(chunk);

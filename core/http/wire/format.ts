@@ -69,15 +69,18 @@ export interface WireTimings {
  * What choices took together: tokens of their answers added up, those of each prompt counted once; the
  * earliest first token and the longest generation.
  *
- * @param promptTokens Of all prompts of the request.
+ * @param dones As many for each prompt, prompt by prompt.
  */
-export function toTotal(dones: readonly TurnDone[], promptTokens: number): Total {
-  const [first] = dones;
-  const completionTokens = dones.reduce((sum, { usage }) => sum + usage.completionTokens, 0);
+export function toTotal(dones: readonly TurnDone[], prompts: number): Total {
+  const firsts = dones.filter((_, i) => i % (dones.length / prompts) === 0);
   return {
-    usage: { ...first?.usage, promptTokens, completionTokens },
+    usage: {
+      promptTokens: sum(firsts.map(({ usage }) => usage.promptTokens)),
+      cachedTokens: sum(firsts.map(({ usage }) => usage.cachedTokens)),
+      completionTokens: sum(dones.map(({ usage }) => usage.completionTokens)),
+    },
     timings: {
-      ...first?.timings,
+      ...firsts[0]?.timings,
       firstTokenMs: Math.min(...dones.map(({ timings }) => timings.firstTokenMs)),
       decodeMs: Math.max(...dones.map(({ timings }) => timings.decodeMs)),
     },
@@ -115,6 +118,10 @@ export function toUsage({ usage, timings }: Total): {
 /** The text of a choice in one piece. */
 export function textOf({ texts }: Choice): string {
   return texts.map(({ text }) => text).join("");
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, one) => total + one, 0);
 }
 
 /** Microseconds are below what any clock here resolves. */
