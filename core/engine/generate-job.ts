@@ -109,6 +109,7 @@ export function createGenerateJob(
 
   return {
     sequence,
+    pool: undefined,
     arrived,
     deadline: arrived + (request.deadlineMs ?? Infinity),
     begin(now) {

@@ -21,6 +21,11 @@ export interface Job {
     now: number,
     row?: Float32Array,
   ): number | "row" | undefined;
+  /**
+   * Use the final hidden states[rows, dim] of its rows, in order of positions; absent where it wants their
+   * logits.
+   */
+  readonly pool: ((states: Float32Array) => void) | undefined;
   /** All is computed. */
   finish(reason: "stop" | "length"): void;
   /** It ends here, computed or not. */

@@ -4,8 +4,10 @@ import type { Backend } from "../tensor/backend.ts";
 import type { LogitQuery } from "../tensor/logits.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { createLayOut } from "./batch.ts";
-import { checkGenerate, checkScore } from "./check.ts";
+import { checkEmbed, checkGenerate, checkScore } from "./check.ts";
+import { createEmbedJob, type EmbedReader } from "./embed-job.ts";
 import type {
+  EmbedRequest,
   Engine,
   EngineStats,
   GenerateEvent,
@@ -15,7 +17,7 @@ import type {
 import { createGenerateJob } from "./generate-job.ts";
 import type { Job } from "./job.ts";
 import { type StepPlan, createScheduler } from "./scheduler.ts";
-import { createScoreJob } from "./score-job.ts";
+import { createScoreJob, type ScoreReader } from "./score-job.ts";
 import type { Sequence } from "./sequence.ts";
 import { type Stream, createStream } from "./stream.ts";
 
@@ -146,9 +148,15 @@ export function createEngine(options: EngineOptions): SteppedEngine {
   async function step(plan: StepPlan): Promise<void> {
     const started = now();
     for (const { sequence } of plan.work) jobs.get(sequence)?.begin(started);
-    const batch = layOut(plan);
+    const wanted = plan.work.flatMap(({ sequence, logitRows }) =>
+      logitRows > 0 ? (jobs.get(sequence) ?? []) : [],
+    );
+    const pools = wanted.some(({ pool }) => pool !== undefined);
+    const headless = pools && wanted.every(({ pool }) => pool !== undefined);
+    const batch = headless ? { ...layOut(plan), headless } : layOut(plan);
     model.prepare(batch);
     const output = await run(batch);
+    if (pools) await pool(plan, batch);
     const sampled = plan.logitRows > 0 ? await sample(plan, output) : [];
     progressed = now();
     steps++;
@@ -167,6 +175,19 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     });
     if (output === undefined) throw new Error("Cannot run a step: the backend recorded nothing");
     return output;
+  }
+
+  /** Let the jobs that want them have the final states of their rows. */
+  async function pool(plan: StepPlan, batch: Batch): Promise<void> {
+    const { dim } = model.config;
+    const states = await backend.read(model.states(batch));
+    let row = 0;
+    for (const { sequence, logitRows } of plan.work) {
+      const own = states.subarray(row * dim, (row + logitRows) * dim);
+      // Without a job it was aborted while the step was computed.
+      if (logitRows > 0) jobs.get(sequence)?.pool?.(own);
+      row += logitRows;
+    }
   }
 
   /** Let each job ask about its rows of logits; returns the token that each work goes on with. */
@@ -266,10 +287,26 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     checkScore(request, vocabSize, contextLength);
     checkOpen(signal);
     if (from === tokens.length) return new Float64Array(0);
+    return result(signal, (reader: ScoreReader) => createScoreJob(request, reader, tally, now()));
+  }
+
+  async function embed(request: EmbedRequest): Promise<Float32Array> {
+    checkEmbed(request, vocabSize, contextLength);
+    checkOpen(request.signal);
+    return result(request.signal, (reader: EmbedReader) =>
+      createEmbedJob(request, model.config.dim, reader, tally, now()),
+    );
+  }
+
+  /** What a job that ends with one result comes to. */
+  async function result<T>(
+    signal: AbortSignal | undefined,
+    create: (reader: { resolve(value: T): void; reject(error: RuntimeError): void }) => Job,
+  ): Promise<T> {
     let abort = nothing;
     try {
-      return await new Promise<Float64Array>((resolve, reject) => {
-        const job = createScoreJob(request, { resolve, reject }, tally, now());
+      return await new Promise<T>((resolve, reject) => {
+        const job = create({ resolve, reject });
         abort = () => {
           forget(job.sequence);
           reject(aborted());
@@ -323,6 +360,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     },
     generate: (request) => ({ [Symbol.asyncIterator]: () => start(request) }),
     score,
+    embed,
     stats,
     step: advance,
     close: () => (closed ??= shutDown()),

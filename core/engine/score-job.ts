@@ -25,6 +25,7 @@ export function createScoreJob(
 
   return {
     sequence,
+    pool: undefined,
     arrived,
     deadline: Infinity,
     begin: () => {},

@@ -102,6 +102,7 @@ function recording(engine: Engine, into: number[], logprobs: number[] | undefine
       }
     },
     score: (request) => engine.score(request),
+    embed: (request) => engine.embed(request),
     stats: () => engine.stats(),
     close: () => engine.close(),
   };
