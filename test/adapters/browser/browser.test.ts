@@ -45,15 +45,15 @@ interface Found {
 
 /** What Node finds, in one thread. */
 async function onNode(): Promise<Found> {
-  const { engine, close } = await loadLocal({ model: join(ROOT, MODEL), threads: 1 });
+  const model = await loadLocal({ model: join(ROOT, MODEL), threads: 1 });
   const tokens: number[] = [];
   const logprobs: number[] = [];
-  for await (const event of engine.generate({ ...REQUEST, logprobs: 0 })) {
+  for await (const event of model.engine.generate({ ...REQUEST, logprobs: 0 })) {
     if (event.type !== "token") continue;
     tokens.push(event.token);
     logprobs.push(event.logprob!);
   }
-  await close();
+  await model.close();
   return { threads: 1, tokens, logprobs };
 }
 
