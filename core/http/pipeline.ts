@@ -47,13 +47,15 @@ export async function complete<A extends Asked>(
   // 3. Which model?
   const model = findModel(deps.models(), asked.model);
   exchange.note({ model: model.id, stream: asked.stream });
+  exchange.caller.checkModel(model.id);
   // 4. The prompt's tokens, by the chat template or as they stand.
   const encoding = deps.now();
   const prompt = route.prompt(model, asked, new Date(deps.wallClock()));
   const encodeMs = deps.now() - encoding;
-  // 5. Does it fit?
+  // 5. Does it fit, into the context and into what the caller may use?
   checkBiases(model, asked);
-  const maxTokens = roomFor(model, asked, prompt.length);
+  const room = roomFor(model, asked, prompt.length);
+  const maxTokens = exchange.reserve(prompt.length, asked.maxTokens, room);
   exchange.note({ prompt_tokens: prompt.length });
   // 6. Answer: the engine's tokens as text, until a stop, the limit, or the client's leaving.
   const meter = server.metrics.answer(model, exchange.arrived);
@@ -68,7 +70,10 @@ export async function complete<A extends Asked>(
       stop: asked.stop,
       ...(asked.logprobs === undefined ? {} : { logprobs: asked.logprobs }),
       signal: leaving.signal,
-      onToken: () => meter.token(),
+      onToken: () => {
+        meter.token();
+        exchange.token();
+      },
     },
     () => deps.now(),
   );
@@ -90,7 +95,7 @@ export async function complete<A extends Asked>(
   return response;
 }
 
-/** How many tokens the answer may have. Throws `CONTEXT_LENGTH_EXCEEDED` where there is room for none. */
+/** How many tokens the context has room for. Throws `CONTEXT_LENGTH_EXCEEDED` where there is room for none. */
 function roomFor(model: ServedModel, asked: Asked, promptTokens: number): number {
   const room = model.contextLength - promptTokens;
   if (room < 1) {
@@ -101,7 +106,7 @@ function roomFor(model: ServedModel, asked: Asked, promptTokens: number): number
     );
   }
   // An answer cut off by the context ends with `length`, as one cut off by max_tokens does.
-  return Math.min(asked.maxTokens ?? room, room);
+  return room;
 }
 
 /** Throws `INVALID_REQUEST` where a token does not exist; the vocabulary is known only now. */
