@@ -6,6 +6,7 @@ import { systemFingerprint } from "../receipt/fingerprint.ts";
 import type { AppDeps, HttpLimits, ServedModel } from "./deps.ts";
 import type { Exchange } from "./exchange.ts";
 import { findModel } from "./models.ts";
+import { receiptWriter } from "./receipt.ts";
 import { respondInPieces, respondWhole } from "./respond.ts";
 import type { ServerMetrics } from "./server-metrics.ts";
 import { untilServing } from "./serving.ts";
@@ -60,8 +61,9 @@ export async function complete<A extends Asked>(
   // 6. Answer: the engine's tokens as text, until a stop, the limit, or the client's leaving.
   const meter = server.metrics.answer(model, exchange.arrived);
   const leaving = abortWith(request.signal);
-  const events = answer(
-    model.engine,
+  const receipt = receiptWriter(request.headers, model, asked.stop);
+  const answered = answer(
+    receipt?.engine ?? model.engine,
     model.tokenizer,
     {
       prompt,
@@ -78,7 +80,7 @@ export async function complete<A extends Asked>(
     () => deps.now(),
   );
   // 7. On the wire, whole or piece by piece.
-  const format = route.format(
+  const plain = route.format(
     {
       id: `${route.idPrefix}${deps.randomId()}`,
       created: Math.floor(deps.wallClock() / 1000),
@@ -87,6 +89,8 @@ export async function complete<A extends Asked>(
     },
     asked,
   );
+  const events = receipt?.watch(answered) ?? answered;
+  const format = receipt?.extend(plain) ?? plain;
   const job = { events, format, includeUsage: asked.includeUsage, meter, leaving, exchange };
   const response = asked.stream
     ? await respondInPieces(job, limits)

@@ -1,5 +1,5 @@
 /** The package in a real browser: cross-origin isolated, where it has threads, and not. */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -13,17 +13,12 @@ import { type FileServer, serveFiles } from "../../runtimes/serve-files.ts";
 
 const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
 const MODEL = "examples/demo-model/sirocco-demo.q8_0.gguf";
+/** The example's import map, with the package as it lies here. */
 const PAGE = `<!doctype html>
-<script type="importmap">
-  {
-    "imports": {
-      "sirocco": "/dist/adapters/browser/mod.js",
-      "@huggingface/jinja": "/node_modules/@huggingface/jinja/dist/index.js",
-      "hono": "/node_modules/hono/dist/index.js",
-      "valibot": "/node_modules/valibot/dist/index.mjs"
-    }
-  }
-</script>
+${/<script type="importmap">[^]*?<\/script>/
+  .exec(readFileSync(join(ROOT, "examples/browser-esm/index.html"), "utf8"))![0]
+  .replaceAll("./node_modules/", "/node_modules/")
+  .replaceAll("/node_modules/sirocco/", "/")}
 <script type="module" src="/test/adapters/browser/page.mjs"></script>`;
 
 /** Seeded and long, so that another bit would show. */
@@ -79,7 +74,7 @@ describe.skipIf(isMissing(CHROMIUM)).for([true, false])("cross-origin isolated: 
     });
     page = await browser.newPage();
     await open();
-  });
+  }, 60_000);
   afterAll(async () => {
     await browser.close();
     await server.close();
