@@ -3,10 +3,7 @@ import type { GgufModel } from "../../core/gguf/gguf.ts";
 import { readConfig } from "../../core/model/config.ts";
 import { loadModel, type LoadProgress } from "../../core/model/load.ts";
 import type { Backend } from "../../core/tensor/backend.ts";
-import { planRoom, type RoomOptions } from "./limits.ts";
-
-/** Requests that may wait for a slot: behind more than these, an answer would come after its client left. */
-const MAX_WAITING = 128;
+import { planQueue, planRoom, type RoomOptions } from "./limits.ts";
 
 /** How an engine is started, whatever the runtime. */
 export interface StartOptions {
@@ -38,7 +35,8 @@ export async function startOn(
       backend,
       contextLength: room.contextLength,
       maxSequences: room.parallel,
-      maxWaiting: MAX_WAITING,
+      ...planQueue(room),
+      sharePrefixes: asked.sharePrefixes ?? true,
       ...(yieldTurn === undefined ? {} : { yieldTurn }),
       now: () => performance.now(),
       loadMs: performance.now() - started,

@@ -30,6 +30,8 @@ export interface WireUsage {
   readonly prompt_tokens: number;
   readonly completion_tokens: number;
   readonly total_tokens: number;
+  /** Tokens of the prompt that did not have to be computed. */
+  readonly prompt_tokens_details: { readonly cached_tokens: number };
 }
 
 /** Durations beside the usage; names shared with llama-server mean the same. */
@@ -52,7 +54,7 @@ export function toUsage({ usage, timings }: TurnDone): {
   usage: WireUsage;
   timings: WireTimings;
 } {
-  const { promptTokens, completionTokens } = usage;
+  const { promptTokens, cachedTokens, completionTokens } = usage;
   const { firstTokenMs, decodeMs, engine } = timings;
   const measurable = completionTokens > 1 && decodeMs > 0;
   return {
@@ -60,6 +62,7 @@ export function toUsage({ usage, timings }: TurnDone): {
       prompt_tokens: promptTokens,
       completion_tokens: completionTokens,
       total_tokens: promptTokens + completionTokens,
+      prompt_tokens_details: { cached_tokens: cachedTokens },
     },
     timings: {
       prompt_n: promptTokens,
