@@ -91,6 +91,11 @@ describe("a receipt over HTTP", () => {
     for (const answer of answers) expect(answer).not.toHaveProperty("receipt");
   });
 
+  test("is of one answer", async () => {
+    const answer = client.completions.create({ ...STORY, n: 2 }, ASKING);
+    await expect(answer).rejects.toMatchObject({ status: 400, code: "unsupported_parameter" });
+  });
+
   test("is not guessed from another value", async () => {
     const headers = { "x-sirocco-receipt": "yes" };
     const answer = client.completions.create(STORY, { headers });
