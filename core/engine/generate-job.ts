@@ -109,7 +109,6 @@ export function createGenerateJob(
 
   return {
     sequence,
-    pool: undefined,
     arrived,
     deadline: arrived + (request.deadlineMs ?? Infinity),
     begin(now) {

@@ -25,7 +25,6 @@ export function createScoreJob(
 
   return {
     sequence,
-    pool: undefined,
     arrived,
     deadline: Infinity,
     begin: () => {},

@@ -150,7 +150,7 @@ export function createLlama(
     return tailOf(logitRows.length).y;
   }
 
-  return { config, limits, prepare, forward, states };
+  return { config, limits, cache, prepare, forward, states };
 }
 
 function productsOf(layer: LlamaLayer, { h, q, k, v, gate, up }: Wave): LayerProducts {
