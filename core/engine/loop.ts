@@ -6,6 +6,7 @@ import type { Tensor } from "../tensor/tensor.ts";
 import { createLayOut } from "./batch.ts";
 import { checkEmbed, checkGenerate, checkLimits, checkScore } from "./check.ts";
 import { createEmbedJob } from "./embed-job.ts";
+import { aborted, late, notReady, waitedTooLong } from "./endings.ts";
 import type {
   EmbedRequest,
   Engine,
@@ -16,6 +17,7 @@ import type {
 } from "./engine.ts";
 import { createGenerateJob } from "./generate-job.ts";
 import type { Job } from "./job.ts";
+import { poolStates, wantedStates } from "./states.ts";
 import { type StepPlan, createScheduler } from "./scheduler.ts";
 import { createKvPrefixes, type KvPrefix } from "./kv-prefix.ts";
 import { createPrefixJob } from "./prefix-job.ts";
@@ -162,15 +164,13 @@ export function createEngine(options: EngineOptions): SteppedEngine {
   async function step(plan: StepPlan): Promise<void> {
     const started = now();
     for (const { sequence } of plan.work) jobs.get(sequence)?.begin(started);
-    const wanted = plan.work.flatMap(({ sequence, logitRows }) =>
-      logitRows > 0 ? (jobs.get(sequence) ?? []) : [],
-    );
-    const pools = wanted.some(({ pool }) => pool !== undefined);
-    const headless = pools && wanted.every(({ pool }) => pool !== undefined);
-    const batch = headless ? { ...layOut(plan), headless } : layOut(plan);
+    const states = wantedStates(plan, jobs);
+    const laid = layOut(plan);
+    const batch = states === "only" ? { ...laid, headless: true } : laid;
     model.prepare(batch);
     const output = await run(batch);
-    if (pools) await pool(plan, batch);
+    if (states !== "none")
+      poolStates(plan, jobs, await backend.read(model.states(batch)), model.config.dim);
     const sampled = plan.logitRows > 0 ? await sample(plan, output) : [];
     progressed = now();
     steps++;
@@ -194,19 +194,6 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     });
     if (output === undefined) throw new Error("Cannot run a step: the backend recorded nothing");
     return output;
-  }
-
-  /** Let the jobs that want them have the final states of their rows. */
-  async function pool(plan: StepPlan, batch: Batch): Promise<void> {
-    const { dim } = model.config;
-    const states = await backend.read(model.states(batch));
-    let row = 0;
-    for (const { sequence, logitRows } of plan.work) {
-      const own = states.subarray(row * dim, (row + logitRows) * dim);
-      // Without a job it was aborted while the step was computed.
-      if (logitRows > 0) jobs.get(sequence)?.pool?.(own);
-      row += logitRows;
-    }
   }
 
   /** Let each job ask about its rows of logits; returns the token that each work goes on with. */
@@ -404,22 +391,3 @@ export function createEngine(options: EngineOptions): SteppedEngine {
 }
 
 function nothing(): void {}
-
-function notReady(): RuntimeError {
-  return new RuntimeError("NOT_READY", "The engine has stopped and takes no requests");
-}
-
-function waitedTooLong(): RuntimeError {
-  return new RuntimeError("QUEUE_FULL", "The request waited too long for a slot: try again later");
-}
-
-function late(): RuntimeError {
-  return new RuntimeError(
-    "DEADLINE_EXCEEDED",
-    "The request's time was over before its answer was complete",
-  );
-}
-
-function aborted(): RuntimeError {
-  return new RuntimeError("ABORTED", "The request was aborted");
-}

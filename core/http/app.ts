@@ -79,9 +79,9 @@ export function createApp(deps: AppDeps): App {
   const ready = probe(() => readiness(deps, limits));
   const list: Handler = () => json({ object: "list", data: deps.models().map(toWireModel) });
   const routes: readonly (readonly ["GET" | "POST", string, Scope, Handler])[] = [
-    ...API_ROUTES.map(({ method, path, answer }) => {
-      const handler: Handler = (c) => answer(c.req.raw, c.get("exchange"), server);
-      return [method, path, "inference", handler] as const;
+    ...API_ROUTES.map((route) => {
+      const handler: Handler = (c) => route.answer(c.req.raw, c.get("exchange"), server);
+      return [route.method, route.path, "inference", handler] as const;
     }),
     ["GET", "/v1/models", "inference", list],
     // Ids may have slashes: organisation/model.
