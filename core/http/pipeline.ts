@@ -10,8 +10,10 @@ import { findModel } from "./models.ts";
 import { keepLikeliest } from "./likeliest.ts";
 import { receiptWriter } from "./receipt.ts";
 import { respondInPieces, respondWhole } from "./respond.ts";
+import { resumption } from "./resume.ts";
 import type { ServerMetrics } from "./server-metrics.ts";
 import { untilServing } from "./serving.ts";
+import { urgency } from "./urgency.ts";
 import type { Asked } from "./wire/asked.ts";
 import type { Format, Head } from "./wire/format.ts";
 
@@ -53,22 +55,26 @@ export async function complete<A extends Asked>(
   // 1. Is anyone at home?
   await untilServing(deps, limits, request.signal);
   // 2. Parse: bytes to JSON to a request whose every field has been checked.
-  const asked = route.parse(await readJson(request, limits));
+  const sent = route.parse(await readJson(request, limits));
   // 3. Which model?
-  const model = findModel(deps.models(), asked.model);
-  exchange.note({ model: model.id, stream: asked.stream });
+  const model = findModel(deps.models(), sent.model);
+  exchange.note({ model: model.id, stream: sent.stream });
   exchange.caller.checkModel(model.id);
   // 4. The tokens of each prompt, by the chat template or as they stand.
   const encoding = deps.now();
-  const prompts = route.prompts(model, asked, new Date(deps.wallClock()));
+  const prompts = route.prompts(model, sent, new Date(deps.wallClock()));
   const encodeMs = deps.now() - encoding;
   // 5. Does it fit, into the context and into what the caller may use?
-  checkBiases(model, asked);
+  checkBiases(model, sent);
+  const print = await fingerprint(model);
+  const resumed = resumption(request.headers, sent, prompts.length * sent.candidates, print);
+  const asked = resumed?.asked ?? sent;
   const rooms = prompts.map(({ tokens }) => roomFor(model, asked, tokens.length));
   const promptTokens = sum(prompts.map(({ tokens }) => tokens.length));
   const most = reserve(exchange, asked, promptTokens, rooms);
   exchange.note({ prompt_tokens: promptTokens });
   // 6. Answer: the engine's tokens as text, until a stop, the limit, or the client's leaving.
+  const whose = urgency(request.headers, exchange.caller, deps.now() - exchange.arrived);
   const leaving = abortWith(request.signal);
   const receipt = receiptWriter(request.headers, model, asked, prompts.length);
   const events = several(
@@ -79,23 +85,23 @@ export async function complete<A extends Asked>(
           meter.token();
           exchange.token();
         };
-        const job = { ...prompt, maxTokens: Math.min(most, rooms[i]!), candidate, signal, onToken };
+        const maxTokens = Math.min(most, rooms[i]!);
+        const job = { ...prompt, ...whose, maxTokens, candidate, signal, onToken };
         return metered(receipt.watch(answerTo(receipt.model, asked, job, deps)), meter);
       }),
     ),
     leaving.signal,
   );
   // 7. On the wire, whole or piece by piece.
-  const plain = route.format(
-    {
-      id: `${route.idPrefix}${deps.randomId()}`,
-      created: Math.floor(deps.wallClock() / 1000),
-      model: model.id,
-      fingerprint: await fingerprint(model),
-    },
-    asked,
-  );
-  const format = receipt.extend(plain);
+  const head: Head = {
+    id: `${route.idPrefix}${deps.randomId()}`,
+    created: Math.floor(deps.wallClock() / 1000),
+    model: model.id,
+    fingerprint: print,
+    ...resumed?.head,
+  };
+  const plain = receipt.extend(route.format(head, sent));
+  const format = resumed?.number(plain, head) ?? plain;
   const answering = { events, format, prompts: prompts.length, leaving, exchange };
   const response = asked.stream
     ? await respondInPieces(answering, limits)
