@@ -1,25 +1,24 @@
-import type { AnswerEvent } from "../answer/answer.ts";
 import { RuntimeError } from "../errors.ts";
 
 /** One computation that many requests read. */
-export interface SharedAnswer {
+export interface SharedAnswer<E> {
   /**
    * The answer's events from its first one on: past ones at once, then as they come. It counts as a reader
    * from this call on, until it has read to the end, `return` is called, or the signal is aborted; with the last reader the computation ends. Throws `ABORTED`, and what computing throws.
    */
-  read(signal: AbortSignal): AsyncGenerator<AnswerEvent, void, undefined>;
+  read(signal: AbortSignal): AsyncGenerator<E, void, undefined>;
   /** Readers at this moment. */
   readonly readers: number;
 }
 
 /** How to compute what is shared. */
-export interface SharedAnswerOptions {
+export interface SharedAnswerOptions<E> {
   /** Begin to compute; called again where an attempt failed and `retry` says so. */
-  start(signal: AbortSignal): AsyncGenerator<AnswerEvent, void, undefined>;
+  start(signal: AbortSignal): AsyncGenerator<E, void, undefined>;
   /** Whether another attempt could do better than this failed one. Attempts are counted from 1. */
   retry(error: unknown, attempt: number): boolean;
   /** Called once when it is over: with all events, or with `undefined` where it failed or was left. */
-  settled(events: readonly AnswerEvent[] | undefined): void;
+  settled(events: readonly E[] | undefined): void;
 }
 
 /**
@@ -29,10 +28,10 @@ export interface SharedAnswerOptions {
  * next one computes the same events again, since only deterministic answers are shared, and those that
  * were already read are passed over.
  */
-export function shareAnswer(options: SharedAnswerOptions): SharedAnswer {
-  const log: AnswerEvent[] = [];
+export function shareAnswer<E>(options: SharedAnswerOptions<E>): SharedAnswer<E> {
+  const log: E[] = [];
   const controller = new AbortController();
-  let source: AsyncGenerator<AnswerEvent, void, undefined> | undefined;
+  let source: AsyncGenerator<E, void, undefined> | undefined;
   let attempt = 0;
   let readers = 0;
   let state: "open" | "complete" | "over" = "open";
@@ -49,7 +48,7 @@ export function shareAnswer(options: SharedAnswerOptions): SharedAnswer {
     options.settled(as === "complete" ? log : undefined);
   }
 
-  async function begin(): Promise<AsyncGenerator<AnswerEvent, void, undefined>> {
+  async function begin(): Promise<AsyncGenerator<E, void, undefined>> {
     attempt++;
     const events = options.start(controller.signal);
     for (let i = 0; i < log.length; i++) await events.next();
@@ -84,7 +83,7 @@ export function shareAnswer(options: SharedAnswerOptions): SharedAnswer {
     source?.return().catch(() => {});
   }
 
-  function read(signal: AbortSignal): AsyncGenerator<AnswerEvent, void, undefined> {
+  function read(signal: AbortSignal): AsyncGenerator<E, void, undefined> {
     readers++;
     let at = 0;
     let here = true;
@@ -101,7 +100,7 @@ export function shareAnswer(options: SharedAnswerOptions): SharedAnswer {
     else signal.addEventListener("abort", go, { once: true });
 
     /** The event at `at`, once it is there; `undefined` at the end. */
-    async function take(): Promise<AnswerEvent | undefined> {
+    async function take(): Promise<E | undefined> {
       while (at >= log.length && isOpen() && !signal.aborted) {
         pulling ??= pull().finally(() => (pulling = undefined));
         await Promise.race([pulling, left]);

@@ -31,7 +31,7 @@ function computation(count: number, failAt: readonly number[] = []) {
   return { shared, seen, settled: () => settled };
 }
 
-async function all(shared: SharedAnswer, signal = never): Promise<AnswerEvent[]> {
+async function all(shared: SharedAnswer<AnswerEvent>, signal = never): Promise<AnswerEvent[]> {
   const events: AnswerEvent[] = [];
   for await (const event of shared.read(signal)) events.push(event);
   return events;
