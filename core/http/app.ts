@@ -8,6 +8,7 @@ import { DEFAULT_LIMITS, type AppDeps, type HttpLimits } from "./deps.ts";
 import { beginExchange, type Exchange } from "./exchange.ts";
 import { errorCode, toFailure } from "./failure.ts";
 import { liveness, readiness, startup, type Health } from "./health.ts";
+import { fimRoute } from "./fim.ts";
 import { findModel, toWireModel } from "./models.ts";
 import { PAGE_CSP, PAGE_HTML } from "./page/generated.ts";
 import { complete, type Route, type Server } from "./pipeline.ts";
@@ -51,6 +52,7 @@ export function createApp(deps: AppDeps): App {
   const routes: readonly (readonly ["GET" | "POST", string, Handler])[] = [
     ["POST", "/v1/chat/completions", post(chatRoute)],
     ["POST", "/v1/completions", post(completionRoute)],
+    ["POST", "/v1/fim/completions", post(fimRoute)],
     ["GET", "/v1/models", () => json({ object: "list", data: deps.models().map(toWireModel) })],
     // Ids may have slashes: organisation/model.
     [
@@ -95,9 +97,11 @@ function refuse(
   headers: Readonly<Record<string, string>> = {},
   retryAfterSeconds?: number,
 ): Response {
-  c.get("exchange").fail(error);
+  const exchange = c.get("exchange");
+  exchange.fail(error);
   const failure = toFailure(error, retryAfterSeconds);
-  return json(failure.body, failure.status, { ...failure.headers, ...headers });
+  const { status, body } = exchange.style(failure);
+  return json(body, status, { ...failure.headers, ...headers });
 }
 
 /** A path that exists, asked in another way. No CORS header is ever sent: other sites stay out. */

@@ -1,24 +1,33 @@
-import { answer } from "../answer/answer.ts";
+import { answer, type AnswerEvent } from "../answer/answer.ts";
+import { several } from "../answer/several.ts";
 import { RuntimeError } from "../errors.ts";
+import { systemFingerprint } from "../receipt/fingerprint.ts";
 import { abortWith } from "./abort.ts";
 import { readJson } from "./body.ts";
-import { systemFingerprint } from "../receipt/fingerprint.ts";
 import type { AppDeps, HttpLimits, ServedModel } from "./deps.ts";
 import type { Exchange } from "./exchange.ts";
+import { errorCode } from "./failure.ts";
 import { findModel } from "./models.ts";
-import { respondInPieces, respondWhole } from "./respond.ts";
-import type { ServerMetrics } from "./server-metrics.ts";
+import { keepLikeliest, respondInPieces, respondWhole } from "./respond.ts";
+import type { AnswerMeter, ServerMetrics } from "./server-metrics.ts";
 import { untilServing } from "./serving.ts";
 import type { Asked } from "./wire/asked.ts";
 import type { Format, Head } from "./wire/format.ts";
 
-/** What differs between the kinds of completion. */
+/** What differs between the APIs and between the kinds of completion. */
 export interface Route<A extends Asked> {
   /** Before the id of an answer: `chatcmpl-`. */
   readonly idPrefix: string;
   parse(body: unknown): A;
-  prompt(model: ServedModel, asked: A, now: Date): readonly number[];
+  prompts(model: ServedModel, asked: A, now: Date): readonly Prompt[];
   format(head: Head, asked: A): Format;
+}
+
+/** What is to be continued. */
+export interface Prompt {
+  readonly tokens: readonly number[];
+  /** Text that the answer begins with, though it is not generated. */
+  readonly opening?: string;
 }
 
 /** What every request shares. */
@@ -47,30 +56,28 @@ export async function complete<A extends Asked>(
   // 3. Which model?
   const model = findModel(deps.models(), asked.model);
   exchange.note({ model: model.id, stream: asked.stream });
-  // 4. The prompt's tokens, by the chat template or as they stand.
+  // 4. The tokens of each prompt, by the chat template or as they stand.
   const encoding = deps.now();
-  const prompt = route.prompt(model, asked, new Date(deps.wallClock()));
+  const prompts = route.prompts(model, asked, new Date(deps.wallClock()));
   const encodeMs = deps.now() - encoding;
   // 5. Does it fit?
   checkBiases(model, asked);
-  const maxTokens = roomFor(model, asked, prompt.length);
-  exchange.note({ prompt_tokens: prompt.length });
+  const jobs = prompts.map((prompt) => ({
+    ...prompt,
+    maxTokens: roomFor(model, asked, prompt.tokens.length),
+  }));
+  const promptTokens = prompts.reduce((sum, { tokens }) => sum + tokens.length, 0);
+  exchange.note({ prompt_tokens: promptTokens });
   // 6. Answer: the engine's tokens as text, until a stop, the limit, or the client's leaving.
-  const meter = server.metrics.answer(model, exchange.arrived);
   const leaving = abortWith(request.signal);
-  const events = answer(
-    model.engine,
-    model.tokenizer,
-    {
-      prompt,
-      maxTokens,
-      sampling: asked.sampling,
-      stop: asked.stop,
-      ...(asked.logprobs === undefined ? {} : { logprobs: asked.logprobs }),
-      signal: leaving.signal,
-      onToken: () => meter.token(),
-    },
-    () => deps.now(),
+  const events = several(
+    jobs.flatMap((job) =>
+      Array.from({ length: asked.candidates }, (_, candidate) => (signal: AbortSignal) => {
+        const meter = server.metrics.answer(model, exchange.arrived);
+        return metered(answerTo(model, asked, { ...job, candidate, signal, meter }, deps), meter);
+      }),
+    ),
+    leaving.signal,
   );
   // 7. On the wire, whole or piece by piece.
   const format = route.format(
@@ -82,15 +89,75 @@ export async function complete<A extends Asked>(
     },
     asked,
   );
-  const job = { events, format, includeUsage: asked.includeUsage, meter, leaving, exchange };
+  const answering = { events, format, promptTokens, leaving, exchange };
   const response = asked.stream
-    ? await respondInPieces(job, limits)
-    : await respondWhole(job, encodeMs, limits);
+    ? await respondInPieces(answering, limits)
+    : await respondWhole({ ...answering, keep: keepLikeliest(asked) }, encodeMs, limits);
   if (asked.ignored.length > 0) response.headers.set("x-sirocco-ignored", asked.ignored.join(", "));
   return response;
 }
 
-/** How many tokens the answer may have. Throws `CONTEXT_LENGTH_EXCEEDED` where there is room for none. */
+/** One answer to one prompt. */
+interface AnswerJob extends Prompt {
+  readonly maxTokens: number;
+  /** Its number among the answers to this prompt. */
+  readonly candidate: number;
+  readonly signal: AbortSignal;
+  readonly meter: AnswerMeter;
+}
+
+/** An answer behind the text that it has to open with. */
+async function* answerTo(
+  model: ServedModel,
+  asked: Asked,
+  { tokens, opening = "", maxTokens, candidate, signal, meter }: AnswerJob,
+  deps: AppDeps,
+): AsyncGenerator<AnswerEvent, void, undefined> {
+  if (opening !== "") yield { type: "text", text: opening, tokens: [] };
+  // The likeliest candidates are told by what the model thought of their tokens.
+  const ranked = asked.candidates > asked.choices ? 0 : undefined;
+  const logprobs = asked.logprobs ?? ranked;
+  const { sampling } = asked;
+  yield* answer(
+    model.engine,
+    model.tokenizer,
+    {
+      prompt: tokens,
+      maxTokens,
+      // The first answer is the one that would be given alone, the others differ.
+      sampling: { ...sampling, seed: (sampling.seed + candidate) % 2 ** 32 },
+      stop: asked.stop,
+      ...(logprobs === undefined ? {} : { logprobs }),
+      signal,
+      onToken: () => meter.token(),
+    },
+    () => deps.now(),
+  );
+}
+
+/** Tell the meter how an answer ends; what is neither complete nor left has failed and is counted as an error. */
+async function* metered(
+  events: AsyncGenerator<AnswerEvent, void, undefined>,
+  meter: AnswerMeter,
+): AsyncGenerator<AnswerEvent, void, undefined> {
+  let left = true;
+  try {
+    for await (const event of events) {
+      if (event.type === "done") {
+        left = false;
+        meter.done(event);
+      }
+      yield event;
+    }
+  } catch (error) {
+    left = errorCode(error) === "ABORTED";
+    throw error;
+  } finally {
+    if (left) meter.aborted();
+  }
+}
+
+/** How many tokens an answer may have. Throws `CONTEXT_LENGTH_EXCEEDED` where there is room for none. */
 function roomFor(model: ServedModel, asked: Asked, promptTokens: number): number {
   const room = model.contextLength - promptTokens;
   if (room < 1) {

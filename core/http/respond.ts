@@ -1,30 +1,37 @@
-import type { AnswerDone, AnswerEvent, AnswerText } from "../answer/answer.ts";
+import type { AnswerDone, AnswerText } from "../answer/answer.ts";
+import type { ChoiceEvent } from "../answer/several.ts";
 import { RuntimeError } from "../errors.ts";
 import type { Leaving } from "./abort.ts";
 import type { HttpLimits } from "./deps.ts";
 import type { Exchange } from "./exchange.ts";
-import { errorCode, toFailure } from "./failure.ts";
-import type { AnswerMeter } from "./server-metrics.ts";
-import { SSE_DONE, SSE_HEADERS, sseBody, sseFrame, within } from "./sse.ts";
-import type { Format } from "./wire/format.ts";
+import { toFailure } from "./failure.ts";
+import { streamBody, within } from "./sse.ts";
+import type { Asked } from "./wire/asked.ts";
+import { toTotal, type Choice, type Format, type Total } from "./wire/format.ts";
 
-/** An answer under way. */
+/** Answers under way. */
 export interface Job {
-  readonly events: AsyncGenerator<AnswerEvent, void, undefined>;
+  readonly events: AsyncGenerator<ChoiceEvent, void, undefined>;
   readonly format: Format;
-  readonly includeUsage: boolean;
-  readonly meter: AnswerMeter;
+  /** Of all prompts of the request. */
+  readonly promptTokens: number;
   /** Aborted when the client leaves; frees the engine. */
   readonly leaving: Leaving;
   readonly exchange: Exchange;
 }
 
+/** Answers that are sent in one piece. */
+export interface WholeJob extends Job {
+  /** Which of the answers are sent. */
+  keep(choices: readonly Choice[]): readonly Choice[];
+}
+
 /** nginx's number for a client that left: for the log, nobody receives it. */
 const LEFT = 499;
 
-/** The answer in one piece. */
+/** The answers in one piece. */
 export async function respondWhole(
-  job: Job,
+  job: WholeJob,
   encodeMs: number,
   limits: HttpLimits,
 ): Promise<Response> {
@@ -35,31 +42,30 @@ export async function respondWhole(
     if ((await within(whole, limits.wholeKeepAliveMs)) === undefined)
       return drip(job, whole, limits);
   }
-  const { body, done } = await whole;
-  return Response.json(body, { headers: { "server-timing": serverTiming(done, encodeMs) } });
+  const { body, total } = await whole;
+  return Response.json(body, { headers: { "server-timing": serverTiming(total, encodeMs) } });
 }
 
 interface Whole {
   readonly body: object;
-  readonly done: AnswerDone;
+  readonly total: Total;
 }
 
-async function collect(job: Job): Promise<Whole> {
-  const { events, format, meter, leaving } = job;
-  const texts: AnswerText[] = [];
+async function collect(job: WholeJob): Promise<Whole> {
+  const { events, format, leaving, promptTokens } = job;
+  const texts: AnswerText[][] = [];
+  const dones: AnswerDone[] = [];
   try {
-    for await (const event of events) {
-      if (event.type === "text") {
-        texts.push(event);
-        continue;
-      }
-      recordDone(job, event);
-      return { body: format.whole(texts, event), done: event };
+    for await (const { choice, event } of events) {
+      texts[choice] ??= [];
+      if (event.type === "text") texts[choice].push(event);
+      else dones[choice] = event;
     }
-    throw new RuntimeError("INTERNAL", "The answer ended without a reason");
-  } catch (error) {
-    if (errorCode(error) === "ABORTED") meter.aborted();
-    throw error;
+    if (dones.length === 0) throw new RuntimeError("INTERNAL", "The answer ended without a reason");
+    const total = toTotal(dones, promptTokens);
+    recordDone(job, total, dones[0]!);
+    const choices = dones.map((done, choice) => ({ texts: texts[choice] ?? [], done }));
+    return { body: format.whole(job.keep(choices), total), total };
   } finally {
     leaving.release();
   }
@@ -79,7 +85,7 @@ function drip({ leaving, exchange }: Job, whole: Promise<Whole>, limits: HttpLim
       exchange.fail(error);
       const failure = toFailure(error);
       ({ status } = failure);
-      yield JSON.stringify(failure.body);
+      yield JSON.stringify(exchange.style(failure).body);
     }
   }
   const keepAlive = { keepAliveMs: limits.wholeKeepAliveMs, stallMs: limits.stallMs };
@@ -87,13 +93,13 @@ function drip({ leaving, exchange }: Job, whole: Promise<Whole>, limits: HttpLim
     leaving.abort();
     exchange.end(status);
   };
-  const body = sseBody(text(), keepAlive, release, " ");
+  const body = streamBody(text(), keepAlive, release, " ");
   return new Response(body, { headers: { "content-type": "application/json" } });
 }
 
-/** The answer as a stream of events. */
+/** The answers as a stream of chunks. */
 export async function respondInPieces(job: Job, limits: HttpLimits): Promise<Response> {
-  const { events, meter, leaving, exchange } = job;
+  const { events, format, leaving, exchange } = job;
   const first = events.next();
   // It is awaited below; where the client leaves before that, nobody is left to hear of its failure.
   first.catch(() => {});
@@ -103,7 +109,6 @@ export async function respondInPieces(job: Job, limits: HttpLimits): Promise<Res
     if (leaving.signal.aborted) throw new RuntimeError("ABORTED", "The client left");
   } catch (error) {
     leaving.release();
-    if (errorCode(error) === "ABORTED") meter.aborted();
     throw error;
   }
 
@@ -113,57 +118,84 @@ export async function respondInPieces(job: Job, limits: HttpLimits): Promise<Res
   leaving.signal.addEventListener("abort", () => {
     leaving.release();
     events.return().catch(() => {});
-    if (outcome === LEFT) meter.aborted();
     exchange.end(outcome);
   });
   const frames = toFrames(job, first, (status) => {
     outcome = status;
   });
-  const body = sseBody(frames, limits, () => leaving.abort());
-  return new Response(body, { headers: SSE_HEADERS });
+  const { headers, ping } = format.framing;
+  return new Response(
+    streamBody(frames, limits, () => leaving.abort(), ping),
+    { headers },
+  );
 }
 
-/** The frames of a stream. A failure becomes the last of them, and `[DONE]` does not follow. */
+/** The frames of a stream. A failure becomes the last of them, and the framing's end does not follow. */
 async function* toFrames(
   job: Job,
-  first: Promise<IteratorResult<AnswerEvent, void>>,
+  first: Promise<IteratorResult<ChoiceEvent, void>>,
   setOutcome: (status: number) => void,
 ): AsyncGenerator<string, void, undefined> {
-  const { events, format, includeUsage, leaving, exchange } = job;
+  const { events, format, leaving, exchange, promptTokens } = job;
+  const { frame, end } = format.framing;
+  const dones: AnswerDone[] = [];
   try {
     let next = await first;
-    for (const chunk of format.opening()) yield sseFrame(chunk);
+    for (const chunk of format.opening()) yield frame(chunk);
     for (; next.done !== true; next = await events.next()) {
-      const event = next.value;
+      const { choice, event } = next.value;
       if (event.type === "text") {
-        yield sseFrame(format.text(event));
+        for (const chunk of format.text(event, choice)) yield frame(chunk);
         continue;
       }
-      recordDone(job, event);
-      setOutcome(200);
-      yield sseFrame(format.finish(event));
-      if (includeUsage) yield sseFrame(format.usage(event));
-      yield SSE_DONE;
+      dones[choice] = event;
+      for (const chunk of format.finish(event, choice)) yield frame(chunk);
     }
+    const total = toTotal(dones, promptTokens);
+    recordDone(job, total, dones[0]!);
+    setOutcome(200);
+    for (const chunk of format.closing(total)) yield frame(chunk);
+    if (end !== "") yield end;
   } catch (error) {
     if (leaving.signal.aborted) return;
-    const { status, body } = toFailure(error);
+    const failure = toFailure(error);
     exchange.fail(error);
-    setOutcome(status);
-    yield sseFrame(body);
+    setOutcome(failure.status);
+    yield frame(format.failed(failure));
   }
 }
 
-function recordDone({ meter, exchange }: Job, event: AnswerDone): void {
-  meter.done(event);
-  exchange.note({
-    completion_tokens: event.usage.completionTokens,
-    finish_reason: event.reason,
-  });
+function recordDone({ exchange }: Job, { usage }: Total, { reason }: AnswerDone): void {
+  exchange.note({ completion_tokens: usage.completionTokens, finish_reason: reason });
+}
+
+/** Of the candidates for each prompt, those whose tokens were likeliest on average, best first. */
+export function keepLikeliest({
+  candidates,
+  choices,
+}: Pick<Asked, "candidates" | "choices">): WholeJob["keep"] {
+  if (candidates === choices) return (all) => all;
+  return (all) => {
+    const kept: Choice[] = [];
+    for (let first = 0; first < all.length; first += candidates) {
+      const ranked = all
+        .slice(first, first + candidates)
+        .toSorted((a, b) => meanLogprob(b) - meanLogprob(a));
+      kept.push(...ranked.slice(0, choices));
+    }
+    return kept;
+  };
+}
+
+function meanLogprob({ texts }: Choice): number {
+  const tokens = texts.flatMap((event) => event.tokens);
+  // An empty answer says nothing for itself.
+  if (tokens.length === 0) return -Infinity;
+  return tokens.reduce((sum, { logprob }) => sum + logprob, 0) / tokens.length;
 }
 
 /** The stages of an answer in milliseconds, for the network panel of a browser. */
-function serverTiming({ timings }: AnswerDone, encodeMs: number): string {
+function serverTiming({ timings }: Total, encodeMs: number): string {
   const { firstTokenMs, decodeMs, engine } = timings;
   const stages: readonly (readonly [string, number | undefined])[] = [
     ["queue", engine?.queueMs],

@@ -1,4 +1,6 @@
 import type { AnswerDone, AnswerText } from "../../answer/answer.ts";
+import type { Failure } from "../failure.ts";
+import type { Framing } from "./framing.ts";
 
 /** What every chunk and every whole answer repeats. */
 export interface Head {
@@ -9,17 +11,30 @@ export interface Head {
   readonly fingerprint: string;
 }
 
-/** How an answer is written: one implementation for conversations, one for plain completions. */
+/** An answer that has ended: one of several where a request asked for so many. */
+export interface Choice {
+  readonly texts: readonly AnswerText[];
+  readonly done: AnswerDone;
+}
+
+/** What all choices of a request took together. */
+export type Total = Pick<AnswerDone, "usage" | "timings">;
+
+/** How an answer is written: one implementation for each API. Choices are numbered from 0 on. */
 export interface Format {
+  /** How chunks become a stream. */
+  readonly framing: Framing;
   /** Chunks that a stream begins with. */
   opening(): readonly object[];
-  text(event: AnswerText): object;
-  /** The last chunk with a choice: why the answer ended. */
-  finish(done: AnswerDone): object;
-  /** A chunk without choices that tells the usage. */
-  usage(done: AnswerDone): object;
+  text(event: AnswerText, choice: number): readonly object[];
+  /** A choice has ended, as `done` says. */
+  finish(done: AnswerDone, choice: number): readonly object[];
+  /** All choices have ended: the last chunks of a stream. */
+  closing(total: Total): readonly object[];
+  /** The last chunk of a stream that fails after it has begun. */
+  failed(failure: Failure): object;
   /** The answer in one piece. */
-  whole(texts: readonly AnswerText[], done: AnswerDone): object;
+  whole(choices: readonly Choice[], total: Total): object;
 }
 
 /** OpenAI's token counts. */
@@ -44,8 +59,27 @@ export interface WireTimings {
   readonly predicted_per_second: number | null;
 }
 
+/**
+ * What choices took together: tokens of their answers added up, those of each prompt counted once; the
+ * earliest first token and the longest generation.
+ *
+ * @param promptTokens Of all prompts of the request.
+ */
+export function toTotal(dones: readonly AnswerDone[], promptTokens: number): Total {
+  const [first] = dones;
+  const completionTokens = dones.reduce((sum, { usage }) => sum + usage.completionTokens, 0);
+  return {
+    usage: { ...first?.usage, promptTokens, completionTokens },
+    timings: {
+      ...first?.timings,
+      firstTokenMs: Math.min(...dones.map(({ timings }) => timings.firstTokenMs)),
+      decodeMs: Math.max(...dones.map(({ timings }) => timings.decodeMs)),
+    },
+  };
+}
+
 /** Usage and timings of an answer, as fields of a chunk or a whole answer. */
-export function toUsage({ usage, timings }: AnswerDone): {
+export function toUsage({ usage, timings }: Total): {
   usage: WireUsage;
   timings: WireTimings;
 } {
@@ -69,6 +103,11 @@ export function toUsage({ usage, timings }: AnswerDone): {
       predicted_per_second: measurable ? round(((completionTokens - 1) / decodeMs) * 1000) : null,
     },
   };
+}
+
+/** The text of a choice in one piece. */
+export function textOf({ texts }: Choice): string {
+  return texts.map(({ text }) => text).join("");
 }
 
 /** Microseconds are below what any clock here resolves. */
