@@ -1,3 +1,5 @@
+import type { ChoiceEvent } from "../answer/several.ts";
+import type { Head } from "../http/wire/format.ts";
 import {
   decodeRecord,
   encodeRecord,
@@ -61,7 +63,7 @@ export interface AnswerCache {
   /** Forget what is under a key, in every tier. */
   forget(key: string): Promise<void>;
   /** Join the computation under a key, or begin it. The result says which. */
-  join(key: string, computation: SharedAnswerOptions): Joined;
+  join(key: string, head: Head, computation: SharedAnswerOptions<ChoiceEvent>): Joined;
   readonly purges: Purges;
   /** Whether an answer of this age (milliseconds) is fresh, for a hit. */
   ageOf(answer: CachedAnswer): number;
@@ -69,14 +71,16 @@ export interface AnswerCache {
 }
 
 /** An answer to keep. */
-export interface NewAnswer extends Pick<CachedAnswer, "head" | "events" | "tags"> {
+export interface NewAnswer extends Pick<CachedAnswer, "head" | "events" | "promptTokens" | "tags"> {
   /** When computing it began, in milliseconds since 1970: what was purged since then is not kept. */
   readonly begunAt: number;
 }
 
 /** Whether the computation was already under way. */
 export interface Joined {
-  readonly shared: SharedAnswer;
+  readonly shared: SharedAnswer<ChoiceEvent>;
+  /** Of the answer: of whoever began it. */
+  readonly head: Head;
   readonly collapsed: boolean;
 }
 
@@ -95,12 +99,12 @@ export function createAnswerCache(options: AnswerCacheOptions): AnswerCache {
   const memory = createLru<Hit>(options.memoryBytes);
   const pointers = createLru<string>(Math.ceil(options.memoryBytes / 8));
   const askers = createLru<Asker>(MAX_SCOPES);
-  const flights = new Map<string, SharedAnswer>();
-  const shared = stores.at(-1);
+  const flights = new Map<string, Omit<Joined, "collapsed">>();
+  const furthest = stores.at(-1);
   const purges = createPurges({
     wallClock,
     keepMs,
-    ...(shared === undefined ? {} : { store: shared }),
+    ...(furthest === undefined ? {} : { store: furthest }),
   });
 
   function peek(asker: Asker, key: string): Hit | undefined {
@@ -194,7 +198,7 @@ export function createAnswerCache(options: AnswerCacheOptions): AnswerCache {
     async keep(asker, keys, answer) {
       const [key, ...others] = keys;
       if (key === undefined) return;
-      const { begunAt, head, events, tags } = answer;
+      const { begunAt, head, events, promptTokens, tags } = answer;
       if (await purges.covers(tags, begunAt)) return;
       const spread = 1 + JITTER * (2 * options.random() - 1);
       const record: CachedAnswer = {
@@ -202,6 +206,7 @@ export function createAnswerCache(options: AnswerCacheOptions): AnswerCache {
         tenant: asker.tenant,
         head,
         events,
+        promptTokens,
         tags,
         storedAt: wallClock(),
         freshMs: Math.round(options.freshMs * spread),
@@ -217,18 +222,18 @@ export function createAnswerCache(options: AnswerCacheOptions): AnswerCache {
       pointers.delete(key);
       await Promise.all(stores.map((store) => store.delete(key)));
     },
-    join(key, computation) {
+    join(key, head, computation) {
       const running = flights.get(key);
-      if (running !== undefined) return { shared: running, collapsed: true };
-      const begun = shareAnswer({
+      if (running !== undefined) return { ...running, collapsed: true };
+      const shared = shareAnswer({
         ...computation,
         settled(events) {
           flights.delete(key);
           computation.settled(events);
         },
       });
-      flights.set(key, begun);
-      return { shared: begun, collapsed: false };
+      flights.set(key, { shared, head });
+      return { shared, head, collapsed: false };
     },
     ageOf: ({ storedAt }) => Math.max(0, wallClock() - storedAt),
     async close() {

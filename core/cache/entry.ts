@@ -1,4 +1,4 @@
-import type { AnswerEvent } from "../answer/answer.ts";
+import type { ChoiceEvent } from "../answer/several.ts";
 import type { Head } from "../http/wire/format.ts";
 import type { Scope } from "./scope.ts";
 
@@ -17,7 +17,9 @@ export interface CachedAnswer {
   /** What every chunk of it repeats: id, time, model, fingerprint. */
   readonly head: Head;
   /** Every event in order, the last of them `done`: enough to send the same bytes again, whole or in pieces. */
-  readonly events: readonly AnswerEvent[];
+  readonly events: readonly ChoiceEvent[];
+  /** Tokens of the prompt. */
+  readonly promptTokens: number;
 }
 
 /** Says that answers are found elsewhere: the same tokens were asked for in other words. */

@@ -1,0 +1,163 @@
+import type { AnswerDone } from "../answer/answer.ts";
+import type { ChoiceEvent } from "../answer/several.ts";
+import type { AnswerCache, Asker, Hit } from "../cache/answers.ts";
+import { parseDirectives, type CacheDirectives } from "../cache/directives.ts";
+import { mayUse, type Use } from "../cache/freshness.ts";
+import {
+  requestDocument,
+  tokenDocument,
+  whyNotCacheable,
+  type Provenance,
+} from "../cache/keys.ts";
+import { ERRORS, RuntimeError } from "../errors.ts";
+import type { CachePolicy } from "./deps.ts";
+import { errorCode } from "./failure.ts";
+import type { Asked } from "./wire/asked.ts";
+import type { Head } from "./wire/format.ts";
+
+/** What a request and the cache have to do with one another, from its arrival to its answer. */
+export interface CacheTurn {
+  /** The answer that is kept for the request as it is written; whoever knows its tokens can ask again. */
+  byRequest(): Promise<Usable | undefined>;
+  /** The answer to its tokens. `maxTokens`: what the context leaves of what was asked for. */
+  byTokens(tokens: readonly number[], maxTokens: number): Promise<Usable | undefined>;
+  /** Throws `NOT_CACHED` where the request wants an answer that is kept or none. */
+  mustCompute(): void;
+  /** Compute the answer, or join whoever computes it. */
+  compute(head: Head, promptTokens: number, start: Start, signal: AbortSignal): Computed;
+  /** A stale answer instead of a failure, where there is one that may serve so. */
+  insteadOf(error: unknown): Usable | undefined;
+  /** `Cache-Status` (RFC 9211) of an answer that was computed. */
+  status(): string | undefined;
+}
+
+/** Begin to compute the answer. */
+export type Start = (signal: AbortSignal) => AsyncGenerator<ChoiceEvent, void, undefined>;
+
+/** An answer under way. */
+export interface Computed {
+  readonly head: Head;
+  readonly events: AsyncGenerator<ChoiceEvent, void, undefined>;
+}
+
+/** An answer that is kept and may be given. */
+export interface Usable {
+  readonly hit: Hit;
+  readonly ageMs: number;
+  /** Whether it has to be computed again meanwhile. */
+  readonly refresh: boolean;
+}
+
+/** Who asks what of which model. */
+export interface Turn {
+  readonly headers: Headers;
+  readonly asked: Asked;
+  readonly from: Provenance;
+  readonly tenant: string;
+  /** Whether the prompt depends on the time, so that the request alone does not tell it. */
+  readonly readsClock: boolean;
+  /** The key that this very request had before, where it is known. */
+  readonly requestKey?: string;
+}
+
+/** Attempts at an answer that several wait for: whoever follows a leader that failed gets one more. */
+const MAX_ATTEMPTS = 2;
+
+/** A request's turn at the cache; without a cache it does nothing. */
+export function openTurn(policy: CachePolicy | undefined, turn: Turn): CacheTurn {
+  if (policy === undefined) return bypass(undefined);
+  const why = whyNotCacheable(turn.asked);
+  if (why !== undefined) return bypass(`fwd=bypass; detail=${why}`);
+  const directives = parseDirectives(turn.headers);
+  if (directives.noStore) return bypass("fwd=request; detail=no-store");
+  return cachedTurn(policy, turn, directives);
+}
+
+/** The key of a request as it is written; `undefined` where that does not tell the prompt. */
+export function requestKeyOf(cache: AnswerCache, turn: Turn): string | undefined {
+  if (turn.readsClock) return undefined;
+  return cache.asker(turn.tenant).scope.requestKey(requestDocument(turn.asked, turn.from));
+}
+
+function bypass(status: string | undefined): CacheTurn {
+  return {
+    byRequest: async () => undefined,
+    byTokens: async () => undefined,
+    mustCompute: () => {},
+    compute: (head, _, start, signal) => ({ head, events: start(signal) }),
+    insteadOf: () => undefined,
+    status: () => status,
+  };
+}
+
+function cachedTurn(policy: CachePolicy, turn: Turn, directives: CacheDirectives): CacheTurn {
+  const { answers: cache, wallClock } = policy;
+  const { asked, from } = turn;
+  const asker: Asker = cache.asker(turn.tenant);
+  const requestKey = turn.requestKey ?? requestKeyOf(cache, turn);
+  let tokenKey: string | undefined;
+  let spare: Usable | undefined;
+  let collapsed = false;
+  let reason = directives.noCache ? "request" : "miss";
+
+  async function look(key: string): Promise<Usable | undefined> {
+    const hit = await cache.find(asker, key);
+    if (hit === undefined) return undefined;
+    const ageMs = cache.ageOf(hit.answer);
+    const use: Use = mayUse(ageMs, hit.answer.freshMs, directives, policy.stale);
+    if (use === "fresh" || use === "stale-while-revalidate")
+      return { hit, ageMs, refresh: use !== "fresh" };
+    if (use === "only-on-error") spare = { hit, ageMs, refresh: false };
+    if (!directives.noCache) reason = "stale";
+    return undefined;
+  }
+
+  return {
+    byRequest: async () => (requestKey === undefined ? undefined : await look(requestKey)),
+    async byTokens(tokens, maxTokens) {
+      tokenKey = asker.scope.tokenKey(tokenDocument(asked, from, tokens, maxTokens));
+      const found = await look(tokenKey);
+      if (found !== undefined && requestKey !== undefined)
+        policy.background(cache.point(asker, requestKey, found.hit.answer.key));
+      return found;
+    },
+    mustCompute() {
+      if (!directives.onlyIfCached) return;
+      throw new RuntimeError(
+        "NOT_CACHED",
+        "There is no answer to this request in the cache, and it asks for one from there only",
+      );
+    },
+    compute(head, promptTokens, start, signal) {
+      const key = tokenKey ?? requestKey;
+      if (key === undefined) return { head, events: start(signal) };
+      const begunAt = wallClock();
+      const keys = requestKey === undefined || requestKey === key ? [key] : [key, requestKey];
+      const tags = [`model:${from.modelDigest}`, `tenant:${turn.tenant}`];
+      const joined = cache.join(key, head, {
+        start,
+        retry: (error, attempt) =>
+          attempt < MAX_ATTEMPTS && ERRORS[errorCode(error)].status >= 500,
+        settled(events) {
+          if (events === undefined || !isComplete(events)) return;
+          const answer = { head, events, promptTokens, tags, begunAt };
+          policy.background(cache.keep(asker, keys, answer));
+        },
+      });
+      ({ collapsed } = joined);
+      return { head: joined.head, events: joined.shared.read(signal) };
+    },
+    insteadOf: (error) => (ERRORS[errorCode(error)].status >= 429 ? spare : undefined),
+    status: () => `fwd=${reason}${collapsed ? "; collapsed" : ""}`,
+  };
+}
+
+/** Whether every answer came to an end of its own. */
+function isComplete(events: readonly ChoiceEvent[]): boolean {
+  const last = events.at(-1)?.event;
+  return last?.type === "done" && isFinal(last);
+}
+
+function isFinal({ reason }: AnswerDone): boolean {
+  return reason === "stop" || reason === "length";
+}
