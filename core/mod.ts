@@ -34,7 +34,18 @@ export {
   type RuntimeErrorOptions,
   type WireError,
 } from "./errors.ts";
-export { createApp, type App } from "./http/app.ts";
+export { createApp, type App, type RouteScope } from "./http/app.ts";
+export {
+  createAccess,
+  type Access,
+  type ApiKey,
+  type Caller,
+  type KeyScope,
+  type Scope,
+} from "./http/edge/access.ts";
+export type { Allowance, KeyLimits, Reservation } from "./http/edge/allowance.ts";
+export { allowedHosts } from "./http/edge/host.ts";
+export { createKey, hashKey } from "./http/edge/key-hash.ts";
 export {
   DEFAULT_LIMITS,
   type AppDeps,

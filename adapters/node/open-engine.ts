@@ -7,10 +7,7 @@ import { loadModel, type LoadProgress } from "../../core/model/load.ts";
 import { physicalCores } from "./cores.ts";
 import { createBackend, type BackendPreference } from "./backend.ts";
 import { openModel } from "./header.ts";
-import { planRoom, type RoomOptions } from "./limits.ts";
-
-/** Requests that may wait for a slot: behind more than these, an answer would come after its client left. */
-const MAX_WAITING = 128;
+import { planQueue, planRoom, type RoomOptions } from "./limits.ts";
 
 /** Which model to compute with and how; plain data, so that it crosses to a worker. */
 export interface EngineOptions extends RoomOptions {
@@ -58,7 +55,8 @@ export async function startEngine(
       backend,
       contextLength: room.contextLength,
       maxSequences: room.parallel,
-      maxWaiting: MAX_WAITING,
+      ...planQueue(room),
+      sharePrefixes: options.sharePrefixes ?? true,
       yieldTurn: () => setImmediate(),
       now: () => performance.now(),
       loadMs: performance.now() - started,

@@ -4,11 +4,8 @@ import type { GgufModel } from "../../core/gguf/gguf.ts";
 import { readConfig } from "../../core/model/config.ts";
 import { loadModel as loadWeights, type LoadProgress } from "../../core/model/load.ts";
 // It holds arithmetic only, nothing of Node.
-import { planRoom, type RoomOptions } from "../node/limits.ts";
+import { planQueue, planRoom, type RoomOptions } from "../node/limits.ts";
 import type { Runtime } from "./runtime.ts";
-
-/** Requests that may wait for a slot: behind more than these, an answer would come after its client left. */
-const MAX_WAITING = 128;
 
 /** How to load, beside the model's bytes. */
 export interface PortableOptions extends RoomOptions {
@@ -46,7 +43,8 @@ export async function startEngine(
       backend,
       contextLength: room.contextLength,
       maxSequences: room.parallel,
-      maxWaiting: MAX_WAITING,
+      ...planQueue(room),
+      sharePrefixes: options.sharePrefixes ?? true,
       ...(yieldTurn === undefined ? {} : { yieldTurn }),
       now: () => performance.now(),
       loadMs: performance.now() - started,

@@ -1,11 +1,11 @@
-import type { AnswerEvent } from "./answer.ts";
+import type { TurnEvent } from "../tools/events.ts";
 
 /** An event of one of several answers. */
 export interface ChoiceEvent {
   /** Which answer, from 0 on. */
   readonly choice: number;
   /** What came of it. */
-  readonly event: AnswerEvent;
+  readonly event: TurnEvent;
 }
 
 /**
@@ -16,7 +16,7 @@ export interface ChoiceEvent {
  * @param signal Ends all of them.
  */
 export async function* several(
-  makers: readonly ((signal: AbortSignal) => AsyncGenerator<AnswerEvent, void, undefined>)[],
+  makers: readonly ((signal: AbortSignal) => AsyncGenerator<TurnEvent, void, undefined>)[],
   signal: AbortSignal,
 ): AsyncGenerator<ChoiceEvent, void, undefined> {
   const group = new AbortController();
@@ -52,5 +52,5 @@ export async function* several(
 
 interface Next {
   readonly choice: number;
-  readonly result: IteratorResult<AnswerEvent, void>;
+  readonly result: IteratorResult<TurnEvent, void>;
 }

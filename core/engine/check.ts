@@ -1,6 +1,7 @@
 import { RuntimeError } from "../errors.ts";
 import { MAX_CANDIDATES } from "../tensor/logits.ts";
 import type { GenerateRequest, ScoreRequest } from "./engine.ts";
+import { MAX_PRIORITY } from "./queue.ts";
 
 /**
  * Check a request to generate; returns how many tokens it may come to hold. Throws `INVALID_REQUEST`,
@@ -11,7 +12,7 @@ export function checkGenerate(
   vocabSize: number,
   contextLength: number,
 ): number {
-  const { tokens, maxTokens, logprobs = 0 } = request;
+  const { tokens, maxTokens, logprobs = 0, priority = 0, deadlineMs = Infinity } = request;
   checkTokens(tokens, vocabSize);
   if (tokens.length === 0)
     throw invalid("Cannot generate from no tokens: a prompt has at least one");
@@ -22,6 +23,12 @@ export function checkGenerate(
   if (!Number.isInteger(logprobs) || logprobs < 0 || logprobs > most) {
     throw invalid(`Cannot report ${logprobs} alternatives: expected 0 to ${most}`);
   }
+  if (!Number.isInteger(priority) || Math.abs(priority) > MAX_PRIORITY) {
+    throw invalid(
+      `Cannot take priority ${priority}: expected a whole number from -${MAX_PRIORITY} to ${MAX_PRIORITY}`,
+    );
+  }
+  if (!(deadlineMs > 0)) throw invalid(`Cannot answer within ${deadlineMs} ms: expected more`);
   if (tokens.length >= contextLength) {
     throw tooLong(`Cannot continue ${tokens.length} tokens`, contextLength);
   }

@@ -11,7 +11,7 @@ export interface Engine {
   /**
    * Generate tokens. Ends after a `done` event; leaving the loop early or aborting the signal frees
    * the slot within one step. Throws `RuntimeError`: `ABORTED`, `CONTEXT_LENGTH_EXCEEDED`,
-   * `QUEUE_FULL`, `NOT_READY`.
+   * `QUEUE_FULL`, `DEADLINE_EXCEEDED`, `NOT_READY`.
    */
   generate(request: GenerateRequest): AsyncIterable<GenerateEvent>;
   /** Log-probabilities of `tokens[from..]`, each given all tokens before it, for perplexity. */
@@ -56,6 +56,15 @@ export interface GenerateRequest {
   readonly stopTokens: readonly number[];
   /** Report the log-probability of each token and of this many alternatives. */
   readonly logprobs?: number;
+  /**
+   * Whose request it is: queueing is fair between tenants, and no cached prefix is shared between them.
+   * Absent: anybody's.
+   */
+  readonly tenant?: string;
+  /** Higher goes first, from -4 to 4; absent means 0. Each step doubles a tenant's share. */
+  readonly priority?: number;
+  /** Milliseconds after which it ends with `DEADLINE_EXCEEDED`, answered or not. */
+  readonly deadlineMs?: number;
   /** Ends the request with `ABORTED`. */
   readonly signal?: AbortSignal;
 }
@@ -73,6 +82,8 @@ export interface TokenEvent {
   readonly logprob?: number;
   /** The likeliest tokens, best first, where asked for. */
   readonly top?: readonly { readonly token: number; readonly logprob: number }[];
+  /** With the first token: how many tokens of the prompt were found in the cache, where any were. */
+  readonly cachedTokens?: number;
 }
 
 /** The end of an answer. */
@@ -131,6 +142,9 @@ export interface EngineStats {
   readonly generatedTokens: number;
   /** Times that a request's cache was taken away. */
   readonly preemptions: number;
+  /** Tokens of sequences that got a slot, and how many of them were found in the cache. */
+  readonly prefixQueries: number;
+  readonly prefixHits: number;
   /**
    * Milliseconds since the last finished step, or 0 while idle: liveness is progress. An engine that
    * can never finish one again, as its device failed, is not idle.

@@ -30,6 +30,12 @@ export interface EngineOptions {
   readonly maxSequences: number;
   /** Requests that may wait beyond those; the next one is refused with `QUEUE_FULL`. */
   readonly maxWaiting: number;
+  /** Prompt tokens that may wait; absent means any number. */
+  readonly maxWaitingTokens?: number;
+  /** Milliseconds after which a request that has not begun ends with `QUEUE_FULL`; absent means never. */
+  readonly maxWaitMs?: number;
+  /** Whether what is computed of a prompt serves later ones that begin alike; absent means yes. */
+  readonly sharePrefixes?: boolean;
   /** Tokens that a request may hold; the model's context and the cache bound it in any case. */
   readonly contextLength?: number;
   /**
@@ -64,9 +70,16 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     model.config.contextLength,
     limits.blocks * limits.blockSize,
   );
+  const { maxWaitMs = Infinity } = options;
   const chunk = options.chunk ?? limits.maxRows;
   const maxJobs = checkLimits(options.maxSequences, chunk) + options.maxWaiting;
-  const scheduler = createScheduler({ ...limits, maxSequences: options.maxSequences, chunk });
+  const scheduler = createScheduler({
+    ...limits,
+    maxSequences: options.maxSequences,
+    chunk,
+    queue: { requests: maxJobs, tokens: options.maxWaitingTokens ?? Infinity },
+    sharePrefixes: options.sharePrefixes ?? true,
+  });
   const layOut = createLayOut(limits);
 
   const jobs = new Map<Sequence, Job>();
@@ -88,7 +101,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
   async function loop(yieldToOthers: () => Promise<void>): Promise<void> {
     try {
       while (isOpen()) {
-        const plan = scheduler.plan();
+        const plan = nextPlan();
         if (plan === undefined) {
           await new Promise<void>((resolve) => (wake = resolve));
         } else {
@@ -103,7 +116,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
 
   async function advance(): Promise<boolean> {
     if (stepping || !isOpen()) return false;
-    const plan = scheduler.plan();
+    const plan = nextPlan();
     if (plan === undefined) return false;
     stepping = true;
     try {
@@ -115,6 +128,18 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     } finally {
       stepping = false;
     }
+  }
+
+  /** The next step without those whose time is over. */
+  function nextPlan(): StepPlan | undefined {
+    const at = now();
+    for (const [sequence, job] of jobs) {
+      // Who has once been let in does not wait for a slot, even where it gave way.
+      const waits = sequence.cached === undefined;
+      if (at >= job.deadline) end(sequence, late());
+      else if (waits && at - job.arrived >= maxWaitMs) end(sequence, waitedTooLong());
+    }
+    return scheduler.plan();
   }
 
   /** One turn: plan, prepare, run, read, sample, commit. */
@@ -189,20 +214,19 @@ export function createEngine(options: EngineOptions): SteppedEngine {
   }
 
   function endAll(why: (sequence: Sequence) => RuntimeError): void {
-    for (const [sequence, job] of jobs) {
-      const error = why(sequence);
-      forget(sequence);
-      job.fail(error);
-    }
+    for (const sequence of jobs.keys()) end(sequence, why(sequence));
+  }
+
+  function end(sequence: Sequence, error: RuntimeError): void {
+    const job = jobs.get(sequence);
+    forget(sequence);
+    job?.fail(error);
   }
 
   /** Refuse what cannot be taken in now. */
-  function checkRoom(signal: AbortSignal | undefined): void {
+  function checkOpen(signal: AbortSignal | undefined): void {
     if (signal?.aborted === true) throw aborted();
     if (!isOpen()) throw notReady();
-    if (jobs.size >= maxJobs) {
-      throw new RuntimeError("QUEUE_FULL", `Cannot queue a request: ${jobs.size} are in progress`);
-    }
   }
 
   function enqueue(job: Job): void {
@@ -227,7 +251,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     });
     try {
       const limit = checkGenerate(request, vocabSize, contextLength);
-      checkRoom(request.signal);
+      checkOpen(request.signal);
       job = createGenerateJob(request, limit, vocabSize, stream, tally, now());
       enqueue(job);
       request.signal?.addEventListener("abort", abort);
@@ -240,12 +264,12 @@ export function createEngine(options: EngineOptions): SteppedEngine {
   async function score(request: ScoreRequest): Promise<Float64Array> {
     const { signal, tokens, from } = request;
     checkScore(request, vocabSize, contextLength);
-    checkRoom(signal);
+    checkOpen(signal);
     if (from === tokens.length) return new Float64Array(0);
     let abort = nothing;
     try {
       return await new Promise<Float64Array>((resolve, reject) => {
-        const job = createScoreJob(request, { resolve, reject }, tally);
+        const job = createScoreJob(request, { resolve, reject }, tally, now());
         abort = () => {
           forget(job.sequence);
           reject(aborted());
@@ -259,7 +283,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
   }
 
   function stats(): EngineStats {
-    const { running, waiting, blocksUsed, blocksTotal } = scheduler.load;
+    const { running, waiting, blocksUsed, blocksTotal, prefixQueries, prefixHits } = scheduler.load;
     let taken = preemptions;
     for (const sequence of jobs.keys()) taken += sequence.preemptions;
     return {
@@ -272,6 +296,8 @@ export function createEngine(options: EngineOptions): SteppedEngine {
       promptTokens: tally.promptTokens,
       generatedTokens: tally.generatedTokens,
       preemptions: taken,
+      prefixQueries,
+      prefixHits,
       stalledMs: jobs.size === 0 && state !== "failed" ? 0 : now() - progressed,
     };
   }
@@ -315,6 +341,17 @@ function nothing(): void {}
 
 function notReady(): RuntimeError {
   return new RuntimeError("NOT_READY", "The engine has stopped and takes no requests");
+}
+
+function waitedTooLong(): RuntimeError {
+  return new RuntimeError("QUEUE_FULL", "The request waited too long for a slot: try again later");
+}
+
+function late(): RuntimeError {
+  return new RuntimeError(
+    "DEADLINE_EXCEEDED",
+    "The request's time was over before its answer was complete",
+  );
 }
 
 function aborted(): RuntimeError {

@@ -48,11 +48,12 @@ export type Outcome =
   | { readonly id: number; readonly scores: Float64Array }
   | { readonly id: number; readonly error: PlainError };
 
-/** A `RuntimeError` as plain data: a structured clone of an error loses code and param. */
+/** A `RuntimeError` as plain data: a structured clone of an error loses all but its message. */
 export interface PlainError {
   readonly code: ErrorCode;
   readonly message: string;
   readonly param?: string;
+  readonly retryAfterSeconds?: number;
 }
 
 /** An error as it crosses; one without a code is our own defect and crosses as `INTERNAL`. */
@@ -60,13 +61,18 @@ export function toPlainError(error: unknown): PlainError {
   if (!RuntimeError.is(error)) {
     return { code: "INTERNAL", message: error instanceof Error ? error.message : String(error) };
   }
-  const { code, message, param } = error;
-  return param === undefined ? { code, message } : { code, message, param };
+  const { code, message, param, retryAfterSeconds } = error;
+  return {
+    code,
+    message,
+    ...(param === undefined ? {} : { param }),
+    ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
+  };
 }
 
 /** The error again. */
-export function fromPlainError({ code, message, param }: PlainError): RuntimeError {
+export function fromPlainError({ code, message, ...options }: PlainError): RuntimeError {
   // The other side may be of another version.
   const known = code in ERRORS ? code : "INTERNAL";
-  return new RuntimeError(known, message, param === undefined ? {} : { param });
+  return new RuntimeError(known, message, options);
 }

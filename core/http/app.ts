@@ -1,14 +1,19 @@
 import { Hono, type Context } from "hono";
+import { cors } from "hono/cors";
+import { matchedRoutes } from "hono/route";
 import { RuntimeError } from "../errors.ts";
 import { createMetrics, type Metrics } from "../metrics/metrics.ts";
 import { PROMETHEUS_CONTENT_TYPE } from "../metrics/prometheus.ts";
 import { chatRoute } from "./chat.ts";
 import { completionRoute } from "./completions.ts";
 import { DEFAULT_LIMITS, type AppDeps, type HttpLimits } from "./deps.ts";
+import { ANYONE, type Scope } from "./edge/access.ts";
+import { corsOptions } from "./edge/cors.ts";
+import { checkHost } from "./edge/host.ts";
 import { beginExchange, type Exchange } from "./exchange.ts";
 import { errorCode, toFailure } from "./failure.ts";
-import { liveness, readiness, startup, type Health } from "./health.ts";
 import { fimRoute } from "./fim.ts";
+import { liveness, readiness, startup, type Health } from "./health.ts";
 import { findModel, toWireModel } from "./models.ts";
 import { PAGE_CSP, PAGE_HTML } from "./page/generated.ts";
 import { complete, type Route, type Server } from "./pipeline.ts";
@@ -21,6 +26,18 @@ export interface App {
   fetch(request: Request, env?: unknown): Response | Promise<Response>;
   /** What the server counts; others may add theirs. */
   readonly metrics: Metrics;
+  /** Every route of the router and the scope that it needs; none where somebody forgot to give one. */
+  readonly routes: readonly RouteScope[];
+}
+
+/** A route and what it needs of a key. */
+export interface RouteScope {
+  /** `GET`, `POST`, or `ALL` for the answer to other methods. */
+  readonly method: string;
+  /** As hono writes it: `/v1/models/:id{.+}`. */
+  readonly path: string;
+  /** What a key must have to get through. */
+  readonly scope: Scope | undefined;
 }
 
 type Env = { Variables: { exchange: Exchange } };
@@ -40,7 +57,25 @@ export function createApp(deps: AppDeps): App {
     c.res.headers.set("x-request-id", exchange.id);
     c.res.headers.set("x-content-type-options", "nosniff");
     c.res.headers.set("openai-processing-ms", String(Math.round(deps.now() - exchange.arrived)));
+    const used = exchange.caller.allowance.headers();
+    for (const [name, value] of Object.entries(used)) c.res.headers.set(name, value);
     if (!exchange.streaming) exchange.end(c.res.status);
+  });
+
+  const { access, hosts, corsOrigins = [] } = deps;
+  if (corsOrigins.length > 0) app.use(cors(corsOptions(corsOrigins)));
+  const scopes = new Map<string, Scope>();
+  // Deny by default: a route that names no scope answers nobody, an unknown path only those with a key.
+  app.use(async (c, next) => {
+    if (hosts !== undefined) checkHost(c.req.raw, hosts);
+    const path = matchedRoutes(c).find((route) => route.path !== EVERY_PATH)?.path;
+    const scope = path === undefined ? "inference" : scopes.get(path);
+    if (scope === undefined) throw new RuntimeError("INTERNAL", `${path} names no scope`);
+    const caller = access === undefined ? ANYONE : await access.admit(c.req.raw.headers, scope);
+    const exchange = c.get("exchange");
+    exchange.admit(caller);
+    if (scope === "inference" && c.req.method === "POST") caller.allowance.request();
+    await next();
   });
 
   const post =
@@ -49,27 +84,30 @@ export function createApp(deps: AppDeps): App {
       complete(c.req.raw, route, c.get("exchange"), server);
   const live = probe(() => liveness(deps, limits));
   const ready = probe(() => readiness(deps, limits));
-  const routes: readonly (readonly ["GET" | "POST", string, Handler])[] = [
-    ["POST", "/v1/chat/completions", post(chatRoute)],
-    ["POST", "/v1/completions", post(completionRoute)],
-    ["POST", "/v1/fim/completions", post(fimRoute)],
-    ["GET", "/v1/models", () => json({ object: "list", data: deps.models().map(toWireModel) })],
+  const list: Handler = () => json({ object: "list", data: deps.models().map(toWireModel) });
+  const routes: readonly (readonly ["GET" | "POST", string, Scope, Handler])[] = [
+    ["POST", "/v1/chat/completions", "inference", post(chatRoute)],
+    ["POST", "/v1/completions", "inference", post(completionRoute)],
+    ["POST", "/v1/fim/completions", "inference", post(fimRoute)],
+    ["GET", "/v1/models", "inference", list],
     // Ids may have slashes: organisation/model.
     [
       "GET",
       "/v1/models/:id{.+}",
+      "inference",
       (c) => json(toWireModel(findModel(deps.models(), c.req.param("id") ?? ""))),
     ],
-    ["GET", "/livez", live],
-    ["GET", "/healthz", live],
-    ["GET", "/readyz", ready],
-    ["GET", "/health", ready],
-    ["GET", "/ready", ready],
-    ["GET", "/startupz", probe(() => startup(deps))],
-    ["GET", "/metrics", () => exposition(metrics)],
-    ["GET", "/", () => page()],
+    ["GET", "/livez", "public", live],
+    ["GET", "/healthz", "public", live],
+    ["GET", "/readyz", "public", ready],
+    ["GET", "/health", "public", ready],
+    ["GET", "/ready", "public", ready],
+    ["GET", "/startupz", "public", probe(() => startup(deps))],
+    ["GET", "/metrics", "metrics", () => exposition(metrics)],
+    ["GET", "/", "public", () => page()],
   ];
-  for (const [method, path, handler] of routes) {
+  for (const [method, path, scope, handler] of routes) {
+    scopes.set(path, scope);
     app.on(method, path, handler);
     app.all(path, (c) => otherMethod(c, method));
   }
@@ -82,8 +120,17 @@ export function createApp(deps: AppDeps): App {
     const full = errorCode(error) === "QUEUE_FULL";
     return refuse(c, error, {}, full ? server.metrics.retryAfterSeconds() : undefined);
   });
-  return { fetch: (request) => app.fetch(request), metrics };
+  return {
+    fetch: (request) => app.fetch(request),
+    metrics,
+    routes: app.routes
+      .filter(({ path }) => path !== EVERY_PATH)
+      .map(({ method, path }) => ({ method, path, scope: scopes.get(path) })),
+  };
 }
+
+/** The path of middleware. */
+const EVERY_PATH = "/*";
 
 const probe =
   (look: () => Health): Handler =>
@@ -104,7 +151,7 @@ function refuse(
   return json(body, status, { ...failure.headers, ...headers });
 }
 
-/** A path that exists, asked in another way. No CORS header is ever sent: other sites stay out. */
+/** A path that exists, asked in another way. */
 function otherMethod(c: Context<Env>, method: "GET" | "POST"): Response {
   const allow = method === "GET" ? "GET, HEAD, OPTIONS" : "POST, OPTIONS";
   if (c.req.method === "OPTIONS") return new Response(null, { status: 204, headers: { allow } });

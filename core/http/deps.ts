@@ -1,6 +1,7 @@
 import type { ChatTemplate } from "../chat/template.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import type { Access } from "./edge/access.ts";
 
 /** A model that requests can name. */
 export interface ServedModel {
@@ -48,6 +49,12 @@ export interface AppDeps {
   log(record: LogRecord): void;
   /** Bytes in use by kind (`rss`, `wasm`, `gpu`, …), for metrics. */
   memory?(): Readonly<Record<string, number>>;
+  /** Who may do what; everybody everything where absent. */
+  readonly access?: Access;
+  /** Names, without port, that `Host` may have; any where absent. */
+  readonly hosts?: readonly string[];
+  /** Origins whose pages may read answers; none where absent. */
+  readonly corsOrigins?: readonly string[];
   /** Limits that differ from {@linkcode DEFAULT_LIMITS}. */
   readonly limits?: Partial<HttpLimits>;
 }

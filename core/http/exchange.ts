@@ -1,8 +1,10 @@
 import { ERRORS } from "../errors.ts";
 import type { AppDeps, LogRecord } from "./deps.ts";
-import type { ServerMetrics } from "./server-metrics.ts";
+import { ANYONE, type Caller } from "./edge/access.ts";
+import type { Reservation } from "./edge/allowance.ts";
 import { errorCode, type Failure } from "./failure.ts";
 import { requestId } from "./request-id.ts";
+import type { ServerMetrics } from "./server-metrics.ts";
 import { failureStyle, statusIn } from "./wire/failure-body.ts";
 
 /** One request and its answer, watched until the last byte. */
@@ -14,6 +16,16 @@ export interface Exchange {
   /** Whether {@linkcode end} will be called by the stream that answers, and not when its headers leave. */
   readonly streaming: boolean;
   startStreaming(): void;
+  /** Who sent it: anyone, until the door has said who. */
+  readonly caller: Caller;
+  admit(caller: Caller): void;
+  /**
+   * Set tokens of the caller's allowance aside; what was not used of them goes back when the exchange ends.
+   * Returns what the answer may have. Throws `RATE_LIMITED`.
+   */
+  reserve(promptTokens: number, maxTokens: number | undefined, room: number): number;
+  /** A token has been generated. */
+  token(): void;
   /** Add to the log record; the content of prompts and answers never goes there. */
   note(facts: Readonly<Record<string, string | number | boolean | null>>): void;
   /** Note what went wrong: its code, and for our own defects where it happened. */
@@ -32,6 +44,9 @@ export function beginExchange(request: Request, deps: AppDeps, metrics: ServerMe
   const facts: Record<string, string | number | boolean | null> = {};
   let streaming = false;
   let ended = false;
+  let caller = ANYONE;
+  let reservation: Reservation | undefined;
+  let usedTokens = 0;
   return {
     id,
     arrived,
@@ -40,6 +55,21 @@ export function beginExchange(request: Request, deps: AppDeps, metrics: ServerMe
     },
     startStreaming() {
       streaming = true;
+    },
+    get caller() {
+      return caller;
+    },
+    admit(admitted) {
+      caller = admitted;
+      if (caller !== ANYONE) facts["key"] = caller.id;
+    },
+    reserve(promptTokens, maxTokens, room) {
+      reservation = caller.allowance.reserve(promptTokens, maxTokens, room);
+      usedTokens = promptTokens;
+      return reservation.maxTokens;
+    },
+    token() {
+      usedTokens++;
     },
     note(more) {
       Object.assign(facts, more);
@@ -58,6 +88,7 @@ export function beginExchange(request: Request, deps: AppDeps, metrics: ServerMe
     end(status) {
       if (ended) return;
       ended = true;
+      reservation?.settle(usedTokens);
       const milliseconds = deps.now() - arrived;
       if (path.startsWith("/v1/") || path.startsWith("/api/"))
         metrics.request(status, milliseconds);

@@ -1,15 +1,15 @@
-import { answer, type AnswerEvent } from "../answer/answer.ts";
 import { several } from "../answer/several.ts";
 import { RuntimeError } from "../errors.ts";
 import { systemFingerprint } from "../receipt/fingerprint.ts";
 import { abortWith } from "./abort.ts";
+import { answerTo, metered } from "./answering.ts";
 import { readJson } from "./body.ts";
 import type { AppDeps, HttpLimits, ServedModel } from "./deps.ts";
 import type { Exchange } from "./exchange.ts";
-import { errorCode } from "./failure.ts";
 import { findModel } from "./models.ts";
-import { keepLikeliest, respondInPieces, respondWhole } from "./respond.ts";
-import type { AnswerMeter, ServerMetrics } from "./server-metrics.ts";
+import { keepLikeliest } from "./likeliest.ts";
+import { respondInPieces, respondWhole } from "./respond.ts";
+import type { ServerMetrics } from "./server-metrics.ts";
 import { untilServing } from "./serving.ts";
 import type { Asked } from "./wire/asked.ts";
 import type { Format, Head } from "./wire/format.ts";
@@ -56,25 +56,29 @@ export async function complete<A extends Asked>(
   // 3. Which model?
   const model = findModel(deps.models(), asked.model);
   exchange.note({ model: model.id, stream: asked.stream });
+  exchange.caller.checkModel(model.id);
   // 4. The tokens of each prompt, by the chat template or as they stand.
   const encoding = deps.now();
   const prompts = route.prompts(model, asked, new Date(deps.wallClock()));
   const encodeMs = deps.now() - encoding;
-  // 5. Does it fit?
+  // 5. Does it fit, into the context and into what the caller may use?
   checkBiases(model, asked);
-  const jobs = prompts.map((prompt) => ({
-    ...prompt,
-    maxTokens: roomFor(model, asked, prompt.tokens.length),
-  }));
-  const promptTokens = prompts.reduce((sum, { tokens }) => sum + tokens.length, 0);
+  const rooms = prompts.map(({ tokens }) => roomFor(model, asked, tokens.length));
+  const promptTokens = sum(prompts.map(({ tokens }) => tokens.length));
+  const most = reserve(exchange, asked, promptTokens, rooms);
   exchange.note({ prompt_tokens: promptTokens });
   // 6. Answer: the engine's tokens as text, until a stop, the limit, or the client's leaving.
   const leaving = abortWith(request.signal);
   const events = several(
-    jobs.flatMap((job) =>
+    prompts.flatMap((prompt, i) =>
       Array.from({ length: asked.candidates }, (_, candidate) => (signal: AbortSignal) => {
         const meter = server.metrics.answer(model, exchange.arrived);
-        return metered(answerTo(model, asked, { ...job, candidate, signal, meter }, deps), meter);
+        const onToken = (): void => {
+          meter.token();
+          exchange.token();
+        };
+        const job = { ...prompt, maxTokens: Math.min(most, rooms[i]!), candidate, signal, onToken };
+        return metered(answerTo(model, asked, job, deps), meter);
       }),
     ),
     leaving.signal,
@@ -89,7 +93,7 @@ export async function complete<A extends Asked>(
     },
     asked,
   );
-  const answering = { events, format, promptTokens, leaving, exchange };
+  const answering = { events, format, prompts: prompts.length, leaving, exchange };
   const response = asked.stream
     ? await respondInPieces(answering, limits)
     : await respondWhole({ ...answering, keep: keepLikeliest(asked) }, encodeMs, limits);
@@ -97,67 +101,30 @@ export async function complete<A extends Asked>(
   return response;
 }
 
-/** One answer to one prompt. */
-interface AnswerJob extends Prompt {
-  readonly maxTokens: number;
-  /** Its number among the answers to this prompt. */
-  readonly candidate: number;
-  readonly signal: AbortSignal;
-  readonly meter: AnswerMeter;
+/**
+ * Set the tokens of all answers aside; returns how many each may have, whatever its own room. Throws
+ * `RATE_LIMITED`.
+ */
+function reserve(
+  exchange: Exchange,
+  { maxTokens, candidates }: Asked,
+  promptTokens: number,
+  rooms: readonly number[],
+): number {
+  const answers = rooms.length * candidates;
+  const room = sum(rooms) * candidates;
+  const asked = maxTokens === undefined ? undefined : maxTokens * answers;
+  const granted = exchange.reserve(promptTokens, asked, room);
+  // An answer cut off by the context ends with `length`, as one cut off by max_tokens does.
+  if (maxTokens !== undefined || granted >= room) return maxTokens ?? Infinity;
+  return Math.max(Math.floor(granted / answers), 1);
 }
 
-/** An answer behind the text that it has to open with. */
-async function* answerTo(
-  model: ServedModel,
-  asked: Asked,
-  { tokens, opening = "", maxTokens, candidate, signal, meter }: AnswerJob,
-  deps: AppDeps,
-): AsyncGenerator<AnswerEvent, void, undefined> {
-  if (opening !== "") yield { type: "text", text: opening, tokens: [] };
-  // The likeliest candidates are told by what the model thought of their tokens.
-  const ranked = asked.candidates > asked.choices ? 0 : undefined;
-  const logprobs = asked.logprobs ?? ranked;
-  const { sampling } = asked;
-  yield* answer(
-    model.engine,
-    model.tokenizer,
-    {
-      prompt: tokens,
-      maxTokens,
-      // The first answer is the one that would be given alone, the others differ.
-      sampling: { ...sampling, seed: (sampling.seed + candidate) % 2 ** 32 },
-      stop: asked.stop,
-      ...(logprobs === undefined ? {} : { logprobs }),
-      signal,
-      onToken: () => meter.token(),
-    },
-    () => deps.now(),
-  );
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, one) => total + one, 0);
 }
 
-/** Tell the meter how an answer ends; what is neither complete nor left has failed and is counted as an error. */
-async function* metered(
-  events: AsyncGenerator<AnswerEvent, void, undefined>,
-  meter: AnswerMeter,
-): AsyncGenerator<AnswerEvent, void, undefined> {
-  let left = true;
-  try {
-    for await (const event of events) {
-      if (event.type === "done") {
-        left = false;
-        meter.done(event);
-      }
-      yield event;
-    }
-  } catch (error) {
-    left = errorCode(error) === "ABORTED";
-    throw error;
-  } finally {
-    if (left) meter.aborted();
-  }
-}
-
-/** How many tokens an answer may have. Throws `CONTEXT_LENGTH_EXCEEDED` where there is room for none. */
+/** How many tokens the context has room for. Throws `CONTEXT_LENGTH_EXCEEDED` where there is room for none. */
 function roomFor(model: ServedModel, asked: Asked, promptTokens: number): number {
   const room = model.contextLength - promptTokens;
   if (room < 1) {
@@ -167,8 +134,7 @@ function roomFor(model: ServedModel, asked: Asked, promptTokens: number): number
       { param: asked.promptParam },
     );
   }
-  // An answer cut off by the context ends with `length`, as one cut off by max_tokens does.
-  return Math.min(asked.maxTokens ?? room, room);
+  return room;
 }
 
 /** Throws `INVALID_REQUEST` where a token does not exist; the vocabulary is known only now. */

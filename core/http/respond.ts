@@ -1,20 +1,20 @@
-import type { AnswerDone, AnswerText } from "../answer/answer.ts";
+import type { AnswerText } from "../answer/answer.ts";
 import type { ChoiceEvent } from "../answer/several.ts";
 import { RuntimeError } from "../errors.ts";
+import type { ToolCallDelta, TurnDone } from "../tools/events.ts";
 import type { Leaving } from "./abort.ts";
 import type { HttpLimits } from "./deps.ts";
 import type { Exchange } from "./exchange.ts";
 import { toFailure } from "./failure.ts";
 import { streamBody, within } from "./sse.ts";
-import type { Asked } from "./wire/asked.ts";
 import { toTotal, type Choice, type Format, type Total } from "./wire/format.ts";
 
 /** Answers under way. */
 export interface Job {
   readonly events: AsyncGenerator<ChoiceEvent, void, undefined>;
   readonly format: Format;
-  /** Of all prompts of the request. */
-  readonly promptTokens: number;
+  /** How many prompts they answer, each as often as the others. */
+  readonly prompts: number;
   /** Aborted when the client leaves; frees the engine. */
   readonly leaving: Leaving;
   readonly exchange: Exchange;
@@ -52,19 +52,24 @@ interface Whole {
 }
 
 async function collect(job: WholeJob): Promise<Whole> {
-  const { events, format, leaving, promptTokens } = job;
+  const { events, format, leaving, prompts } = job;
   const texts: AnswerText[][] = [];
-  const dones: AnswerDone[] = [];
+  const calls: ToolCallDelta[][] = [];
+  const dones: TurnDone[] = [];
   try {
     for await (const { choice, event } of events) {
-      texts[choice] ??= [];
-      if (event.type === "text") texts[choice].push(event);
+      if (event.type === "text") (texts[choice] ??= []).push(event);
+      else if (event.type === "tool_call") (calls[choice] ??= []).push(event);
       else dones[choice] = event;
     }
     if (dones.length === 0) throw new RuntimeError("INTERNAL", "The answer ended without a reason");
-    const total = toTotal(dones, promptTokens);
+    const total = toTotal(dones, prompts);
     recordDone(job, total, dones[0]!);
-    const choices = dones.map((done, choice) => ({ texts: texts[choice] ?? [], done }));
+    const choices = dones.map((done, choice) => ({
+      texts: texts[choice] ?? [],
+      calls: calls[choice] ?? [],
+      done,
+    }));
     return { body: format.whole(job.keep(choices), total), total };
   } finally {
     leaving.release();
@@ -136,62 +141,39 @@ async function* toFrames(
   first: Promise<IteratorResult<ChoiceEvent, void>>,
   setOutcome: (status: number) => void,
 ): AsyncGenerator<string, void, undefined> {
-  const { events, format, leaving, exchange, promptTokens } = job;
-  const { frame, end } = format.framing;
-  const dones: AnswerDone[] = [];
+  const { events, format, leaving, exchange, prompts } = job;
+  const { framing } = format;
+  const dones: TurnDone[] = [];
   try {
     let next = await first;
-    for (const chunk of format.opening()) yield frame(chunk);
+    for (const chunk of format.opening()) yield framing.frame(chunk);
     for (; next.done !== true; next = await events.next()) {
       const { choice, event } = next.value;
       if (event.type === "text") {
-        for (const chunk of format.text(event, choice)) yield frame(chunk);
-        continue;
+        for (const chunk of format.text(event, choice)) yield framing.frame(chunk);
+      } else if (event.type === "tool_call") {
+        for (const chunk of format.toolCall(event, choice)) yield framing.frame(chunk);
+      } else {
+        dones[choice] = event;
+        for (const chunk of format.finish(event, choice)) yield framing.frame(chunk);
       }
-      dones[choice] = event;
-      for (const chunk of format.finish(event, choice)) yield frame(chunk);
     }
-    const total = toTotal(dones, promptTokens);
+    const total = toTotal(dones, prompts);
     recordDone(job, total, dones[0]!);
     setOutcome(200);
-    for (const chunk of format.closing(total)) yield frame(chunk);
-    if (end !== "") yield end;
+    for (const chunk of format.closing(total)) yield framing.frame(chunk);
+    if (framing.end !== "") yield framing.end;
   } catch (error) {
     if (leaving.signal.aborted) return;
     const failure = toFailure(error);
     exchange.fail(error);
     setOutcome(failure.status);
-    yield frame(format.failed(failure));
+    yield framing.frame(format.failed(failure));
   }
 }
 
-function recordDone({ exchange }: Job, { usage }: Total, { reason }: AnswerDone): void {
+function recordDone({ exchange }: Job, { usage }: Total, { reason }: TurnDone): void {
   exchange.note({ completion_tokens: usage.completionTokens, finish_reason: reason });
-}
-
-/** Of the candidates for each prompt, those whose tokens were likeliest on average, best first. */
-export function keepLikeliest({
-  candidates,
-  choices,
-}: Pick<Asked, "candidates" | "choices">): WholeJob["keep"] {
-  if (candidates === choices) return (all) => all;
-  return (all) => {
-    const kept: Choice[] = [];
-    for (let first = 0; first < all.length; first += candidates) {
-      const ranked = all
-        .slice(first, first + candidates)
-        .toSorted((a, b) => meanLogprob(b) - meanLogprob(a));
-      kept.push(...ranked.slice(0, choices));
-    }
-    return kept;
-  };
-}
-
-function meanLogprob({ texts }: Choice): number {
-  const tokens = texts.flatMap((event) => event.tokens);
-  // An empty answer says nothing for itself.
-  if (tokens.length === 0) return -Infinity;
-  return tokens.reduce((sum, { logprob }) => sum + logprob, 0) / tokens.length;
 }
 
 /** The stages of an answer in milliseconds, for the network panel of a browser. */

@@ -3,11 +3,12 @@ import { createEngine } from "../../core/engine/loop.ts";
 import type { GgufModel } from "../../core/gguf/gguf.ts";
 import { openGguf } from "../../core/gguf/parse.ts";
 import { loadModel } from "../../core/model/load.ts";
-import type { Batch, Model } from "../../core/model/model.ts";
+import type { Model } from "../../core/model/model.ts";
 import type { SamplingParams } from "../../core/sampler/params.ts";
 import { GREEDY } from "../../core/sampler/params.ts";
 import type { Backend } from "../../core/tensor/backend.ts";
 import { createTokenizer } from "../../core/tokenizer/create.ts";
+import { watchLogits } from "../fixtures/watch-logits.ts";
 import { type Environment, type ModelName, sha256, sha256Text } from "./environment.ts";
 import { PROMPTS } from "./prompts.ts";
 
@@ -118,36 +119,15 @@ function createRecorder(
   chunk: number,
   batch: number,
 ): Recorder {
-  /** Digests of a sequence's rows, by its first cache block: sequences that run together share none. */
+  /** Digests of a sequence's rows. */
   let rows = new Map<number, Promise<string>[]>();
-  let current: Batch | undefined;
+  const watched = watchLogits(backend, model, ({ firstBlock, bits }) => {
+    rows.set(firstBlock, [...(rows.get(firstBlock) ?? []), sha256(bits)]);
+  });
   const engine = createEngine({
-    model: {
-      ...model,
-      prepare(next) {
-        current = next;
-        model.prepare(next);
-      },
-    },
-    backend: {
-      ...backend,
-      async reduce(tensor, queries) {
-        const values = await backend.read(tensor);
-        const { logitRows, starts, blocks } = current!;
-        const sequences = starts.length - 1;
-        const vocabSize = values.length / logitRows.length;
-        for (const [i, row] of logitRows.entries()) {
-          const sequence = starts.findLastIndex((start, s) => s < sequences && start <= row);
-          const first = blocks[(sequence * blocks.length) / sequences]!;
-          // A copy: the backend's memory is used again, and may be shared.
-          const bits = new Uint8Array(values.slice(i * vocabSize, (i + 1) * vocabSize).buffer);
-          rows.set(first, [...(rows.get(first) ?? []), sha256(bits)]);
-        }
-        return backend.reduce(tensor, queries);
-      },
-      // The rig closes it.
-      close: () => Promise.resolve(),
-    },
+    model: watched.model,
+    // The rig closes it.
+    backend: { ...watched.backend, close: () => Promise.resolve() },
     loadMs: 0,
     maxSequences: batch,
     maxWaiting: MAX_BATCH,

@@ -22,10 +22,24 @@ export function toTable(found: ReadonlyMap<string, Findings>): string {
   return [line(head), rule, ...rows.map(line)].join("\n");
 }
 
-/** The text with `table` between the marks. Throws where the marks are not there. */
+/** The table in a text, without the rows of models that were not here to be run. */
+export function tableOf(text: string, absent: readonly string[]): string {
+  const [, table] = parts(text);
+  const lines = table.trim().split("\n");
+  return lines.filter((line) => !absent.some((model) => line.startsWith(`| ${model},`))).join("\n");
+}
+
+/** The text with another table. */
 export function withTable(text: string, table: string): string {
-  const [before, rest] = text.split(BEGIN);
-  const after = rest?.split(END)[1];
-  if (before === undefined || after === undefined) throw new Error(`Cannot find ${BEGIN}`);
+  const [before, , after] = parts(text);
   return `${before}${BEGIN}\n\n${table}\n\n${END}${after}`;
+}
+
+/** Before the table, the table, and after it. Throws where the marks are not there. */
+function parts(text: string): readonly [string, string, string] {
+  const [before, rest] = text.split(BEGIN);
+  const [table, after] = rest?.split(END) ?? [];
+  if (before === undefined || table === undefined || after === undefined)
+    throw new Error(`Cannot find ${BEGIN}`);
+  return [before, table, after];
 }

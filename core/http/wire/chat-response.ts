@@ -1,8 +1,9 @@
 import type { AnswerText } from "../../answer/answer.ts";
 import type { AnswerToken, TokenChance } from "../../answer/token.ts";
+import { joinToolCalls, type ToolCallDelta } from "../../tools/events.ts";
 import type { Asked } from "./asked.ts";
 import { openaiFailure } from "./failure-body.ts";
-import { textOf, toUsage, type Format, type Head } from "./format.ts";
+import { textOf, toUsage, type Choice, type Format, type Head } from "./format.ts";
 import { SSE } from "./framing.ts";
 
 /** The shapes of `chat.completion` and `chat.completion.chunk`. */
@@ -38,6 +39,10 @@ export function createChatFormat(head: Head, asked: Asked): Format {
       const delta = { content: event.text };
       return [chunk(index, { delta, logprobs: logprobs([event]), finish_reason: null })];
     },
+    toolCall(event, index) {
+      const delta = { tool_calls: [toCallPiece(event)] };
+      return [chunk(index, { delta, logprobs: null, finish_reason: null })];
+    },
     finish({ reason }, index) {
       return [chunk(index, { delta: {}, logprobs: null, finish_reason: reason })];
     },
@@ -52,7 +57,7 @@ export function createChatFormat(head: Head, asked: Asked): Format {
         object: "chat.completion",
         choices: choices.map((choice, index) => ({
           index,
-          message: { role: "assistant", content: textOf(choice), refusal: null },
+          message: toMessage(choice),
           logprobs: logprobs(choice.texts),
           finish_reason: choice.done.reason,
         })),
@@ -60,6 +65,27 @@ export function createChatFormat(head: Head, asked: Asked): Format {
       };
     },
   };
+}
+
+function toMessage(choice: Choice): object {
+  const text = textOf(choice);
+  const calls = joinToolCalls(choice.calls).map(({ id, name, arguments: json }) => ({
+    id,
+    type: "function",
+    function: { name, arguments: json },
+  }));
+  return {
+    role: "assistant",
+    // A turn that only calls has nothing to say.
+    content: calls.length > 0 && text === "" ? null : text,
+    refusal: null,
+    ...(calls.length > 0 ? { tool_calls: calls } : {}),
+  };
+}
+
+function toCallPiece({ index, id, name, arguments: more }: ToolCallDelta): object {
+  if (id === undefined) return { index, function: { arguments: more } };
+  return { index, id, type: "function", function: { name, arguments: more } };
 }
 
 function toLogprob(token: AnswerToken): object {

@@ -26,6 +26,9 @@ export function createCompletionFormat(head: Head, asked: Asked): Format {
     framing: SSE,
     opening: () => [],
     text: (event, index) => [{ ...common, choices: [toChoice([event], index, null)], ...unused }],
+    toolCall: () => {
+      throw new Error("Cannot write a call: completions have no tools");
+    },
     finish: ({ reason }, index) => [
       { ...common, choices: [toChoice([], index, reason)], ...unused },
     ],

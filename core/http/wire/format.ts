@@ -1,4 +1,5 @@
-import type { AnswerDone, AnswerText } from "../../answer/answer.ts";
+import type { AnswerText } from "../../answer/answer.ts";
+import type { ToolCallDelta, TurnDone } from "../../tools/events.ts";
 import type { Failure } from "../failure.ts";
 import type { Framing } from "./framing.ts";
 
@@ -14,11 +15,12 @@ export interface Head {
 /** An answer that has ended: one of several where a request asked for so many. */
 export interface Choice {
   readonly texts: readonly AnswerText[];
-  readonly done: AnswerDone;
+  readonly calls: readonly ToolCallDelta[];
+  readonly done: TurnDone;
 }
 
 /** What all choices of a request took together. */
-export type Total = Pick<AnswerDone, "usage" | "timings">;
+export type Total = Pick<TurnDone, "usage" | "timings">;
 
 /** How an answer is written: one implementation for each API. Choices are numbered from 0 on. */
 export interface Format {
@@ -27,8 +29,10 @@ export interface Format {
   /** Chunks that a stream begins with. */
   opening(): readonly object[];
   text(event: AnswerText, choice: number): readonly object[];
+  /** A piece of a call; only conversations have them. */
+  toolCall(event: ToolCallDelta, choice: number): readonly object[];
   /** A choice has ended, as `done` says. */
-  finish(done: AnswerDone, choice: number): readonly object[];
+  finish(done: TurnDone, choice: number): readonly object[];
   /** All choices have ended: the last chunks of a stream. */
   closing(total: Total): readonly object[];
   /** The last chunk of a stream that fails after it has begun. */
@@ -42,6 +46,8 @@ export interface WireUsage {
   readonly prompt_tokens: number;
   readonly completion_tokens: number;
   readonly total_tokens: number;
+  /** Tokens of the prompt that did not have to be computed. */
+  readonly prompt_tokens_details: { readonly cached_tokens: number };
 }
 
 /** Durations beside the usage; names shared with llama-server mean the same. */
@@ -63,15 +69,18 @@ export interface WireTimings {
  * What choices took together: tokens of their answers added up, those of each prompt counted once; the
  * earliest first token and the longest generation.
  *
- * @param promptTokens Of all prompts of the request.
+ * @param dones As many for each prompt, prompt by prompt.
  */
-export function toTotal(dones: readonly AnswerDone[], promptTokens: number): Total {
-  const [first] = dones;
-  const completionTokens = dones.reduce((sum, { usage }) => sum + usage.completionTokens, 0);
+export function toTotal(dones: readonly TurnDone[], prompts: number): Total {
+  const firsts = dones.filter((_, i) => i % (dones.length / prompts) === 0);
   return {
-    usage: { ...first?.usage, promptTokens, completionTokens },
+    usage: {
+      promptTokens: sum(firsts.map(({ usage }) => usage.promptTokens)),
+      cachedTokens: sum(firsts.map(({ usage }) => usage.cachedTokens)),
+      completionTokens: sum(dones.map(({ usage }) => usage.completionTokens)),
+    },
     timings: {
-      ...first?.timings,
+      ...firsts[0]?.timings,
       firstTokenMs: Math.min(...dones.map(({ timings }) => timings.firstTokenMs)),
       decodeMs: Math.max(...dones.map(({ timings }) => timings.decodeMs)),
     },
@@ -83,7 +92,7 @@ export function toUsage({ usage, timings }: Total): {
   usage: WireUsage;
   timings: WireTimings;
 } {
-  const { promptTokens, completionTokens } = usage;
+  const { promptTokens, cachedTokens, completionTokens } = usage;
   const { firstTokenMs, decodeMs, engine } = timings;
   const measurable = completionTokens > 1 && decodeMs > 0;
   return {
@@ -91,6 +100,7 @@ export function toUsage({ usage, timings }: Total): {
       prompt_tokens: promptTokens,
       completion_tokens: completionTokens,
       total_tokens: promptTokens + completionTokens,
+      prompt_tokens_details: { cached_tokens: cachedTokens },
     },
     timings: {
       prompt_n: promptTokens,
@@ -108,6 +118,10 @@ export function toUsage({ usage, timings }: Total): {
 /** The text of a choice in one piece. */
 export function textOf({ texts }: Choice): string {
   return texts.map(({ text }) => text).join("");
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, one) => total + one, 0);
 }
 
 /** Microseconds are below what any clock here resolves. */

@@ -28,7 +28,7 @@ test("n answers come in order, each with a seed of its own, the first as if it w
     [1, "s8"],
     [2, "s9"],
   ]);
-  expect(body.usage).toEqual({ prompt_tokens: 10, completion_tokens: 6, total_tokens: 16 });
+  expect(body.usage).toMatchObject({ prompt_tokens: 10, completion_tokens: 6, total_tokens: 16 });
   expect(engine.busy()).toBe(0);
 });
 

@@ -17,7 +17,12 @@ test("POST /v1/completions answers with OpenAI's text_completion", async () => {
     model: "m",
     system_fingerprint: "fp_ce74da4cfb7b",
     choices: [{ text: " there", index: 0, logprobs: null, finish_reason: "stop" }],
-    usage: { prompt_tokens: 3, completion_tokens: 6, total_tokens: 9 },
+    usage: {
+      prompt_tokens: 3,
+      completion_tokens: 6,
+      total_tokens: 9,
+      prompt_tokens_details: { cached_tokens: 0 },
+    },
     timings: expect.any(Object),
   });
   expect(engine.requests[0]?.tokens).toEqual([BOS, 104, 105]);
