@@ -37,7 +37,8 @@ export type ErrorCode =
   | "NOT_READY"
   | "MODEL_LOADING"
   | "DRAINING"
-  | "DEADLINE_EXCEEDED";
+  | "DEADLINE_EXCEEDED"
+  | "NOT_CACHED";
 
 /**
  * Every code and what it becomes at the edge; the only such table.

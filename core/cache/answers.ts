@@ -71,7 +71,7 @@ export interface AnswerCache {
 }
 
 /** An answer to keep. */
-export interface NewAnswer extends Pick<CachedAnswer, "head" | "events" | "promptTokens" | "tags"> {
+export interface NewAnswer extends Pick<CachedAnswer, "head" | "events" | "tags"> {
   /** When computing it began, in milliseconds since 1970: what was purged since then is not kept. */
   readonly begunAt: number;
 }
@@ -198,7 +198,7 @@ export function createAnswerCache(options: AnswerCacheOptions): AnswerCache {
     async keep(asker, keys, answer) {
       const [key, ...others] = keys;
       if (key === undefined) return;
-      const { begunAt, head, events, promptTokens, tags } = answer;
+      const { begunAt, head, events, tags } = answer;
       if (await purges.covers(tags, begunAt)) return;
       const spread = 1 + JITTER * (2 * options.random() - 1);
       const record: CachedAnswer = {
@@ -206,7 +206,6 @@ export function createAnswerCache(options: AnswerCacheOptions): AnswerCache {
         tenant: asker.tenant,
         head,
         events,
-        promptTokens,
         tags,
         storedAt: wallClock(),
         freshMs: Math.round(options.freshMs * spread),

@@ -18,8 +18,6 @@ export interface CachedAnswer {
   readonly head: Head;
   /** Every event in order, the last of them `done`: enough to send the same bytes again, whole or in pieces. */
   readonly events: readonly ChoiceEvent[];
-  /** Tokens of the prompt. */
-  readonly promptTokens: number;
 }
 
 /** Says that answers are found elsewhere: the same tokens were asked for in other words. */

@@ -10,6 +10,8 @@ export interface Provenance {
   readonly modelDigest: string;
   /** Version of the numerics, kind of backend and type of the cache: `system_fingerprint`. */
   readonly fingerprint: string;
+  /** Tokens that prompt and answer may have together: it ends answers that nothing else ends. */
+  readonly contextLength: number;
   /** Digest of the policy that answers go through; another policy is another key. */
   readonly policy: string | null;
 }
@@ -37,26 +39,29 @@ const NOT_IN_KEY: ReadonlySet<string> = new Set([
 
 /** What a request asks for, in one form: the document behind its `m1.` key. */
 export function requestDocument(asked: Asked, from: Provenance): Json {
-  return { v: VERSION, ...provenance(from), asked: essence(asked) };
+  const { contextLength } = from;
+  return { v: VERSION, ...provenance(from), contextLength, asked: essence(asked) };
 }
 
 /**
  * The same at the origin, where the prompt's tokens are known: the document behind its `t1.` key.
  * Whatever is spelt differently and gives the same tokens is the same request.
  *
+ * @param prompt Its tokens, and the text that the answer begins with.
  * @param maxTokens What the context leaves of what was asked for.
  */
 export function tokenDocument(
   asked: Asked,
   from: Provenance,
-  tokens: readonly number[],
+  prompt: { readonly tokens: readonly number[]; readonly opening?: string },
   maxTokens: number,
 ): Json {
-  const { messages: _, prompt: __, ...rest } = essence(asked);
+  const { messages: _, prompts: __, ...rest } = essence(asked);
   return {
     v: VERSION,
     ...provenance(from),
-    tokens: tokensDigest(tokens),
+    tokens: tokensDigest(prompt.tokens),
+    opening: prompt.opening ?? "",
     asked: { ...rest, maxTokens },
   };
 }
@@ -92,5 +97,8 @@ function essence(asked: Asked): { [key: string]: Json | undefined } {
  */
 export function whyNotCacheable(asked: Asked): string | undefined {
   if (asked.sampling.temperature > 0 && !asked.seeded) return "sampled";
+  if (asked.candidates > 1) return "several-choices";
+  if ("prompts" in asked && Array.isArray(asked.prompts) && asked.prompts.length > 1)
+    return "several-prompts";
   return undefined;
 }

@@ -1,4 +1,3 @@
-import type { AnswerDone } from "../answer/answer.ts";
 import type { ChoiceEvent } from "../answer/several.ts";
 import type { AnswerCache, Asker, Hit } from "../cache/answers.ts";
 import { parseDirectives, type CacheDirectives } from "../cache/directives.ts";
@@ -10,8 +9,9 @@ import {
   type Provenance,
 } from "../cache/keys.ts";
 import { ERRORS, RuntimeError } from "../errors.ts";
-import type { CachePolicy } from "./deps.ts";
+import type { AnswerCaching } from "./deps.ts";
 import { errorCode } from "./failure.ts";
+import type { Prompt } from "./pipeline.ts";
 import type { Asked } from "./wire/asked.ts";
 import type { Head } from "./wire/format.ts";
 
@@ -20,11 +20,11 @@ export interface CacheTurn {
   /** The answer that is kept for the request as it is written; whoever knows its tokens can ask again. */
   byRequest(): Promise<Usable | undefined>;
   /** The answer to its tokens. `maxTokens`: what the context leaves of what was asked for. */
-  byTokens(tokens: readonly number[], maxTokens: number): Promise<Usable | undefined>;
+  byTokens(prompt: Prompt, maxTokens: number): Promise<Usable | undefined>;
   /** Throws `NOT_CACHED` where the request wants an answer that is kept or none. */
   mustCompute(): void;
   /** Compute the answer, or join whoever computes it. */
-  compute(head: Head, promptTokens: number, start: Start, signal: AbortSignal): Computed;
+  compute(head: Head, start: Start, signal: AbortSignal): Computed;
   /** A stale answer instead of a failure, where there is one that may serve so. */
   insteadOf(error: unknown): Usable | undefined;
   /** `Cache-Status` (RFC 9211) of an answer that was computed. */
@@ -64,7 +64,7 @@ export interface Turn {
 const MAX_ATTEMPTS = 2;
 
 /** A request's turn at the cache; without a cache it does nothing. */
-export function openTurn(policy: CachePolicy | undefined, turn: Turn): CacheTurn {
+export function openTurn(policy: AnswerCaching | undefined, turn: Turn): CacheTurn {
   if (policy === undefined) return bypass(undefined);
   const why = whyNotCacheable(turn.asked);
   if (why !== undefined) return bypass(`fwd=bypass; detail=${why}`);
@@ -84,13 +84,13 @@ function bypass(status: string | undefined): CacheTurn {
     byRequest: async () => undefined,
     byTokens: async () => undefined,
     mustCompute: () => {},
-    compute: (head, _, start, signal) => ({ head, events: start(signal) }),
+    compute: (head, start, signal) => ({ head, events: start(signal) }),
     insteadOf: () => undefined,
     status: () => status,
   };
 }
 
-function cachedTurn(policy: CachePolicy, turn: Turn, directives: CacheDirectives): CacheTurn {
+function cachedTurn(policy: AnswerCaching, turn: Turn, directives: CacheDirectives): CacheTurn {
   const { answers: cache, wallClock } = policy;
   const { asked, from } = turn;
   const asker: Asker = cache.asker(turn.tenant);
@@ -114,8 +114,8 @@ function cachedTurn(policy: CachePolicy, turn: Turn, directives: CacheDirectives
 
   return {
     byRequest: async () => (requestKey === undefined ? undefined : await look(requestKey)),
-    async byTokens(tokens, maxTokens) {
-      tokenKey = asker.scope.tokenKey(tokenDocument(asked, from, tokens, maxTokens));
+    async byTokens(prompt, maxTokens) {
+      tokenKey = asker.scope.tokenKey(tokenDocument(asked, from, prompt, maxTokens));
       const found = await look(tokenKey);
       if (found !== undefined && requestKey !== undefined)
         policy.background(cache.point(asker, requestKey, found.hit.answer.key));
@@ -128,7 +128,7 @@ function cachedTurn(policy: CachePolicy, turn: Turn, directives: CacheDirectives
         "There is no answer to this request in the cache, and it asks for one from there only",
       );
     },
-    compute(head, promptTokens, start, signal) {
+    compute(head, start, signal) {
       const key = tokenKey ?? requestKey;
       if (key === undefined) return { head, events: start(signal) };
       const begunAt = wallClock();
@@ -139,8 +139,8 @@ function cachedTurn(policy: CachePolicy, turn: Turn, directives: CacheDirectives
         retry: (error, attempt) =>
           attempt < MAX_ATTEMPTS && ERRORS[errorCode(error)].status >= 500,
         settled(events) {
-          if (events === undefined || !isComplete(events)) return;
-          const answer = { head, events, promptTokens, tags, begunAt };
+          if (events === undefined || !isKeepable(events)) return;
+          const answer = { head, events, tags, begunAt };
           policy.background(cache.keep(asker, keys, answer));
         },
       });
@@ -152,12 +152,9 @@ function cachedTurn(policy: CachePolicy, turn: Turn, directives: CacheDirectives
   };
 }
 
-/** Whether every answer came to an end of its own. */
-function isComplete(events: readonly ChoiceEvent[]): boolean {
+/** Whether an answer came to an end of its own, and calls nothing: a call may act, and the world changes. */
+export function isKeepable(events: readonly ChoiceEvent[]): boolean {
   const last = events.at(-1)?.event;
-  return last?.type === "done" && isFinal(last);
-}
-
-function isFinal({ reason }: AnswerDone): boolean {
-  return reason === "stop" || reason === "length";
+  if (last?.type !== "done" || (last.reason !== "stop" && last.reason !== "length")) return false;
+  return events.every(({ event }) => event.type !== "tool_call");
 }
