@@ -17,6 +17,7 @@ import { liveness, readiness, startup, type Health } from "./health.ts";
 import { findModel, toWireModel } from "./models.ts";
 import { PAGE_CSP, PAGE_HTML } from "./page/generated.ts";
 import { complete, type Route, type Server } from "./pipeline.ts";
+import { createRequestMemo } from "./request-memo.ts";
 import { createServerMetrics } from "./server-metrics.ts";
 import type { Asked } from "./wire/asked.ts";
 
@@ -47,7 +48,12 @@ type Handler = (c: Context<Env>) => Response | Promise<Response>;
 export function createApp(deps: AppDeps): App {
   const limits: HttpLimits = { ...DEFAULT_LIMITS, ...deps.limits };
   const metrics = createMetrics();
-  const server: Server = { deps, limits, metrics: createServerMetrics(metrics, deps) };
+  const server: Server = {
+    deps,
+    limits,
+    metrics: createServerMetrics(metrics, deps),
+    ...(deps.caching === undefined ? {} : { memo: createRequestMemo(() => deps.models()) }),
+  };
   const app = new Hono<Env>();
 
   app.use(async (c, next) => {

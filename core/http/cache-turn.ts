@@ -1,34 +1,41 @@
 import type { ChoiceEvent } from "../answer/several.ts";
-import type { AnswerCache, Asker, Hit } from "../cache/answers.ts";
+import type { Asker, Hit } from "../cache/answers.ts";
 import { parseDirectives, type CacheDirectives } from "../cache/directives.ts";
 import { mayUse, type Use } from "../cache/freshness.ts";
-import {
-  requestDocument,
-  tokenDocument,
-  whyNotCacheable,
-  type Provenance,
-} from "../cache/keys.ts";
+import { requestDocument, tokenDocument, whyNotCacheable, type Provenance } from "../cache/keys.ts";
 import { ERRORS, RuntimeError } from "../errors.ts";
 import type { AnswerCaching } from "./deps.ts";
 import { errorCode } from "./failure.ts";
+import type { CacheResult } from "./server-metrics.ts";
 import type { Prompt } from "./pipeline.ts";
 import type { Asked } from "./wire/asked.ts";
 import type { Head } from "./wire/format.ts";
 
 /** What a request and the cache have to do with one another, from its arrival to its answer. */
 export interface CacheTurn {
+  /** The key of the request as it is written, where that tells the prompt and may be answered from the cache. */
+  readonly requestKey: string | undefined;
   /** The answer that is kept for the request as it is written; whoever knows its tokens can ask again. */
   byRequest(): Promise<Usable | undefined>;
-  /** The answer to its tokens. `maxTokens`: what the context leaves of what was asked for. */
-  byTokens(prompt: Prompt, maxTokens: number): Promise<Usable | undefined>;
+  /** The answer to its tokens. `rooms`: what the context leaves each prompt for its answer. */
+  byTokens(prompts: readonly Prompt[], rooms: readonly number[]): Promise<Usable | undefined>;
+  /** The answer will not be the one that the request alone asks for. */
+  keepNothing(): void;
   /** Throws `NOT_CACHED` where the request wants an answer that is kept or none. */
   mustCompute(): void;
   /** Compute the answer, or join whoever computes it. */
   compute(head: Head, start: Start, signal: AbortSignal): Computed;
   /** A stale answer instead of a failure, where there is one that may serve so. */
   insteadOf(error: unknown): Usable | undefined;
-  /** `Cache-Status` (RFC 9211) of an answer that was computed. */
-  status(): string | undefined;
+  /** What to tell of an answer that was computed. */
+  outcome(): Outcome;
+}
+
+/** What the cache did for an answer that was computed. */
+export interface Outcome {
+  readonly result: CacheResult;
+  /** `Cache-Status` (RFC 9211); none where there is no cache. */
+  readonly status?: string;
 }
 
 /** Begin to compute the answer. */
@@ -73,20 +80,25 @@ export function openTurn(policy: AnswerCaching | undefined, turn: Turn): CacheTu
   return cachedTurn(policy, turn, directives);
 }
 
-/** The key of a request as it is written; `undefined` where that does not tell the prompt. */
-export function requestKeyOf(cache: AnswerCache, turn: Turn): string | undefined {
+/** `undefined` where the request does not tell the prompt. */
+function keyOf(asker: Asker, turn: Turn): string | undefined {
   if (turn.readsClock) return undefined;
-  return cache.asker(turn.tenant).scope.requestKey(requestDocument(turn.asked, turn.from));
+  return turn.requestKey ?? asker.scope.requestKey(requestDocument(turn.asked, turn.from));
 }
 
 function bypass(status: string | undefined): CacheTurn {
   return {
+    requestKey: undefined,
     byRequest: async () => undefined,
     byTokens: async () => undefined,
+    keepNothing: () => {},
     mustCompute: () => {},
     compute: (head, start, signal) => ({ head, events: start(signal) }),
     insteadOf: () => undefined,
-    status: () => status,
+    outcome: () => ({
+      result: "bypass",
+      ...(status === undefined ? {} : { status: `sirocco; ${status}` }),
+    }),
   };
 }
 
@@ -94,10 +106,11 @@ function cachedTurn(policy: AnswerCaching, turn: Turn, directives: CacheDirectiv
   const { answers: cache, wallClock } = policy;
   const { asked, from } = turn;
   const asker: Asker = cache.asker(turn.tenant);
-  const requestKey = turn.requestKey ?? requestKeyOf(cache, turn);
+  const requestKey = keyOf(asker, turn);
   let tokenKey: string | undefined;
   let spare: Usable | undefined;
   let collapsed = false;
+  let own = false;
   let reason = directives.noCache ? "request" : "miss";
 
   async function look(key: string): Promise<Usable | undefined> {
@@ -113,13 +126,19 @@ function cachedTurn(policy: AnswerCaching, turn: Turn, directives: CacheDirectiv
   }
 
   return {
+    requestKey,
     byRequest: async () => (requestKey === undefined ? undefined : await look(requestKey)),
-    async byTokens(prompt, maxTokens) {
+    async byTokens([prompt], [room = 0]) {
+      if (prompt === undefined) return undefined;
+      const maxTokens = Math.min(asked.maxTokens ?? room, room);
       tokenKey = asker.scope.tokenKey(tokenDocument(asked, from, prompt, maxTokens));
       const found = await look(tokenKey);
       if (found !== undefined && requestKey !== undefined)
         policy.background(cache.point(asker, requestKey, found.hit.answer.key));
       return found;
+    },
+    keepNothing() {
+      own = true;
     },
     mustCompute() {
       if (!directives.onlyIfCached) return;
@@ -130,14 +149,13 @@ function cachedTurn(policy: AnswerCaching, turn: Turn, directives: CacheDirectiv
     },
     compute(head, start, signal) {
       const key = tokenKey ?? requestKey;
-      if (key === undefined) return { head, events: start(signal) };
+      if (key === undefined || own) return { head, events: start(signal) };
       const begunAt = wallClock();
       const keys = requestKey === undefined || requestKey === key ? [key] : [key, requestKey];
       const tags = [`model:${from.modelDigest}`, `tenant:${turn.tenant}`];
       const joined = cache.join(key, head, {
         start,
-        retry: (error, attempt) =>
-          attempt < MAX_ATTEMPTS && ERRORS[errorCode(error)].status >= 500,
+        retry: (error, attempt) => attempt < MAX_ATTEMPTS && ERRORS[errorCode(error)].status >= 500,
         settled(events) {
           if (events === undefined || !isKeepable(events)) return;
           const answer = { head, events, tags, begunAt };
@@ -148,7 +166,10 @@ function cachedTurn(policy: AnswerCaching, turn: Turn, directives: CacheDirectiv
       return { head: joined.head, events: joined.shared.read(signal) };
     },
     insteadOf: (error) => (ERRORS[errorCode(error)].status >= 429 ? spare : undefined),
-    status: () => `fwd=${reason}${collapsed ? "; collapsed" : ""}`,
+    outcome: () => ({
+      result: collapsed ? "collapsed" : "miss",
+      status: `sirocco; fwd=${reason}${collapsed ? "; collapsed" : ""}`,
+    }),
   };
 }
 

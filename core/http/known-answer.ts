@@ -66,7 +66,9 @@ function inOnePiece(format: Format, answer: CachedAnswer): object {
   return format.whole(choicesOf(answer), totalOf(answer));
 }
 
-function choicesOf({ events }: CachedAnswer): ReturnType<ReturnType<typeof createGathering>["choices"]> {
+function choicesOf({
+  events,
+}: CachedAnswer): ReturnType<ReturnType<typeof createGathering>["choices"]> {
   const gathering = createGathering();
   for (const event of events) gathering.add(event);
   return gathering.choices();

@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { AnswerEvent } from "../../../core/answer/answer.ts";
+import type { ChoiceEvent } from "../../../core/answer/several.ts";
 import { createAnswerCache, type AnswerCache } from "../../../core/cache/answers.ts";
 import { decodeRecord, encodeRecord, type CachedAnswer } from "../../../core/cache/entry.ts";
 import { createMemoryStore } from "../../../core/cache/memory-store.ts";
@@ -9,13 +9,16 @@ import type { CacheStore } from "../../../core/cache/store.ts";
 
 const secret = new TextEncoder().encode("a secret of twenty bytes");
 const head = { id: "chatcmpl-1", created: 1, model: "demo", fingerprint: "fp_1" };
-const events: readonly AnswerEvent[] = [
-  { type: "text", text: "Hello, wörld\u2028!", tokens: [] },
+const events: readonly ChoiceEvent[] = [
+  { choice: 0, event: { type: "text", text: "Hello, wörld\u2028!", tokens: [] } },
   {
-    type: "done",
-    reason: "stop",
-    usage: { promptTokens: 3, completionTokens: 2 },
-    timings: { firstTokenMs: 1.25, decodeMs: 2.5 },
+    choice: 0,
+    event: {
+      type: "done",
+      reason: "stop",
+      usage: { promptTokens: 3, cachedTokens: 0, completionTokens: 2 },
+      timings: { firstTokenMs: 1.25, decodeMs: 2.5 },
+    },
   },
 ];
 let time = 1_000_000;
