@@ -7,8 +7,6 @@ import type { CacheStore } from "../../core/cache/store.ts";
  * @param cache `caches.default` in workerd, `await caches.open("sirocco")` elsewhere.
  */
 export function createCacheApiStore(cache: Cache): CacheStore {
-  const address = (key: string): string =>
-    `https://answers.sirocco.invalid/${encodeURIComponent(key)}`;
   return {
     name: "cache-api",
     async get(key) {
@@ -31,4 +29,8 @@ export function createCacheApiStore(cache: Cache): CacheStore {
     },
     async close() {},
   };
+}
+
+function address(key: string): string {
+  return `https://answers.sirocco.invalid/${encodeURIComponent(key)}`;
 }

@@ -9,7 +9,7 @@ import {
 } from "./entry.ts";
 import { createLru } from "./lru.ts";
 import { createPurges, type Purges } from "./purges.ts";
-import { createScope, type Scope } from "./scope.ts";
+import { checkSecret, createScope, type Scope } from "./scope.ts";
 import { shareAnswer, type SharedAnswer, type SharedAnswerOptions } from "./shared-answer.ts";
 import type { CacheStore } from "./store.ts";
 
@@ -93,7 +93,9 @@ const EVENT_OVERHEAD = 120;
 /** Expiry is spread by this share. */
 const JITTER = 0.1;
 
+/** An empty cache over these stores. Throws `RangeError` for a secret below 16 bytes. */
 export function createAnswerCache(options: AnswerCacheOptions): AnswerCache {
+  checkSecret(options.secret);
   const { stores, wallClock } = options;
   const keepMs = options.freshMs + options.staleMs;
   const memory = createLru<Hit>(options.memoryBytes);

@@ -37,11 +37,7 @@ const MIN_SECRET_BYTES = 16;
  * Throws `RangeError` for a secret below 16 bytes.
  */
 export function createScope(secret: Uint8Array, partition: Partition): Scope {
-  if (secret.byteLength < MIN_SECRET_BYTES) {
-    throw new RangeError(
-      `Cannot make cache keys of a secret of ${secret.byteLength} bytes: give ${MIN_SECRET_BYTES} or more`,
-    );
-  }
+  checkSecret(secret);
   const { tenant, salt = null, epoch } = partition;
   const info = `sirocco cache ${canonicalJson([tenant, salt, epoch])}`;
   const keyed = hmac.create(
@@ -62,6 +58,14 @@ export function createScope(secret: Uint8Array, partition: Partition): Scope {
     tokenKey: (document) => digest("t1", canonicalJson(document)),
     seal: (text) => digest("s1", text),
   };
+}
+
+/** Throws `RangeError` for a secret that could be guessed. */
+export function checkSecret(secret: Uint8Array): void {
+  if (secret.byteLength >= MIN_SECRET_BYTES) return;
+  throw new RangeError(
+    `Cannot make cache keys of a secret of ${secret.byteLength} bytes: give ${MIN_SECRET_BYTES} or more`,
+  );
 }
 
 /** SHA-256 in base64url. */

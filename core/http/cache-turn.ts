@@ -103,7 +103,7 @@ function bypass(status: string | undefined): CacheTurn {
 }
 
 function cachedTurn(policy: AnswerCaching, turn: Turn, directives: CacheDirectives): CacheTurn {
-  const { answers: cache, wallClock } = policy;
+  const { answers: cache } = policy;
   const { asked, from } = turn;
   const asker: Asker = cache.asker(turn.tenant);
   const requestKey = keyOf(asker, turn);
@@ -150,7 +150,7 @@ function cachedTurn(policy: AnswerCaching, turn: Turn, directives: CacheDirectiv
     compute(head, start, signal) {
       const key = tokenKey ?? requestKey;
       if (key === undefined || own) return { head, events: start(signal) };
-      const begunAt = wallClock();
+      const begunAt = policy.wallClock();
       const keys = requestKey === undefined || requestKey === key ? [key] : [key, requestKey];
       const tags = [`model:${from.modelDigest}`, `tenant:${turn.tenant}`];
       const joined = cache.join(key, head, {

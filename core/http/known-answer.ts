@@ -28,7 +28,6 @@ export function respondKnown(
       asked.stream ? inPieces(format, answer) : JSON.stringify(inOnePiece(format, answer)),
     ),
   );
-  const seconds = (milliseconds: number): number => Math.trunc(milliseconds / 1000);
   const ttl = seconds(answer.freshMs - ageMs);
   const headers = {
     ...(asked.stream ? format.framing.headers : { "content-type": "application/json" }),
@@ -38,6 +37,10 @@ export function respondKnown(
     etag: etagOf(body),
   };
   return new Response(body as Uint8Array<ArrayBuffer>, { headers });
+}
+
+function seconds(milliseconds: number): number {
+  return Math.trunc(milliseconds / 1000);
 }
 
 const etags = new WeakMap<Uint8Array, string>();
@@ -52,13 +55,13 @@ function etagOf(body: Uint8Array): string {
 
 /** The frames of a stream, one behind the other: what `respondInPieces` sends. */
 function inPieces(format: Format, answer: CachedAnswer): string {
-  const { frame, end } = format.framing;
+  const { framing } = format;
   const chunks = [
     ...format.opening(),
     ...answer.events.flatMap((event) => chunksOf(format, event)),
     ...format.closing(totalOf(answer)),
   ];
-  return chunks.map((chunk) => frame(chunk)).join("") + end;
+  return chunks.map((chunk) => framing.frame(chunk)).join("") + framing.end;
 }
 
 /** The answer in one piece: what `respondWhole` sends. */

@@ -30,9 +30,6 @@ const PARSED_FACTOR = 2;
 /** An empty memo. Nothing in it outlives the models that it was checked against. */
 export function createRequestMemo(models: () => readonly ServedModel[]): RequestMemo {
   const known = createLru<Recognised>(MEMO_BYTES);
-  // The parts before the body have no line breaks.
-  const name = ({ caller, path }: Sender, body: string): string =>
-    `${encodeURIComponent(caller.tenant)}\n${path}\n${body}`;
   return {
     recall<A extends Asked>(from: Sender, body: string) {
       const found = known.get(name(from, body));
@@ -45,4 +42,9 @@ export function createRequestMemo(models: () => readonly ServedModel[]): Request
       known.set(name(from, body), found, 2 * body.length * (1 + PARSED_FACTOR));
     },
   };
+}
+
+/** The parts before the body have no line breaks. */
+function name({ caller, path }: Sender, body: string): string {
+  return `${encodeURIComponent(caller.tenant)}\n${path}\n${body}`;
 }

@@ -1,3 +1,4 @@
+import type * as Sqlite from "node:sqlite";
 import { RuntimeError } from "../../../core/errors.ts";
 import type { CacheStore } from "../../../core/cache/store.ts";
 
@@ -80,8 +81,8 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Cach
   };
 }
 
-async function openDatabase(path: string): Promise<import("node:sqlite").DatabaseSync> {
-  let sqlite: typeof import("node:sqlite");
+async function openDatabase(path: string): Promise<Sqlite.DatabaseSync> {
+  let sqlite: typeof Sqlite;
   try {
     sqlite = await import("node:sqlite");
   } catch (cause) {

@@ -43,11 +43,15 @@ function caching(more: Partial<AnswerCaching> = {}, stores = [store()]): AnswerC
   };
 }
 
+const reply = (prompt: readonly number[]) => [
+  ...toBytes(`You said ${prompt.length} tokens, wörld`),
+  257,
+];
+
+/** Timings differ from one computation to the next. */
+const timeless = (text: string) => text.replaceAll(/"timings":\{[^}]*\}/g, "");
+
 function open(script: Script = {}, more: Partial<AppDeps> = {}): ScriptedApp {
-  const reply = (prompt: readonly number[]) => [
-    ...toBytes(`You said ${prompt.length} tokens, wörld`),
-    257,
-  ];
   return createScriptedApp({ reply, ...script }, { caching: caching(), ...more });
 }
 
@@ -86,7 +90,6 @@ describe("answers that are kept", () => {
     await settled();
     const streamed = await (await kept.post(CHAT, { ...ask, stream: true })).text();
     const computed = await (await open().post(CHAT, { ...ask, stream: true })).text();
-    const timeless = (text: string) => text.replaceAll(/"timings":\{[^}]*\}/g, "");
     expect(timeless(streamed)).toBe(timeless(computed));
   });
 
@@ -226,9 +229,9 @@ describe("answers that are kept", () => {
   });
 
   test("an answer that computes otherwise than it was kept is counted, logged and thrown away", async () => {
-    let reply = "one";
+    let said = "one";
     const app = open(
-      { reply: () => [...toBytes(reply), 257] },
+      { reply: () => [...toBytes(said), 257] },
       { caching: caching({ verifyOneIn: 2 }) },
     );
     await app.post(CHAT, ask);
@@ -239,7 +242,7 @@ describe("answers that are kept", () => {
     expect(await metric(app, "sirocco_cache_verifi")).toEqual([
       "sirocco_cache_verifications_total 2",
     ]);
-    reply = "two";
+    said = "two";
     for (let i = 0; i < 2; i++) await app.post(CHAT, ask);
     await settled();
     expect(await metric(app, "sirocco_cache_verification_mismatch")).toEqual([
