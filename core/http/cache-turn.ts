@@ -74,7 +74,7 @@ const MAX_ATTEMPTS = 2;
 export function openTurn(policy: AnswerCaching | undefined, turn: Turn): CacheTurn {
   if (policy === undefined) return bypass(undefined);
   const why = whyNotCacheable(turn.asked);
-  if (why !== undefined) return bypass(`fwd=bypass; detail=${why}`);
+  if (why !== undefined) return bypassTurn(why);
   const directives = parseDirectives(turn.headers);
   if (directives.noStore) return bypass("fwd=request; detail=no-store");
   return cachedTurn(policy, turn, directives);
@@ -84,6 +84,11 @@ export function openTurn(policy: AnswerCaching | undefined, turn: Turn): CacheTu
 function keyOf(asker: Asker, turn: Turn): string | undefined {
   if (turn.readsClock) return undefined;
   return turn.requestKey ?? asker.scope.requestKey(requestDocument(turn.asked, turn.from));
+}
+
+/** A turn without the cache, and why. */
+export function bypassTurn(why: string): CacheTurn {
+  return bypass(`fwd=bypass; detail=${why}`);
 }
 
 function bypass(status: string | undefined): CacheTurn {

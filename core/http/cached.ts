@@ -1,9 +1,10 @@
 import { systemFingerprint } from "../receipt/fingerprint.ts";
-import { openTurn, isKeepable, type CacheTurn, type Usable } from "./cache-turn.ts";
+import { bypassTurn, openTurn, isKeepable, type CacheTurn, type Usable } from "./cache-turn.ts";
 import type { AnswerCaching, ServedModel } from "./deps.ts";
 import type { Exchange } from "./exchange.ts";
 import { respondKnown } from "./known-answer.ts";
 import type { Route, Server } from "./pipeline.ts";
+import { wantsReceipt } from "./receipt.ts";
 import { recompute, sameAnswer } from "./recompute.ts";
 import type { Asked } from "./wire/asked.ts";
 
@@ -16,6 +17,8 @@ export async function openTurnFor(
   { deps }: Server,
   requestKey: string | undefined,
 ): Promise<CacheTurn> {
+  // A receipt tells how this very answer came about, so that the answer has to be computed.
+  if (deps.caching !== undefined && wantsReceipt(request.headers)) return bypassTurn("receipt");
   return openTurn(deps.caching, {
     headers: request.headers,
     asked,

@@ -9,6 +9,7 @@ import type { AppDeps, HttpLimits, ServedModel } from "./deps.ts";
 import type { Exchange } from "./exchange.ts";
 import { findModel } from "./models.ts";
 import { keepLikeliest } from "./likeliest.ts";
+import { receiptWriter } from "./receipt.ts";
 import type { RequestMemo } from "./request-memo.ts";
 import { respondInPieces, respondWhole } from "./respond.ts";
 import type { ServerMetrics } from "./server-metrics.ts";
@@ -88,6 +89,7 @@ export async function complete<A extends Asked>(
   if (asked.maxTokens === undefined && most < Infinity) turn.keepNothing();
   // 7. Answer: the engine's tokens as text, until a stop, the limit, or the client's leaving.
   const leaving = abortWith(request.signal);
+  const receipt = receiptWriter(request.headers, model, asked, prompts.length);
   const start: Start = (all) =>
     several(
       prompts.flatMap((prompt, i) =>
@@ -99,7 +101,7 @@ export async function complete<A extends Asked>(
           };
           const maxTokens = Math.min(most, rooms[i]!);
           const job = { ...prompt, maxTokens, candidate, signal, onToken };
-          return metered(answerTo(model, asked, job, deps), meter);
+          return metered(receipt.watch(answerTo(receipt.model, asked, job, deps)), meter);
         }),
       ),
       all,
@@ -112,7 +114,7 @@ export async function complete<A extends Asked>(
   };
   const { head, events } = turn.compute(own, start, leaving.signal);
   // 8. On the wire, whole or piece by piece.
-  const format = route.format(head, asked);
+  const format = receipt.extend(route.format(head, asked));
   const answering = { events, format, prompts: prompts.length, leaving, exchange };
   let response: Response;
   try {
