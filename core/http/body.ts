@@ -17,6 +17,11 @@ export async function readText(request: Request, limits: HttpLimits): Promise<st
   }
 }
 
+/** The JSON of a request's body. Throws what {@linkcode readText} and {@linkcode parseBody} throw. */
+export async function readJson(request: Request, limits: HttpLimits): Promise<unknown> {
+  return parseBody(await readText(request, limits));
+}
+
 /** The value of a body's text. Nesting is checked before parsing. Throws `INVALID_REQUEST`. */
 export function parseBody(text: string): unknown {
   try {
