@@ -8,7 +8,7 @@ import type { Urgency } from "./urgency.ts";
 import type { Asked } from "./wire/asked.ts";
 
 /** One answer to one prompt. */
-export interface AnswerJob extends Prompt, Urgency {
+export interface AnswerJob extends Prompt, Partial<Urgency> {
   readonly maxTokens: number;
   /** Its number among the answers to this prompt. */
   readonly candidate: number;
@@ -38,9 +38,7 @@ export async function* answerTo(
       sampling: { ...sampling, seed: (sampling.seed + candidate) % 2 ** 32 },
       stop: asked.stop,
       ...(logprobs === undefined ? {} : { logprobs }),
-      ...(urgency.deadlineMs === undefined ? {} : { deadlineMs: urgency.deadlineMs }),
-      tenant: urgency.tenant,
-      priority: urgency.priority,
+      ...urgency,
       signal,
       onToken,
     },

@@ -17,38 +17,54 @@ const EVENT_ID =
 const SEEDS = 2 ** 32;
 
 /** Whose events the client numbers, or wants to have numbered. */
-export interface Resumption {
+export interface Resumption<A extends Asked> {
   /** How the stream began, where this is a part of an earlier one. */
-  readonly head: Pick<Head, "id" | "created"> | undefined;
+  readonly head: Partial<Pick<Head, "id" | "created">>;
   /** The request with the seed of the earlier stream. */
-  readonly asked: Asked;
+  readonly asked: A;
+  /** Throws `UNSUPPORTED_PARAMETER` for more than one prompt. */
+  checkAnswers(prompts: number): void;
   /** The same format with numbered events, without those that arrived. */
   number(format: Format, head: Head): Format;
 }
 
 /**
  * What a request's headers ask for: events are numbered for who accepts `text/event-stream`, as browsers'
- * `EventSource` does, or resumes. Undefined where neither is wanted, or several answers share the stream:
- * whose events come when is not the same twice. Throws `INVALID_REQUEST` for an id that is none of ours,
+ * `EventSource` does, or resumes; but not where several answers share the stream, as whose events come when
+ * is not the same twice. Throws `INVALID_REQUEST` for an id that is none of ours,
  * and `UNSUPPORTED_PARAMETER` where what it names cannot be resumed.
  */
-export function resumption(
+export function resumption<A extends Asked>(
   headers: Headers,
-  asked: Asked,
-  answers: number,
+  asked: A,
   fingerprint: string,
-): Resumption | undefined {
+): Resumption<A> {
   const last = headers.get("last-event-id");
-  if (last !== null) return resumed(last, asked, answers, fingerprint);
-  const accepts = headers.get("accept")?.toLowerCase().includes("text/event-stream") ?? false;
-  if (!accepts || !asked.stream || answers !== 1) return undefined;
-  return { head: undefined, asked, number: (format, head) => numbered(format, head, asked, 0) };
+  if (last !== null) return resumed(last, asked, fingerprint);
+  let plain = !wantsNumbers(headers, asked);
+  return {
+    head: {},
+    asked,
+    checkAnswers(prompts) {
+      plain ||= prompts > 1;
+    },
+    number: (format, head) => (plain ? format : numbered(format, head, asked, 0)),
+  };
 }
 
-function resumed(last: string, asked: Asked, answers: number, fingerprint: string): Resumption {
-  if (!asked.stream || answers !== 1) {
+/** Whether a request's events are to have ids, its first time or again: then they are computed, not kept. */
+export function wantsNumbers(headers: Headers, { stream, candidates }: Asked): boolean {
+  if (headers.has("last-event-id")) return true;
+  const accepts = headers.get("accept")?.toLowerCase().includes("text/event-stream") ?? false;
+  return accepts && stream && candidates === 1;
+}
+
+function resumed<A extends Asked>(last: string, asked: A, fingerprint: string): Resumption<A> {
+  const checkAnswers = (answers: number): void => {
+    if (asked.stream && answers === 1) return;
     throw unsupported("Last-Event-ID", "it is for a stream of one answer");
-  }
+  };
+  checkAnswers(asked.candidates);
   const [, id, created, seed, print, count] = EVENT_ID.exec(last) ?? [];
   if (id === undefined || !(Number.parseInt(seed!, 36) < SEEDS)) {
     throw new RuntimeError(
@@ -64,13 +80,14 @@ function resumed(last: string, asked: Asked, answers: number, fingerprint: strin
       { param: "Last-Event-ID" },
     );
   }
-  const again: Asked = {
+  const again: A = {
     ...asked,
     sampling: { ...asked.sampling, seed: Number.parseInt(seed!, 36) },
   };
   return {
     head: { id, created: Number.parseInt(created!, 36) },
     asked: again,
+    checkAnswers,
     number: (format, head) => numbered(format, head, again, Number(count)),
   };
 }
