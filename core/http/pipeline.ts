@@ -92,6 +92,8 @@ export async function complete<A extends Asked>(
       created: Math.floor(deps.wallClock() / 1000),
       model: model.id,
       fingerprint: await fingerprint(model),
+      promptTokens,
+      requestId: exchange.id,
     },
     asked,
   );

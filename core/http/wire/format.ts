@@ -10,6 +10,10 @@ export interface Head {
   readonly created: number;
   readonly model: string;
   readonly fingerprint: string;
+  /** Tokens of all prompts. */
+  readonly promptTokens: number;
+  /** As in `x-request-id`. */
+  readonly requestId: string;
 }
 
 /** An answer that has ended: one of several where a request asked for so many. */
