@@ -63,7 +63,7 @@ export function createMessageFormat(head: Head): Format {
         { type: "message_stop" },
       ];
     },
-    failed: (failure) => anthropicFailure(failure, head.requestId),
+    failed: anthropicFailure,
     whole: ([choice], total) => message(toContent(choice!), choice!.done, toUsage(total)),
   };
 }

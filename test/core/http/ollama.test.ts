@@ -23,15 +23,16 @@ const DONE = {
   eval_duration: expect.any(Number),
 };
 
+const say = (content: string) => ({
+  model: "m",
+  created_at: CREATED,
+  message: { role: "assistant", content },
+});
+
 test("POST /api/chat streams lines unless told otherwise", async () => {
   const { post } = createScriptedApp({ reply: "Hi" });
   const response = await post("/api/chat", hello);
   expect(response.headers.get("content-type")).toBe("application/x-ndjson");
-  const say = (content: string) => ({
-    model: "m",
-    created_at: CREATED,
-    message: { role: "assistant", content },
-  });
   expect(await linesOf(response)).toEqual([
     { ...say("H"), done: false },
     { ...say("i"), done: false },
