@@ -53,13 +53,16 @@ export function tags(_request: Request, _exchange: Exchange, { deps }: Server): 
 
 /** `GET /api/ps`: the models in memory, which are the same ones, and stay. */
 export function running(_request: Request, _exchange: Exchange, { deps }: Server): Response {
-  const models = deps.models().map((model) => ({
+  return Response.json({ models: deps.models().map(toRunning) });
+}
+
+function toRunning(model: ServedModel): object {
+  return {
     ...toEntry(model),
     expires_at: new Date(NEVER).toISOString(),
     size_vram: 0,
     context_length: model.contextLength,
-  }));
-  return Response.json({ models });
+  };
 }
 
 /** The last second that four digits of a year can tell. */
