@@ -6,13 +6,15 @@ import { readConfig } from "../../core/model/config.ts";
 import { loadModel, type LoadProgress } from "../../core/model/load.ts";
 import { physicalCores } from "./cores.ts";
 import { createBackend, type BackendPreference } from "./backend.ts";
-import { openModel } from "./header.ts";
+import { openModel, remoteOptions } from "./header.ts";
 import { planQueue, planRoom, type RoomOptions } from "./limits.ts";
 
 /** Which model to compute with and how; plain data, so that it crosses to a worker. */
 export interface EngineOptions extends RoomOptions {
   /** A path or an `http(s):` URL of a GGUF file, the first where there are several. */
   readonly model: string;
+  /** Hosts of URLs that may have private addresses; those of `SIROCCO_MODEL_HOSTS` unless given. */
+  readonly modelHosts?: readonly string[];
   /** What computes; by default the fastest that works here. */
   readonly backend?: BackendPreference;
   /** Threads that compute, the physical cores unless given; a backend that has fewer uses those. */
@@ -27,7 +29,10 @@ export async function openEngine(
 ): Promise<Engine> {
   const started = performance.now();
   // The tokens' texts are for who answers requests; an engine knows numbers.
-  const { gguf } = await openModel(options.model, signal, (key) => key.startsWith("tokenizer."));
+  const { gguf } = await openModel(options.model, {
+    ...remoteOptions(options.modelHosts, signal),
+    omitted: (key) => key.startsWith("tokenizer."),
+  });
   try {
     return await startEngine(gguf, options, started, onProgress, signal);
   } finally {
