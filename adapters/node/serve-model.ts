@@ -45,6 +45,8 @@ export interface RunningServer {
   readonly ready: Promise<LoadedModel>;
   /** Take other keys from now on; running requests are left alone. */
   setKeys(keys: readonly ApiKey[] | undefined): void;
+  /** Take other limits of requests from now on; those that are not given have their defaults again. */
+  setLimits(limits: Partial<HttpLimits>): void;
   /** Drain, then stop. Resolves when the last request has ended. */
   close(): Promise<void>;
 }
@@ -122,6 +124,7 @@ export async function serveModel(listen: Listen, options: ServeOptions): Promise
     url: listening.url,
     ready,
     setKeys: (keys) => access.update(keys),
+    setLimits: (limits) => app.setLimits(limits),
     close: () => (closed ??= close()),
   };
 }

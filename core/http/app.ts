@@ -25,6 +25,8 @@ export interface App {
   fetch(request: Request, env?: unknown): Response | Promise<Response>;
   /** What the server counts; others may add theirs. */
   readonly metrics: Metrics;
+  /** Take other limits of requests from now on; those that are not given have their defaults again. */
+  setLimits(limits: Partial<HttpLimits>): void;
   /** Every route of the router and the scope that it needs; none where somebody forgot to give one. */
   readonly routes: readonly RouteScope[];
 }
@@ -121,6 +123,7 @@ export function createApp(deps: AppDeps): App {
   return {
     fetch: (request) => app.fetch(request),
     metrics,
+    setLimits: (next) => void Object.assign(limits, DEFAULT_LIMITS, next),
     routes: app.routes
       .filter(({ path }) => path !== EVERY_PATH)
       .map(({ method, path }) => ({ method, path, scope: scopes.get(path) })),

@@ -49,10 +49,10 @@ export function addModelOptions(command: Command): Command {
   command
     .addOption(modelOption())
     .addOption(
-      new Option(
-        "--model-host <name...>",
-        "hosts of model URLs that may have private addresses (SIROCCO_MODEL_HOSTS)",
-      ),
+      listOption(
+        "--model-host <name>",
+        "host of a model URL that may have private addresses; repeatable",
+      ).env("SIROCCO_MODEL_HOSTS"),
     )
     .addOption(
       new Option("-c, --ctx-size <n>", "tokens of prompt and answer together")
@@ -193,6 +193,14 @@ export function toSampling(flags: SamplingFlags): SamplingParams {
     logitBias: [],
     seed: flags.seed ?? Math.floor(Math.random() * 2 ** 32),
   };
+}
+
+/** An option that may be given several times, or once with commas. */
+export function listOption(flags: string, description: string): Option {
+  return new Option(flags, description).argParser((text: string, before: string[] | undefined) => [
+    ...(before ?? []),
+    ...text.split(",").flatMap((part) => part.trim() || []),
+  ]);
 }
 
 /** Parser of a whole number of at least `least`. */
