@@ -46,6 +46,14 @@ export function checkScore(request: ScoreRequest, vocabSize: number, contextLeng
     throw tooLong(`Cannot score ${tokens.length} tokens`, contextLength);
 }
 
+/** Check an engine's limits, both at least 1; returns `maxSequences`. Throws `RangeError`. */
+export function checkLimits(maxSequences: number, chunk: number): number {
+  if (!(maxSequences >= 1))
+    throw new RangeError(`Cannot run ${maxSequences} sequences: at least 1`);
+  if (!(chunk >= 1)) throw new RangeError(`Cannot chunk prompts by ${chunk} rows: at least 1`);
+  return maxSequences;
+}
+
 function checkTokens(tokens: readonly number[], vocabSize: number): void {
   for (const token of tokens) {
     if (!(Number.isInteger(token) && token >= 0 && token < vocabSize)) {

@@ -21,6 +21,8 @@ export interface Job {
     now: number,
     row?: Float32Array,
   ): number | "row" | undefined;
+  /** All is computed, and the sequence still has its blocks; the step waits. */
+  capture?(): Promise<void>;
   /** All is computed. */
   finish(reason: "stop" | "length"): void;
   /** It ends here, computed or not. */

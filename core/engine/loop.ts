@@ -4,7 +4,7 @@ import type { Backend } from "../tensor/backend.ts";
 import type { LogitQuery } from "../tensor/logits.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { createLayOut } from "./batch.ts";
-import { checkGenerate, checkScore } from "./check.ts";
+import { checkGenerate, checkLimits, checkScore } from "./check.ts";
 import type {
   Engine,
   EngineStats,
@@ -15,6 +15,8 @@ import type {
 import { createGenerateJob } from "./generate-job.ts";
 import type { Job } from "./job.ts";
 import { type StepPlan, createScheduler } from "./scheduler.ts";
+import { createKvPrefixes, type KvPrefix } from "./kv-prefix.ts";
+import { createPrefixJob } from "./prefix-job.ts";
 import { createScoreJob } from "./score-job.ts";
 import type { Sequence } from "./sequence.ts";
 import { type Stream, createStream } from "./stream.ts";
@@ -56,6 +58,16 @@ export interface EngineOptions {
 export interface SteppedEngine extends Engine {
   /** Run one step; `false` where there is nothing to do or a step is under way. Does not reject. */
   step(): Promise<boolean>;
+  /**
+   * Compute `tokens` and copy out the cache of their whole blocks. Rejects as {@linkcode Engine.score} does, and
+   * with `MODEL_UNSUPPORTED` where the backend cannot.
+   */
+  savePrefix(tokens: readonly number[], signal?: AbortSignal): Promise<KvPrefix>;
+  /**
+   * From now on requests that begin with these tokens do not compute them; answers are the same bits. Rejects
+   * with `RangeError` for a prefix of another shape, and with `MODEL_UNSUPPORTED`.
+   */
+  restorePrefix(prefix: KvPrefix): Promise<void>;
 }
 
 type State = "open" | "closing" | "failed";
@@ -73,12 +85,14 @@ export function createEngine(options: EngineOptions): SteppedEngine {
   const { maxWaitMs = Infinity } = options;
   const chunk = options.chunk ?? limits.maxRows;
   const maxJobs = checkLimits(options.maxSequences, chunk) + options.maxWaiting;
+  const prefixes = createKvPrefixes(backend, model);
   const scheduler = createScheduler({
     ...limits,
     maxSequences: options.maxSequences,
     chunk,
     queue: { requests: maxJobs, tokens: options.maxWaitingTokens ?? Infinity },
     sharePrefixes: options.sharePrefixes ?? true,
+    fill: (sequence, computed) => prefixes.fill(sequence, computed),
   });
   const layOut = createLayOut(limits);
 
@@ -153,6 +167,11 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     progressed = now();
     steps++;
     rows += plan.rows;
+    for (const { sequence, rows: computed } of plan.work) {
+      if (sequence.computed + computed < sequence.tokens.length) continue;
+      const job = jobs.get(sequence);
+      if (job?.capture !== undefined) await job.capture();
+    }
     for (const { sequence, reason } of scheduler.commit(plan, sampled)) {
       const job = jobs.get(sequence);
       forget(sequence);
@@ -266,10 +285,33 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     checkScore(request, vocabSize, contextLength);
     checkOpen(signal);
     if (from === tokens.length) return new Float64Array(0);
+    return answered<Float64Array>(signal, (reader) =>
+      createScoreJob(request, reader, tally, now()),
+    );
+  }
+
+  async function savePrefix(tokens: readonly number[], signal?: AbortSignal): Promise<KvPrefix> {
+    const count = prefixes.whole(tokens.length);
+    checkScore({ tokens, from: tokens.length }, vocabSize, contextLength);
+    // A backend that cannot is found out now, and not in a step.
+    const nothingYet = await prefixes.read([], []);
+    checkOpen(signal);
+    if (count === 0) return nothingYet;
+    const beginning = tokens.slice(0, count);
+    return answered<KvPrefix>(signal, (reader) =>
+      createPrefixJob(beginning, prefixes, reader, now()),
+    );
+  }
+
+  /** Do a job that answers all at once. */
+  async function answered<T>(
+    signal: AbortSignal | undefined,
+    create: (reader: { resolve(value: T): void; reject(error: RuntimeError): void }) => Job,
+  ): Promise<T> {
     let abort = nothing;
     try {
-      return await new Promise<Float64Array>((resolve, reject) => {
-        const job = createScoreJob(request, { resolve, reject }, tally, now());
+      return await new Promise<T>((resolve, reject) => {
+        const job = create({ resolve, reject });
         abort = () => {
           forget(job.sequence);
           reject(aborted());
@@ -325,16 +367,10 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     score,
     stats,
     step: advance,
+    savePrefix,
+    restorePrefix: (prefix) => prefixes.add(prefix),
     close: () => (closed ??= shutDown()),
   };
-}
-
-/** Returns `maxSequences`. */
-function checkLimits(maxSequences: number, chunk: number): number {
-  if (!(maxSequences >= 1))
-    throw new RangeError(`Cannot run ${maxSequences} sequences: at least 1`);
-  if (!(chunk >= 1)) throw new RangeError(`Cannot chunk prompts by ${chunk} rows: at least 1`);
-  return maxSequences;
 }
 
 function nothing(): void {}

@@ -67,6 +67,8 @@ export interface SchedulerLimits {
   readonly maxSequences: number;
   readonly blocks: number;
   readonly blockSize: number;
+  /** Fills blocks of a sequence that was let in, see {@linkcode KvPrefixes.fill}. */
+  readonly fill?: (sequence: Sequence, computed: number) => number;
   /** What may wait; absent means any number. */
   readonly queue?: QueueLimits;
   /** Whether sequences of a tenant that begin alike share blocks; absent means yes. */
@@ -225,7 +227,8 @@ export function createScheduler(limits: SchedulerLimits): Scheduler {
       letGo(next);
       return false;
     }
-    next.computed = next.chain.length * blockSize;
+    const shared = next.chain.length * blockSize;
+    next.computed = limits.fill?.(next, shared) ?? shared;
     if (next.cached === undefined) {
       next.cached = next.computed;
       prefixQueries += next.tokens.length;

@@ -12,6 +12,7 @@ import { corsOptions } from "./edge/cors.ts";
 import { checkHost } from "./edge/host.ts";
 import { beginExchange, type Exchange } from "./exchange.ts";
 import { errorCode, toFailure } from "./failure.ts";
+import { fimRoute } from "./fim.ts";
 import { liveness, readiness, startup, type Health } from "./health.ts";
 import { findModel, toWireModel } from "./models.ts";
 import { PAGE_CSP, PAGE_HTML } from "./page/generated.ts";
@@ -89,6 +90,7 @@ export function createApp(deps: AppDeps): App {
   const routes: readonly (readonly ["GET" | "POST", string, Scope, Handler])[] = [
     ["POST", "/v1/chat/completions", "inference", post(chatRoute)],
     ["POST", "/v1/completions", "inference", post(completionRoute)],
+    ["POST", "/v1/fim/completions", "inference", post(fimRoute)],
     ["GET", "/v1/models", "inference", list],
     // Ids may have slashes: organisation/model.
     [
@@ -145,9 +147,11 @@ function refuse(
   headers: Readonly<Record<string, string>> = {},
   retryAfterSeconds?: number,
 ): Response {
-  c.get("exchange").fail(error);
+  const exchange = c.get("exchange");
+  exchange.fail(error);
   const failure = toFailure(error, retryAfterSeconds);
-  return json(failure.body, failure.status, { ...failure.headers, ...headers });
+  const { status, body } = exchange.style(failure);
+  return json(body, status, { ...failure.headers, ...headers });
 }
 
 /** A path that exists, asked in another way. */

@@ -8,7 +8,7 @@ import { createChatFormat } from "./wire/chat-response.ts";
 export const chatRoute: Route<AskedChat> = {
   idPrefix: "chatcmpl-",
   parse: parseChatRequest,
-  prompt(model, { messages }, now) {
+  prompts(model, { messages, prefill }, now) {
     if (model.template === undefined) {
       throw new RuntimeError(
         "INVALID_REQUEST",
@@ -16,7 +16,15 @@ export const chatRoute: Route<AskedChat> = {
         { param: "model" },
       );
     }
-    return model.template.tokens(messages, { addGenerationPrompt: true, now });
+    const tokens = model.template.tokens(messages, { addGenerationPrompt: true, now });
+    if (prefill === undefined) return [{ tokens }];
+    // A turn that has been begun: what templates write behind a finished one must not follow it.
+    return [
+      {
+        tokens: [...tokens, ...model.tokenizer.encode(prefill.text)],
+        ...(prefill.sent ? { opening: prefill.text } : {}),
+      },
+    ];
   },
   format: createChatFormat,
 };

@@ -146,7 +146,7 @@ export function createLlama(
     return logits;
   }
 
-  return { config, limits, prepare, forward };
+  return { config, limits, cache, prepare, forward };
 }
 
 function productsOf(layer: LlamaLayer, { h, q, k, v, gate, up }: Wave): LayerProducts {

@@ -1,4 +1,4 @@
-import type { BatchLayout, Ops, RopeStyle } from "../tensor/backend.ts";
+import type { BatchLayout, KvLayer, Ops, RopeStyle } from "../tensor/backend.ts";
 import type { KvType } from "../tensor/kv-type.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
@@ -74,6 +74,8 @@ export interface Batch extends BatchLayout {
 export interface Model {
   readonly config: ModelConfig;
   readonly limits: ModelLimits;
+  /** The layers' caches, where they may be saved and restored. */
+  readonly cache?: readonly KvLayer[];
   /** Upload what depends on the batch alone; call it before `run`. */
   prepare(batch: Batch): void;
   /** Record the forward pass; the result holds logits[logitRows, vocab] once the step has run. */
