@@ -99,13 +99,14 @@ test("config.schema.json is what scripts/config-schema.mjs makes of the validato
   expect(JSON.parse(schema), stale).toEqual(JSON.parse(configSchema()));
 });
 
+function make(): Command {
+  const command = new Command("serve").option("--grace <n>", "", integer(0), 25);
+  command.option("--drain-delay <n>", "", integer(0));
+  command.addOption(listOption("--allow-host <name>", "").env("TEST_ALLOW_HOST"));
+  return command.exitOverride();
+}
+
 test("applyConfig: a flag goes before a variable, that before the file, that before the default", () => {
-  const make = () => {
-    const command = new Command("serve").option("--grace <n>", "", integer(0), 25);
-    command.option("--drain-delay <n>", "", integer(0));
-    command.addOption(listOption("--allow-host <name>", "").env("TEST_ALLOW_HOST"));
-    return command.exitOverride();
-  };
   const file = { grace: 1, drain_delay: 2, allow_host: ["file"], keys: [] };
   const settle = (args: readonly string[]) => {
     const command = make().parse(args, { from: "user" });
