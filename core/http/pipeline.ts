@@ -8,6 +8,7 @@ import type { AppDeps, HttpLimits, ServedModel } from "./deps.ts";
 import type { Exchange } from "./exchange.ts";
 import { findModel } from "./models.ts";
 import { keepLikeliest } from "./likeliest.ts";
+import { receiptWriter } from "./receipt.ts";
 import { respondInPieces, respondWhole } from "./respond.ts";
 import type { ServerMetrics } from "./server-metrics.ts";
 import { untilServing } from "./serving.ts";
@@ -69,6 +70,7 @@ export async function complete<A extends Asked>(
   exchange.note({ prompt_tokens: promptTokens });
   // 6. Answer: the engine's tokens as text, until a stop, the limit, or the client's leaving.
   const leaving = abortWith(request.signal);
+  const receipt = receiptWriter(request.headers, model, asked, prompts.length);
   const events = several(
     prompts.flatMap((prompt, i) =>
       Array.from({ length: asked.candidates }, (_, candidate) => (signal: AbortSignal) => {
@@ -78,13 +80,13 @@ export async function complete<A extends Asked>(
           exchange.token();
         };
         const job = { ...prompt, maxTokens: Math.min(most, rooms[i]!), candidate, signal, onToken };
-        return metered(answerTo(model, asked, job, deps), meter);
+        return metered(receipt.watch(answerTo(receipt.model, asked, job, deps)), meter);
       }),
     ),
     leaving.signal,
   );
   // 7. On the wire, whole or piece by piece.
-  const format = route.format(
+  const plain = route.format(
     {
       id: `${route.idPrefix}${deps.randomId()}`,
       created: Math.floor(deps.wallClock() / 1000),
@@ -93,6 +95,7 @@ export async function complete<A extends Asked>(
     },
     asked,
   );
+  const format = receipt.extend(plain);
   const answering = { events, format, prompts: prompts.length, leaving, exchange };
   const response = asked.stream
     ? await respondInPieces(answering, limits)
