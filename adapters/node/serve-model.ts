@@ -5,6 +5,8 @@ import { createApp } from "../../core/http/app.ts";
 import type { HttpLimits, LogRecord, ServedModel, ServerState } from "../../core/http/deps.ts";
 import { createAccess, type ApiKey } from "../../core/http/edge/access.ts";
 import { allowedHosts } from "../../core/http/edge/host.ts";
+import { TRACE_SPANS_LOST } from "../../core/metrics/names.ts";
+import { createExporter, type ExporterOptions } from "../../core/trace/exporter.ts";
 import { DEFAULT_HOST, DEFAULT_PORT } from "./listen.ts";
 import { loadLocal, type LoadedModel, type LoadOptions } from "./load.ts";
 import { packageVersion } from "./package-root.ts";
@@ -35,6 +37,8 @@ export interface ServeOptions {
   readonly hosts?: readonly string[];
   /** Origins whose pages may read answers; none where absent. */
   readonly corsOrigins?: readonly string[];
+  /** Where traces go; none are made where absent. */
+  readonly tracing?: Omit<ExporterOptions, "version" | "onLost">;
 }
 
 /** A server that listens; its model may still be loading. */
@@ -83,6 +87,14 @@ export async function serveModel(listen: Listen, options: ServeOptions): Promise
   const { host = DEFAULT_HOST, port = DEFAULT_PORT } = options;
   const access = createAccess(options.keys, () => performance.now());
   const hosts = allowedHosts(host, options.hosts);
+  const tracer =
+    options.tracing === undefined
+      ? undefined
+      : createExporter({
+          ...options.tracing,
+          version: packageVersion(),
+          onLost: (spans) => app.metrics.counter(TRACE_SPANS_LOST, {}).add(spans),
+        });
   const app = createApp({
     models: () => models,
     state: () => state,
@@ -93,6 +105,7 @@ export async function serveModel(listen: Listen, options: ServeOptions): Promise
     log,
     memory: () => ({ rss: process.memoryUsage.rss(), ...loaded?.engine.info.memory }),
     access,
+    ...(tracer === undefined ? {} : { tracer }),
     ...(hosts === undefined ? {} : { hosts }),
     ...(options.corsOrigins === undefined ? {} : { corsOrigins: options.corsOrigins }),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
@@ -118,6 +131,7 @@ export async function serveModel(listen: Listen, options: ServeOptions): Promise
       const model = await ready.catch(() => undefined);
       await model?.close();
     });
+    await tracer?.close();
     log({ level: "info", event: "stopped" });
   };
   return {

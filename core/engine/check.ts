@@ -1,6 +1,6 @@
 import { RuntimeError } from "../errors.ts";
 import { MAX_CANDIDATES } from "../tensor/logits.ts";
-import type { GenerateRequest, ScoreRequest } from "./engine.ts";
+import type { EmbedRequest, GenerateRequest, ScoreRequest } from "./engine.ts";
 import { MAX_PRIORITY } from "./queue.ts";
 
 /**
@@ -44,6 +44,15 @@ export function checkScore(request: ScoreRequest, vocabSize: number, contextLeng
   }
   if (tokens.length > contextLength)
     throw tooLong(`Cannot score ${tokens.length} tokens`, contextLength);
+}
+
+/** Check a request to embed. Throws as {@linkcode checkGenerate}. */
+export function checkEmbed(request: EmbedRequest, vocabSize: number, contextLength: number): void {
+  const { tokens } = request;
+  checkTokens(tokens, vocabSize);
+  if (tokens.length === 0) throw invalid("Cannot embed no tokens: a text has at least one");
+  if (tokens.length > contextLength)
+    throw tooLong(`Cannot embed ${tokens.length} tokens`, contextLength);
 }
 
 /** Check an engine's limits, both at least 1; returns `maxSequences`. Throws `RangeError`. */

@@ -16,6 +16,11 @@ export interface Engine {
   generate(request: GenerateRequest): AsyncIterable<GenerateEvent>;
   /** Log-probabilities of `tokens[from..]`, each given all tokens before it, for perplexity. */
   score(request: ScoreRequest): Promise<Float64Array>;
+  /**
+   * One vector [dim] of Euclidean length 1 for a text, made of its tokens' final hidden states. Its bits do
+   * not depend on what else runs. Throws as {@linkcode Engine.generate} does.
+   */
+  embed(request: EmbedRequest): Promise<Float32Array>;
   /** What the loop is doing now. */
   stats(): EngineStats;
   /** Stop after the current step; waiting and running requests end with `NOT_READY`. */
@@ -121,6 +126,23 @@ export interface ScoreRequest {
   /** Ends the request with `ABORTED`. */
   readonly signal?: AbortSignal;
 }
+
+/** A text to embed. */
+export interface EmbedRequest {
+  /** At least one token. */
+  readonly tokens: readonly number[];
+  /** `mean` of all tokens' states, or that of the `last`, which alone has seen all of them. */
+  readonly pooling: Pooling;
+  /** As of a {@linkcode GenerateRequest}. */
+  readonly tenant?: string;
+  /** As of a {@linkcode GenerateRequest}. */
+  readonly priority?: number;
+  /** Ends the request with `ABORTED`. */
+  readonly signal?: AbortSignal;
+}
+
+/** How the states of a text's tokens become one vector. */
+export type Pooling = "mean" | "last";
 
 /** A look at the loop. Counters only grow; they cover generate and score alike. */
 export interface EngineStats {

@@ -4,8 +4,11 @@ import type { Backend } from "../tensor/backend.ts";
 import type { LogitQuery } from "../tensor/logits.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { createLayOut } from "./batch.ts";
-import { checkGenerate, checkLimits, checkScore } from "./check.ts";
+import { checkEmbed, checkGenerate, checkLimits, checkScore } from "./check.ts";
+import { createEmbedJob } from "./embed-job.ts";
+import { aborted, late, notReady, waitedTooLong } from "./endings.ts";
 import type {
+  EmbedRequest,
   Engine,
   EngineStats,
   GenerateEvent,
@@ -14,6 +17,7 @@ import type {
 } from "./engine.ts";
 import { createGenerateJob } from "./generate-job.ts";
 import type { Job } from "./job.ts";
+import { poolStates, wantedStates } from "./states.ts";
 import { type StepPlan, createScheduler } from "./scheduler.ts";
 import { createKvPrefixes, type KvPrefix } from "./kv-prefix.ts";
 import { createPrefixJob } from "./prefix-job.ts";
@@ -160,9 +164,13 @@ export function createEngine(options: EngineOptions): SteppedEngine {
   async function step(plan: StepPlan): Promise<void> {
     const started = now();
     for (const { sequence } of plan.work) jobs.get(sequence)?.begin(started);
-    const batch = layOut(plan);
+    const states = wantedStates(plan, jobs);
+    const laid = layOut(plan);
+    const batch = states === "only" ? { ...laid, headless: true } : laid;
     model.prepare(batch);
     const output = await run(batch);
+    if (states !== "none")
+      poolStates(plan, jobs, await backend.read(model.states(batch)), model.config.dim);
     const sampled = plan.logitRows > 0 ? await sample(plan, output) : [];
     progressed = now();
     steps++;
@@ -290,6 +298,14 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     );
   }
 
+  async function embed(request: EmbedRequest): Promise<Float32Array> {
+    checkEmbed(request, vocabSize, contextLength);
+    checkOpen(request.signal);
+    return answered<Float32Array>(request.signal, (reader) =>
+      createEmbedJob(request, model.config.dim, reader, tally, now()),
+    );
+  }
+
   async function savePrefix(tokens: readonly number[], signal?: AbortSignal): Promise<KvPrefix> {
     const count = prefixes.whole(tokens.length);
     checkScore({ tokens, from: tokens.length }, vocabSize, contextLength);
@@ -365,6 +381,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     },
     generate: (request) => ({ [Symbol.asyncIterator]: () => start(request) }),
     score,
+    embed,
     stats,
     step: advance,
     savePrefix,
@@ -374,22 +391,3 @@ export function createEngine(options: EngineOptions): SteppedEngine {
 }
 
 function nothing(): void {}
-
-function notReady(): RuntimeError {
-  return new RuntimeError("NOT_READY", "The engine has stopped and takes no requests");
-}
-
-function waitedTooLong(): RuntimeError {
-  return new RuntimeError("QUEUE_FULL", "The request waited too long for a slot: try again later");
-}
-
-function late(): RuntimeError {
-  return new RuntimeError(
-    "DEADLINE_EXCEEDED",
-    "The request's time was over before its answer was complete",
-  );
-}
-
-function aborted(): RuntimeError {
-  return new RuntimeError("ABORTED", "The request was aborted");
-}

@@ -1,5 +1,6 @@
 import { ERRORS, RuntimeError, type ErrorCode } from "../errors.ts";
 import type {
+  EmbedRequest,
   EngineInfo,
   EngineStats,
   GenerateEvent,
@@ -32,6 +33,7 @@ export interface PortMessage {
 export type Command =
   | { readonly type: "generate"; readonly id: number; readonly request: GenerateRequest }
   | { readonly type: "score"; readonly id: number; readonly request: ScoreRequest }
+  | { readonly type: "embed"; readonly id: number; readonly request: EmbedRequest }
   | { readonly type: "abort"; readonly id: number }
   | { readonly type: "close" };
 
@@ -46,6 +48,7 @@ export type Report =
 export type Outcome =
   | { readonly id: number; readonly event: GenerateEvent }
   | { readonly id: number; readonly scores: Float64Array }
+  | { readonly id: number; readonly embedding: Float32Array }
   | { readonly id: number; readonly error: PlainError };
 
 /** A `RuntimeError` as plain data: a structured clone of an error loses all but its message. */

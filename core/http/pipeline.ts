@@ -62,6 +62,7 @@ export async function complete<A extends Asked>(
   const encoding = deps.now();
   const prompts = route.prompts(model, asked, new Date(deps.wallClock()));
   const encodeMs = deps.now() - encoding;
+  exchange.trace.stage("tokenize", encoding, encoding + encodeMs);
   // 5. Does it fit, into the context and into what the caller may use?
   checkBiases(model, asked);
   const rooms = prompts.map(({ tokens }) => roomFor(model, asked, tokens.length));
@@ -69,6 +70,7 @@ export async function complete<A extends Asked>(
   const most = reserve(exchange, asked, promptTokens, rooms);
   exchange.note({ prompt_tokens: promptTokens });
   // 6. Answer: the engine's tokens as text, until a stop, the limit, or the client's leaving.
+  exchange.trace.ask(asked, model.id);
   const leaving = abortWith(request.signal);
   const receipt = receiptWriter(request.headers, model, asked, prompts.length);
   const events = several(

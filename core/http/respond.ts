@@ -64,7 +64,8 @@ async function collect(job: WholeJob): Promise<Whole> {
     }
     if (dones.length === 0) throw new RuntimeError("INTERNAL", "The answer ended without a reason");
     const total = toTotal(dones, prompts);
-    recordDone(job, total, dones[0]!);
+    recordDone(job, total, dones);
+    job.exchange.trace.writing();
     const choices = dones.map((done, choice) => ({
       texts: texts[choice] ?? [],
       calls: calls[choice] ?? [],
@@ -159,7 +160,7 @@ async function* toFrames(
       }
     }
     const total = toTotal(dones, prompts);
-    recordDone(job, total, dones[0]!);
+    recordDone(job, total, dones);
     setOutcome(200);
     for (const chunk of format.closing(total)) yield framing.frame(chunk);
     if (framing.end !== "") yield framing.end;
@@ -172,8 +173,17 @@ async function* toFrames(
   }
 }
 
-function recordDone({ exchange }: Job, { usage }: Total, { reason }: TurnDone): void {
-  exchange.note({ completion_tokens: usage.completionTokens, finish_reason: reason });
+function recordDone(
+  { exchange }: Job,
+  { usage, timings }: Total,
+  dones: readonly TurnDone[],
+): void {
+  const finishReasons = dones.map(({ reason }) => reason);
+  exchange.note({
+    completion_tokens: usage.completionTokens,
+    finish_reason: finishReasons[0] ?? null,
+  });
+  exchange.trace.answered(timings, { ...usage, finishReasons });
 }
 
 /** The stages of an answer in milliseconds, for the network panel of a browser. */

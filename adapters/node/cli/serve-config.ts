@@ -2,6 +2,7 @@ import { Option, type Command } from "commander";
 import { KEY_SCOPES, type ApiKey } from "../../../core/http/edge/access.ts";
 import { hashKey } from "../../../core/http/edge/key-hash.ts";
 import type { ConfigFile } from "../config/schema.ts";
+import type { ServeOptions } from "../serve-model.ts";
 import { listOption, UsageError } from "./options.ts";
 
 /** Flags about who may ask, and about the configuration file. */
@@ -10,6 +11,7 @@ export interface EdgeFlags {
   readonly apiKey?: string;
   readonly allowHost?: readonly string[];
   readonly corsOrigin?: readonly string[];
+  readonly otlp?: string;
 }
 
 /** Add the flags of {@linkcode EdgeFlags}. */
@@ -34,6 +36,11 @@ export function addEdgeOptions(command: Command): Command {
     .addOption(
       listOption("--cors-origin <origin>", "origin whose pages may read answers; repeatable").env(
         "SIROCCO_CORS_ORIGIN",
+      ),
+    )
+    .addOption(
+      new Option("--otlp <url>", "collector of traces, OTLP over HTTP: http://127.0.0.1:4318").env(
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
       ),
     );
 }
@@ -75,4 +82,32 @@ export async function withFlagKey(
 ): Promise<readonly ApiKey[] | undefined> {
   if (apiKey === undefined) return keys;
   return [...(keys ?? []), { id: "--api-key", hash: await hashKey(apiKey), scopes: KEY_SCOPES }];
+}
+
+/** Where traces go: by flag or OpenTelemetry's variables before the file. */
+export function tracingOf(
+  { otlp }: EdgeFlags,
+  { tracing }: ConfigFile,
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): ServeOptions["tracing"] {
+  const endpoint = otlp ?? tracing?.endpoint;
+  if (endpoint === undefined) return undefined;
+  if (!URL.canParse(endpoint)) throw new UsageError(`Cannot send traces to ${endpoint}: no URL`);
+  const serviceName = env["OTEL_SERVICE_NAME"] ?? tracing?.service_name;
+  const sampleRatio = tracing?.sample_ratio;
+  return {
+    endpoint,
+    headers: { ...tracing?.headers, ...readHeaders(env["OTEL_EXPORTER_OTLP_HEADERS"]) },
+    ...(serviceName === undefined ? {} : { serviceName }),
+    ...(sampleRatio === undefined ? {} : { sampleRatio }),
+  };
+}
+
+/** `name=value,name=value`, percent-encoded, as OpenTelemetry writes it. */
+function readHeaders(text = ""): Record<string, string> {
+  const pairs = text.split(",").flatMap((part) => {
+    const [, name, value] = /^\s*([^=\s]+)\s*=\s*(.*?)\s*$/.exec(part) ?? [];
+    return name === undefined || value === undefined ? [] : [[name, decodeURIComponent(value)]];
+  });
+  return Object.fromEntries(pairs) as Record<string, string>;
 }

@@ -16,6 +16,7 @@ import {
   addEdgeOptions,
   applyConfig,
   readConfig,
+  tracingOf,
   withFlagKey,
   type EdgeFlags,
 } from "./serve-config.ts";
@@ -79,6 +80,7 @@ async function run(_flags: ServeFlags, command: Command): Promise<void> {
   const flags = command.opts<ServeFlags>();
   const { toApiKeys, toHttpLimits } = await import("../config/read-config.ts");
   const keys = await withFlagKey(toApiKeys(settings), flags.apiKey);
+  const tracing = tracingOf(flags, settings);
   const log = flags.json === true ? logJson : logText;
 
   const progress = createProgress("loading");
@@ -88,6 +90,7 @@ async function run(_flags: ServeFlags, command: Command): Promise<void> {
     ...(keys === undefined ? {} : { keys }),
     ...(flags.allowHost === undefined ? {} : { hosts: flags.allowHost }),
     ...(flags.corsOrigin === undefined ? {} : { corsOrigins: flags.corsOrigin }),
+    ...(tracing === undefined ? {} : { tracing }),
     limits: toHttpLimits(settings),
     load: { ...toLoadOptions(flags), onProgress: (done, total) => progress.update(done, total) },
     ...(flags.alias === undefined ? {} : { name: flags.alias }),

@@ -22,8 +22,17 @@ export interface ConfigFile {
   readonly json?: boolean | undefined;
   readonly allow_host?: readonly string[] | undefined;
   readonly cors_origin?: readonly string[] | undefined;
+  readonly tracing?: ConfigTracing | undefined;
   readonly limits?: ConfigLimits | undefined;
   readonly keys?: readonly ConfigKey[] | undefined;
+}
+
+/** Where traces go, and how many. */
+export interface ConfigTracing {
+  readonly endpoint: string;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+  readonly service_name?: string | undefined;
+  readonly sample_ratio?: number | undefined;
 }
 
 /** Limits of requests; durations in seconds. */
@@ -113,6 +122,19 @@ const limits = v.strictObject({
   ),
 });
 
+const tracing = v.strictObject({
+  endpoint: described(
+    v.pipe(v.string(), v.regex(/^https?:\/\/\S+$/, "expected an http: or https: URL")),
+    "A collector that speaks OTLP over HTTP, without /v1/traces: http://127.0.0.1:4318.",
+  ),
+  headers: described(v.optional(v.record(name, v.string())), "Sent along, such as credentials."),
+  service_name: described(v.optional(name), "sirocco unless given."),
+  sample_ratio: described(
+    v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(1))),
+    "Share of traces that are recorded where the client does not say; 1 unless given.",
+  ),
+});
+
 /** What `sirocco serve --config` reads. Settings with a flag are named as it is, with `_` for `-`. */
 export const CONFIG_SCHEMA: v.GenericSchema<unknown, ConfigFile> = v.strictObject({
   $schema: v.optional(v.string()),
@@ -141,6 +163,7 @@ export const CONFIG_SCHEMA: v.GenericSchema<unknown, ConfigFile> = v.strictObjec
     v.optional(v.array(origin)),
     "Origins whose pages may read answers; none unless given.",
   ),
+  tracing: described(v.optional(tracing), "Where traces go; none are made unless given."),
   limits: described(v.optional(limits), "Limits of requests; read again while serving."),
   keys: described(
     v.optional(v.pipe(v.array(key), v.maxLength(MAX_KEYS))),

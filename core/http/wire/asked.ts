@@ -37,3 +37,18 @@ export interface AskedCompletion extends Asked {
   /** Whether each answer repeats its prompt. */
   readonly echo: boolean;
 }
+
+/** A checked request for embeddings. */
+export interface AskedEmbeddings {
+  readonly model: string;
+  readonly inputs: readonly (string | readonly number[])[];
+  /** The field that holds them, for errors. */
+  readonly inputParam: string;
+  /** Length of the vectors; absent means the model's own. */
+  readonly dimensions: number | undefined;
+  /** Whether vectors are written as base64 of their floats. */
+  readonly base64: boolean;
+  /** Whether inputs longer than the context are cut off. */
+  readonly truncate: boolean;
+  readonly ignored: readonly string[];
+}

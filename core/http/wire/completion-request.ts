@@ -17,13 +17,12 @@ export type TextOrTokens = string | readonly number[];
 
 const oneText = text(0, MAX_TEXT);
 
-/** Token ids of one prompt. */
-export const tokenIds: v.GenericSchema<unknown, number[]> = list(
-  integer(0, MAX_TOKEN),
-  1,
-  MAX_TOKENS,
-  "token ids",
-);
+/** At least `least` token ids. */
+export function tokenIds(least: number): v.GenericSchema<unknown, number[]> {
+  return list(integer(0, MAX_TOKEN), least, MAX_TOKENS, "token ids");
+}
+
+const someTokens = tokenIds(1);
 
 /** A text, token ids, or an array of either. */
 export function textsOrTokens(most: number): v.GenericSchema<unknown, readonly TextOrTokens[]> {
@@ -35,9 +34,9 @@ export function textsOrTokens(most: number): v.GenericSchema<unknown, readonly T
   return v.lazy((input): v.GenericSchema<unknown, readonly TextOrTokens[]> => {
     if (typeof input === "string") return one(oneText);
     if (!Array.isArray(input)) return v.never("text or token ids");
-    if (typeof input[0] === "number") return one(tokenIds);
+    if (typeof input[0] === "number") return one(someTokens);
     return Array.isArray(input[0])
-      ? list(tokenIds, 1, most, "prompts")
+      ? list(someTokens, 1, most, "prompts")
       : list(oneText, 1, most, "prompts");
   });
 }
