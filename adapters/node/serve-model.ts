@@ -7,6 +7,7 @@ import { createAccess, type ApiKey } from "../../core/http/edge/access.ts";
 import { allowedHosts } from "../../core/http/edge/host.ts";
 import { TRACE_SPANS_LOST } from "../../core/metrics/names.ts";
 import { createExporter, type ExporterOptions } from "../../core/trace/exporter.ts";
+import { openCaching, type CachingOptions } from "./cache/open-caching.ts";
 import { DEFAULT_HOST, DEFAULT_PORT } from "./listen.ts";
 import { loadLocal, type LoadedModel, type LoadOptions } from "./load.ts";
 import { packageVersion } from "./package-root.ts";
@@ -39,6 +40,8 @@ export interface ServeOptions {
   readonly corsOrigins?: readonly string[];
   /** Where traces go; none are made where absent. */
   readonly tracing?: Omit<ExporterOptions, "version" | "onLost">;
+  /** Keep answers, and how; none are kept where absent. */
+  readonly cache?: CachingOptions;
 }
 
 /** A server that listens; its model may still be loading. */
@@ -95,6 +98,8 @@ export async function serveModel(listen: Listen, options: ServeOptions): Promise
           version: packageVersion(),
           onLost: (spans) => app.metrics.counter(TRACE_SPANS_LOST, {}).add(spans),
         });
+  const caching =
+    options.cache === undefined ? undefined : await openCaching({ log, ...options.cache });
   const app = createApp({
     models: () => models,
     state: () => state,
@@ -106,6 +111,7 @@ export async function serveModel(listen: Listen, options: ServeOptions): Promise
     memory: () => ({ rss: process.memoryUsage.rss(), ...loaded?.engine.info.memory }),
     access,
     ...(tracer === undefined ? {} : { tracer }),
+    ...(caching === undefined ? {} : { caching }),
     ...(hosts === undefined ? {} : { hosts }),
     ...(options.corsOrigins === undefined ? {} : { corsOrigins: options.corsOrigins }),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
@@ -132,6 +138,7 @@ export async function serveModel(listen: Listen, options: ServeOptions): Promise
       await model?.close();
     });
     await tracer?.close();
+    await caching?.close();
     log({ level: "info", event: "stopped" });
   };
   return {

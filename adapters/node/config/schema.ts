@@ -20,6 +20,10 @@ export interface ConfigFile {
   readonly drain_delay?: number | undefined;
   readonly grace?: number | undefined;
   readonly json?: boolean | undefined;
+  readonly cache?: readonly string[] | undefined;
+  readonly cache_size?: number | undefined;
+  readonly cache_ttl?: number | undefined;
+  readonly cache_verify?: number | undefined;
   readonly allow_host?: readonly string[] | undefined;
   readonly cors_origin?: readonly string[] | undefined;
   readonly tracing?: ConfigTracing | undefined;
@@ -155,6 +159,19 @@ export const CONFIG_SCHEMA: v.GenericSchema<unknown, ConfigFile> = v.strictObjec
   drain_delay: described(v.optional(seconds), "Seconds to serve on after SIGTERM, unready."),
   grace: described(v.optional(seconds), "Seconds that running requests then have to end."),
   json: described(v.optional(v.boolean()), "Log JSON lines."),
+  cache: described(
+    v.optional(names),
+    "Keep answers that are certain: memory, sqlite:FILE, redis://HOST.",
+  ),
+  cache_size: described(v.optional(positive), "MiB of answers in memory; 64 unless given."),
+  cache_ttl: described(
+    v.optional(positive),
+    "Seconds that an answer is fresh; 86400 unless given.",
+  ),
+  cache_verify: described(
+    v.optional(v.pipe(v.number(), v.integer(), v.minValue(0))),
+    "Compute one in so many kept answers again; 0 = none; 1000 unless given.",
+  ),
   allow_host: described(
     v.optional(names),
     "Names in Host that are accepted beside those of loopback; away from loopback: instead of any.",

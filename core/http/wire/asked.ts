@@ -9,6 +9,8 @@ export interface Asked {
   /** As asked for; absent means as much as the context holds. */
   readonly maxTokens: number | undefined;
   readonly sampling: SamplingParams;
+  /** Whether the seed was the client's choice and not ours: then even sampling is repeatable. */
+  readonly seeded: boolean;
   readonly stop: readonly string[];
   /** Alternatives to report beside each token's log-probability; absent: report none at all. */
   readonly logprobs: number | undefined;
