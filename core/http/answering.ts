@@ -4,10 +4,11 @@ import type { AppDeps, ServedModel } from "./deps.ts";
 import { errorCode } from "./failure.ts";
 import type { Prompt } from "./pipeline.ts";
 import type { AnswerMeter } from "./server-metrics.ts";
+import type { Urgency } from "./urgency.ts";
 import type { Asked } from "./wire/asked.ts";
 
 /** One answer to one prompt. */
-export interface AnswerJob extends Prompt {
+export interface AnswerJob extends Prompt, Partial<Urgency> {
   readonly maxTokens: number;
   /** Its number among the answers to this prompt. */
   readonly candidate: number;
@@ -19,7 +20,7 @@ export interface AnswerJob extends Prompt {
 export async function* answerTo(
   model: ServedModel,
   asked: Asked,
-  { tokens, opening = "", maxTokens, candidate, signal, onToken }: AnswerJob,
+  { tokens, opening = "", maxTokens, candidate, signal, onToken, ...urgency }: AnswerJob,
   deps: AppDeps,
 ): AsyncGenerator<TurnEvent, void, undefined> {
   if (opening !== "") yield { type: "text", text: opening, tokens: [] };
@@ -37,6 +38,7 @@ export async function* answerTo(
       sampling: { ...sampling, seed: (sampling.seed + candidate) % 2 ** 32 },
       stop: asked.stop,
       ...(logprobs === undefined ? {} : { logprobs }),
+      ...urgency,
       signal,
       onToken,
     },

@@ -121,9 +121,14 @@ export async function respondInPieces(job: Job, limits: HttpLimits): Promise<Res
   });
   const { headers, ping } = format.framing;
   return new Response(
-    streamBody(frames, limits, () => leaving.abort(), ping),
+    streamBody(unempty(frames), limits, () => leaving.abort(), ping),
     { headers },
   );
+}
+
+/** Without frames that need not be sent. */
+async function* unempty(frames: AsyncIterable<string>): AsyncGenerator<string, void, undefined> {
+  for await (const frame of frames) if (frame !== "") yield frame;
 }
 
 /** The frames of a stream. A failure becomes the last of them, and the framing's end does not follow. */
