@@ -80,6 +80,7 @@ export async function complete<A extends Asked>(
   const encoding = deps.now();
   const prompts = route.prompts(model, asked, new Date(deps.wallClock()));
   const encodeMs = deps.now() - encoding;
+  exchange.trace.stage("tokenize", encoding, encoding + encodeMs);
   // 6. Does it fit, into the context and into what the caller may use?
   checkBiases(model, asked);
   resumed.checkAnswers(prompts.length);
@@ -93,6 +94,7 @@ export async function complete<A extends Asked>(
   // An answer that the caller's allowance cuts short is no answer for anybody else.
   if (asked.maxTokens === undefined && most < Infinity) turn.keepNothing();
   // 7. Answer: the engine's tokens as text, until a stop, the limit, or the client's leaving.
+  exchange.trace.ask(asked, model.id);
   const whose = urgency(request.headers, exchange.caller, deps.now() - exchange.arrived);
   const leaving = abortWith(request.signal);
   const receipt = receiptWriter(request.headers, model, asked, prompts.length);
@@ -117,6 +119,7 @@ export async function complete<A extends Asked>(
     created: Math.floor(deps.wallClock() / 1000),
     model: model.id,
     fingerprint: await fingerprint(model),
+    promptTokens,
     ...resumed.head,
   };
   const { head, events } = turn.compute(own, start, leaving.signal);
