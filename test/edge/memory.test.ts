@@ -17,7 +17,7 @@ const MODELS = [
 ];
 const STREAMS = 4;
 /** Answers measured warm and cold; the least counts, since a busy machine only adds. */
-const ISOLATES = 3;
+const ISOLATES = 2;
 
 let edge: EdgeBundle;
 beforeAll(async () => {
@@ -34,6 +34,7 @@ describe.for(MODELS)("$name", ({ name, file, present }) => {
   const why = present ? "" : " (skipped: run `npm run model:smollm2` and `npm run model:edge`)";
   const options = {
     files: { model: file },
+    inspected: true,
     bindings: { OPTIONS: { file: "model", warm: true } },
   };
   let worker: Miniflare;
