@@ -11,7 +11,7 @@ export function checkGenerate(
   vocabSize: number,
   contextLength: number,
 ): number {
-  const { tokens, maxTokens, logprobs = 0 } = request;
+  const { tokens, maxTokens, logprobs = 0, constraint } = request;
   checkTokens(tokens, vocabSize);
   if (tokens.length === 0)
     throw invalid("Cannot generate from no tokens: a prompt has at least one");
@@ -21,6 +21,11 @@ export function checkGenerate(
   const most = Math.min(vocabSize, MAX_CANDIDATES);
   if (!Number.isInteger(logprobs) || logprobs < 0 || logprobs > most) {
     throw invalid(`Cannot report ${logprobs} alternatives: expected 0 to ${most}`);
+  }
+  if (constraint !== undefined && constraint.vocabulary.size !== vocabSize) {
+    throw invalid(
+      `Cannot constrain an answer with a vocabulary of ${constraint.vocabulary.size} tokens: the model has ${vocabSize}`,
+    );
   }
   if (tokens.length >= contextLength) {
     throw tooLong(`Cannot continue ${tokens.length} tokens`, contextLength);

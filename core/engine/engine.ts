@@ -1,3 +1,4 @@
+import type { Constraint } from "../grammar/constraint.ts";
 import type { SamplingParams } from "../sampler/params.ts";
 import type { KvType } from "../tensor/kv-type.ts";
 
@@ -11,7 +12,7 @@ export interface Engine {
   /**
    * Generate tokens. Ends after a `done` event; leaving the loop early or aborting the signal frees
    * the slot within one step. Throws `RuntimeError`: `ABORTED`, `CONTEXT_LENGTH_EXCEEDED`,
-   * `QUEUE_FULL`, `NOT_READY`.
+   * `QUEUE_FULL`, `NOT_READY`; `INVALID_REQUEST` for a constraint that is too ambiguous to follow.
    */
   generate(request: GenerateRequest): AsyncIterable<GenerateEvent>;
   /** Log-probabilities of `tokens[from..]`, each given all tokens before it, for perplexity. */
@@ -56,6 +57,8 @@ export interface GenerateRequest {
   readonly stopTokens: readonly number[];
   /** Report the log-probability of each token and of this many alternatives. */
   readonly logprobs?: number;
+  /** What the answer has to be; it then ends only where that is complete, or at `maxTokens`. */
+  readonly constraint?: Constraint;
   /** Ends the request with `ABORTED`. */
   readonly signal?: AbortSignal;
 }

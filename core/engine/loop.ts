@@ -1,4 +1,5 @@
 import { RuntimeError } from "../errors.ts";
+import { createMatchers } from "../grammar/matcher.ts";
 import type { Batch, Model } from "../model/model.ts";
 import type { Backend } from "../tensor/backend.ts";
 import type { LogitQuery } from "../tensor/logits.ts";
@@ -14,6 +15,7 @@ import type {
 } from "./engine.ts";
 import { createGenerateJob } from "./generate-job.ts";
 import type { Job } from "./job.ts";
+import { steer } from "./steering.ts";
 import { type StepPlan, createScheduler } from "./scheduler.ts";
 import { createScoreJob } from "./score-job.ts";
 import type { Sequence } from "./sequence.ts";
@@ -70,6 +72,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
   const layOut = createLayOut(limits);
 
   const jobs = new Map<Sequence, Job>();
+  const matchers = createMatchers();
   const tally = { promptTokens: 0, generatedTokens: 0 };
   let steps = 0;
   let rows = 0;
@@ -228,7 +231,12 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     try {
       const limit = checkGenerate(request, vocabSize, contextLength);
       checkRoom(request.signal);
-      job = createGenerateJob(request, limit, vocabSize, stream, tally, now());
+      const steering = steer(request, matchers);
+      job = createGenerateJob(request, limit, vocabSize, stream, {
+        tally,
+        steering,
+        arrived: now(),
+      });
       enqueue(job);
       request.signal?.addEventListener("abort", abort);
     } catch (error) {

@@ -9,6 +9,7 @@ import { findModel } from "./models.ts";
 import { respondInPieces, respondWhole } from "./respond.ts";
 import type { ServerMetrics } from "./server-metrics.ts";
 import { untilServing } from "./serving.ts";
+import { planTurn } from "./turn.ts";
 import type { Asked } from "./wire/asked.ts";
 import type { Format, Head } from "./wire/format.ts";
 
@@ -48,8 +49,9 @@ export async function complete<A extends Asked>(
   const model = findModel(deps.models(), asked.model);
   exchange.note({ model: model.id, stream: asked.stream });
   exchange.caller.checkModel(model.id);
-  // 4. The prompt's tokens, by the chat template or as they stand.
+  // 4. The prompt's tokens, by the chat template or as they stand, and what may follow them.
   const encoding = deps.now();
+  const turn = planTurn(asked);
   const prompt = route.prompt(model, asked, new Date(deps.wallClock()));
   const encodeMs = deps.now() - encoding;
   // 5. Does it fit, into the context and into what the caller may use?
@@ -60,22 +62,25 @@ export async function complete<A extends Asked>(
   // 6. Answer: the engine's tokens as text, until a stop, the limit, or the client's leaving.
   const meter = server.metrics.answer(model, exchange.arrived);
   const leaving = abortWith(request.signal);
-  const events = answer(
-    model.engine,
-    model.tokenizer,
-    {
-      prompt,
-      maxTokens,
-      sampling: asked.sampling,
-      stop: asked.stop,
-      ...(asked.logprobs === undefined ? {} : { logprobs: asked.logprobs }),
-      signal: leaving.signal,
-      onToken: () => {
-        meter.token();
-        exchange.token();
+  const events = turn.read(
+    answer(
+      model.engine,
+      model.tokenizer,
+      {
+        prompt,
+        maxTokens,
+        sampling: asked.sampling,
+        stop: asked.stop,
+        ...(asked.logprobs === undefined ? {} : { logprobs: asked.logprobs }),
+        ...(turn.grammar === undefined ? {} : { grammar: turn.grammar }),
+        signal: leaving.signal,
+        onToken: () => {
+          meter.token();
+          exchange.token();
+        },
       },
-    },
-    () => deps.now(),
+      () => deps.now(),
+    ),
   );
   // 7. On the wire, whole or piece by piece.
   const format = route.format(

@@ -6,6 +6,7 @@ import { check } from "./check.ts";
 import { flag, integer, list, maybe, object, text } from "./fields.ts";
 import { parseJson } from "./json.ts";
 import { screen } from "./parameters.ts";
+import { FORMAT_FIELDS, toAskedFormat } from "./answer-format.ts";
 import { SHARED_FIELDS, toAsked } from "./shared-fields.ts";
 
 /** Turns of a conversation; each costs the template some steps. */
@@ -51,6 +52,7 @@ type Message = v.InferOutput<typeof message>;
 
 const request = object({
   ...SHARED_FIELDS,
+  ...FORMAT_FIELDS,
   messages: list(message, 1, MAX_MESSAGES, "messages"),
   max_completion_tokens: SHARED_FIELDS.max_tokens,
   logprobs: maybe(flag()),
@@ -73,8 +75,10 @@ export function parseChatRequest(body: unknown): AskedChat {
   if (values.top_logprobs !== undefined && values.logprobs !== true) {
     throw invalid("top_logprobs", "it is for requests with logprobs: true");
   }
+  const format = toAskedFormat(values);
   return {
     ...toAsked({ ...values, max_tokens: newer ?? older }, ignored),
+    ...(format === undefined ? {} : { format }),
     promptParam: "messages",
     messages: values.messages.map(toMessage),
     logprobs: values.logprobs === true ? (values.top_logprobs ?? 0) : undefined,

@@ -3,6 +3,7 @@ import type { AskedCompletion } from "./asked.ts";
 import { check, unsupported } from "./check.ts";
 import { integer, list, maybe, object, text } from "./fields.ts";
 import { screen } from "./parameters.ts";
+import { FORMAT_FIELDS, toAskedFormat } from "./answer-format.ts";
 import { SHARED_FIELDS, toAsked } from "./shared-fields.ts";
 
 /** Text of a prompt: the body's own limit is smaller, this one only closes the range. */
@@ -33,6 +34,7 @@ const prompt: v.GenericSchema<unknown, string | number[]> = v.lazy(
 
 const request = object({
   ...SHARED_FIELDS,
+  ...FORMAT_FIELDS,
   prompt,
   logprobs: maybe(integer(0, 5)),
 });
@@ -44,8 +46,10 @@ export function parseCompletionRequest(body: unknown): AskedCompletion {
     throw unsupported("prompt", "only one prompt per request is served");
   }
   const values = check(request, fields);
+  const format = toAskedFormat(values);
   return {
     ...toAsked(values, ignored),
+    ...(format === undefined ? {} : { format }),
     promptParam: "prompt",
     prompt: values.prompt,
     logprobs: values.logprobs,

@@ -25,7 +25,6 @@ const RESTRICTIONS: ReadonlyMap<string, Restriction> = new Map<string, Restricti
   ["echo", only(false, "the prompt is not repeated")],
   ["suffix", never("filling in the middle is not served")],
   ["store", only(false, "answers are never stored")],
-  ["response_format", { accepts: isTextFormat, why: 'only {"type": "text"} is served' }],
   ["tools", NO_TOOLS],
   ["tool_choice", NO_TOOLS],
   ["parallel_tool_calls", NO_TOOLS],
@@ -85,14 +84,4 @@ export function screen(body: unknown): Screened {
     if (options.include_obfuscation === true) ignored.push("stream_options.include_obfuscation");
   }
   return { fields: Object.fromEntries(kept), ignored };
-}
-
-function isTextFormat(value: unknown): boolean {
-  return (
-    typeof value === "object" &&
-    value !== null &&
-    "type" in value &&
-    value.type === "text" &&
-    Object.keys(value).length === 1
-  );
 }
