@@ -18,12 +18,14 @@ export type { AnswerToken, TokenChance } from "./answer/token.ts";
 export type { ChatMessage, ChatTemplate, ChatToolCall, RenderOptions } from "./chat/template.ts";
 export type {
   DoneEvent,
+  EmbedRequest,
   Engine,
   EngineInfo,
   EngineStats,
   GenerateEvent,
   GenerateRequest,
   GenerateTimings,
+  Pooling,
   ScoreRequest,
   TokenEvent,
 } from "./engine/engine.ts";

@@ -23,6 +23,10 @@ export interface AnswerRequest {
   readonly grammar?: Grammar;
   /** Ends the answer with `ABORTED`. */
   readonly signal?: AbortSignal;
+  /** Whose it is, how urgent, and until when: see `GenerateRequest`. */
+  readonly tenant?: string;
+  readonly priority?: number;
+  readonly deadlineMs?: number;
   /** Called as each token arrives, before its text is released; for latency metrics. */
   readonly onToken?: () => void;
 }
@@ -48,8 +52,12 @@ export interface AnswerDone {
   readonly reason: "stop" | "length";
   /** The stop string that ended the answer. */
   readonly stopSequence?: string;
-  /** Tokens of the prompt and of the answer. */
-  readonly usage: { readonly promptTokens: number; readonly completionTokens: number };
+  /** Tokens of the prompt, how many of those were found in the cache, and tokens of the answer. */
+  readonly usage: {
+    readonly promptTokens: number;
+    readonly cachedTokens: number;
+    readonly completionTokens: number;
+  };
   /** How long it took. */
   readonly timings: AnswerTimings;
 }
@@ -84,6 +92,7 @@ export async function* answer(
   let first: number | undefined;
   let last = asked;
   let completionTokens = 0;
+  let cachedTokens = 0;
   let reason: AnswerDone["reason"] = "stop";
   let stopped: StopResult | undefined;
   let timings: GenerateTimings | undefined;
@@ -97,6 +106,7 @@ export async function* answer(
     last = now();
     first ??= last;
     completionTokens++;
+    cachedTokens += event.cachedTokens ?? 0;
     request.onToken?.();
     const decoded = decoder.push(event.token);
     details.add(event, decoded);
@@ -119,7 +129,7 @@ export async function* answer(
     type: "done",
     reason: tail.stop === undefined ? reason : "stop",
     ...(tail.stop === undefined ? {} : { stopSequence: tail.stop }),
-    usage: { promptTokens: request.prompt.length, completionTokens },
+    usage: { promptTokens: request.prompt.length, cachedTokens, completionTokens },
     timings: {
       firstTokenMs: (first ?? now()) - asked,
       decodeMs: first === undefined ? 0 : last - first,
@@ -129,7 +139,8 @@ export async function* answer(
 }
 
 function toGenerate(request: AnswerRequest, tokenizer: Tokenizer): GenerateRequest {
-  const { prompt, maxTokens, sampling, logprobs, grammar, signal } = request;
+  const { prompt, maxTokens, sampling, logprobs, grammar, tenant, priority, deadlineMs, signal } =
+    request;
   return {
     tokens: prompt,
     maxTokens,
@@ -137,6 +148,9 @@ function toGenerate(request: AnswerRequest, tokenizer: Tokenizer): GenerateReque
     stopTokens: [...tokenizer.stops],
     ...(logprobs === undefined ? {} : { logprobs }),
     ...(grammar === undefined ? {} : { constraint: constrain(grammar, prompt, tokenizer) }),
+    ...(tenant === undefined ? {} : { tenant }),
+    ...(priority === undefined ? {} : { priority }),
+    ...(deadlineMs === undefined ? {} : { deadlineMs }),
     ...(signal === undefined ? {} : { signal }),
   };
 }

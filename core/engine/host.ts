@@ -1,5 +1,5 @@
 import type { TokenBytes } from "../grammar/vocabulary.ts";
-import type { Engine, GenerateRequest, ScoreRequest } from "./engine.ts";
+import type { EmbedRequest, Engine, GenerateRequest, ScoreRequest } from "./engine.ts";
 import {
   type Command,
   type EnginePort,
@@ -56,6 +56,10 @@ export function hostEngine(engine: Engine, port: EnginePort): void {
     tell({ id, scores: await engine.score(request) });
   }
 
+  async function embed(id: number, request: EmbedRequest): Promise<void> {
+    tell({ id, embedding: await engine.embed(request) });
+  }
+
   async function serve(id: number, run: (signal: AbortSignal) => Promise<void>): Promise<void> {
     const controller = new AbortController();
     requests.set(id, controller);
@@ -95,6 +99,9 @@ export function hostEngine(engine: Engine, port: EnginePort): void {
         break;
       case "score":
         void serve(command.id, (signal) => score(command.id, { ...command.request, signal }));
+        break;
+      case "embed":
+        void serve(command.id, (signal) => embed(command.id, { ...command.request, signal }));
         break;
       case "abort":
         requests.get(command.id)?.abort();

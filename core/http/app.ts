@@ -4,8 +4,7 @@ import { matchedRoutes } from "hono/route";
 import { RuntimeError } from "../errors.ts";
 import { createMetrics, type Metrics } from "../metrics/metrics.ts";
 import { PROMETHEUS_CONTENT_TYPE } from "../metrics/prometheus.ts";
-import { chatRoute } from "./chat.ts";
-import { completionRoute } from "./completions.ts";
+import { API_ROUTES } from "./apis.ts";
 import { DEFAULT_LIMITS, type AppDeps, type HttpLimits } from "./deps.ts";
 import { ANYONE, type Scope } from "./edge/access.ts";
 import { corsOptions } from "./edge/cors.ts";
@@ -15,9 +14,8 @@ import { errorCode, toFailure } from "./failure.ts";
 import { liveness, readiness, startup, type Health } from "./health.ts";
 import { findModel, toWireModel } from "./models.ts";
 import { PAGE_CSP, PAGE_HTML } from "./page/generated.ts";
-import { complete, type Route, type Server } from "./pipeline.ts";
+import type { Server } from "./pipeline.ts";
 import { createServerMetrics } from "./server-metrics.ts";
-import type { Asked } from "./wire/asked.ts";
 
 /** The server as one function, for every runtime's way of listening. */
 export interface App {
@@ -77,16 +75,14 @@ export function createApp(deps: AppDeps): App {
     await next();
   });
 
-  const post =
-    <A extends Asked>(route: Route<A>): Handler =>
-    (c) =>
-      complete(c.req.raw, route, c.get("exchange"), server);
   const live = probe(() => liveness(deps, limits));
   const ready = probe(() => readiness(deps, limits));
   const list: Handler = () => json({ object: "list", data: deps.models().map(toWireModel) });
   const routes: readonly (readonly ["GET" | "POST", string, Scope, Handler])[] = [
-    ["POST", "/v1/chat/completions", "inference", post(chatRoute)],
-    ["POST", "/v1/completions", "inference", post(completionRoute)],
+    ...API_ROUTES.map((route) => {
+      const handler: Handler = (c) => route.answer(c.req.raw, c.get("exchange"), server);
+      return [route.method, route.path, "inference", handler] as const;
+    }),
     ["GET", "/v1/models", "inference", list],
     // Ids may have slashes: organisation/model.
     [
@@ -142,9 +138,11 @@ function refuse(
   headers: Readonly<Record<string, string>> = {},
   retryAfterSeconds?: number,
 ): Response {
-  c.get("exchange").fail(error);
+  const exchange = c.get("exchange");
+  exchange.fail(error);
   const failure = toFailure(error, retryAfterSeconds);
-  return json(failure.body, failure.status, { ...failure.headers, ...headers });
+  const { status, body } = exchange.style(failure);
+  return json(body, status, { ...failure.headers, ...headers });
 }
 
 /** A path that exists, asked in another way. */

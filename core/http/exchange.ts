@@ -2,9 +2,10 @@ import { ERRORS } from "../errors.ts";
 import type { AppDeps, LogRecord } from "./deps.ts";
 import { ANYONE, type Caller } from "./edge/access.ts";
 import type { Reservation } from "./edge/allowance.ts";
-import { errorCode } from "./failure.ts";
+import { errorCode, type Failure } from "./failure.ts";
 import { requestId } from "./request-id.ts";
 import type { ServerMetrics } from "./server-metrics.ts";
+import { failureStyle, statusIn } from "./wire/failure-body.ts";
 
 /** One request and its answer, watched until the last byte. */
 export interface Exchange {
@@ -29,6 +30,8 @@ export interface Exchange {
   note(facts: Readonly<Record<string, string | number | boolean | null>>): void;
   /** Note what went wrong: its code, and for our own defects where it happened. */
   fail(error: unknown): void;
+  /** A failure as the API of this request writes it. */
+  style(failure: Failure): { readonly status: number; readonly body: object };
   /** The answer is complete, has failed or was left, as `status` says; later calls do nothing. */
   end(status: number): void;
 }
@@ -78,12 +81,17 @@ export function beginExchange(request: Request, deps: AppDeps, metrics: ServerMe
       if (ERRORS[code].status < 500) return;
       facts["error"] = error instanceof Error ? (error.stack ?? error.message) : String(error);
     },
+    style(failure) {
+      const style = failureStyle(path);
+      return { status: statusIn(style, failure.status), body: style(failure, id) };
+    },
     end(status) {
       if (ended) return;
       ended = true;
       reservation?.settle(usedTokens);
       const milliseconds = deps.now() - arrived;
-      if (path.startsWith("/v1/")) metrics.request(status, milliseconds);
+      if (path.startsWith("/v1/") || path.startsWith("/api/"))
+        metrics.request(status, milliseconds);
       const record: LogRecord = {
         ...facts,
         level: status >= 500 ? "error" : "info",

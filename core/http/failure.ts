@@ -1,7 +1,7 @@
 import { ERRORS, RuntimeError, type ErrorCode } from "../errors.ts";
 
 /** The body of every error. All four keys are always there. */
-interface ErrorBody {
+export interface ErrorBody {
   readonly error: {
     readonly message: string;
     readonly type: string;

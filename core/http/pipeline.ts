@@ -1,11 +1,14 @@
-import { answer } from "../answer/answer.ts";
+import { several } from "../answer/several.ts";
 import { RuntimeError } from "../errors.ts";
-import { abortWith } from "./abort.ts";
-import { readJson } from "./body.ts";
 import { systemFingerprint } from "../receipt/fingerprint.ts";
+import { abortWith } from "./abort.ts";
+import { answerTo, metered } from "./answering.ts";
+import { readJson } from "./body.ts";
 import type { AppDeps, HttpLimits, ServedModel } from "./deps.ts";
 import type { Exchange } from "./exchange.ts";
 import { findModel } from "./models.ts";
+import { keepLikeliest } from "./likeliest.ts";
+import { receiptWriter } from "./receipt.ts";
 import { respondInPieces, respondWhole } from "./respond.ts";
 import type { ServerMetrics } from "./server-metrics.ts";
 import { untilServing } from "./serving.ts";
@@ -13,13 +16,20 @@ import { planTurn } from "./turn.ts";
 import type { Asked } from "./wire/asked.ts";
 import type { Format, Head } from "./wire/format.ts";
 
-/** What differs between the kinds of completion. */
+/** What differs between the APIs and between the kinds of completion. */
 export interface Route<A extends Asked> {
   /** Before the id of an answer: `chatcmpl-`. */
   readonly idPrefix: string;
   parse(body: unknown): A;
-  prompt(model: ServedModel, asked: A, now: Date): readonly number[];
+  prompts(model: ServedModel, asked: A, now: Date): readonly Prompt[];
   format(head: Head, asked: A): Format;
+}
+
+/** What is to be continued. */
+export interface Prompt {
+  readonly tokens: readonly number[];
+  /** Text that the answer begins with, though it is not generated. */
+  readonly opening?: string;
 }
 
 /** What every request shares. */
@@ -49,41 +59,43 @@ export async function complete<A extends Asked>(
   const model = findModel(deps.models(), asked.model);
   exchange.note({ model: model.id, stream: asked.stream });
   exchange.caller.checkModel(model.id);
-  // 4. The prompt's tokens, by the chat template or as they stand, and what may follow them.
+  // 4. The tokens of each prompt, by the chat template or as they stand, and what may follow them.
   const encoding = deps.now();
   const turn = planTurn(asked);
-  const prompt = route.prompt(model, asked, new Date(deps.wallClock()));
+  const prompts = route.prompts(model, asked, new Date(deps.wallClock()));
   const encodeMs = deps.now() - encoding;
   // 5. Does it fit, into the context and into what the caller may use?
   checkBiases(model, asked);
-  const room = roomFor(model, asked, prompt.length);
-  const maxTokens = exchange.reserve(prompt.length, asked.maxTokens, room);
-  exchange.note({ prompt_tokens: prompt.length });
+  const rooms = prompts.map(({ tokens }) => roomFor(model, asked, tokens.length));
+  const promptTokens = sum(prompts.map(({ tokens }) => tokens.length));
+  const most = reserve(exchange, asked, promptTokens, rooms);
+  exchange.note({ prompt_tokens: promptTokens });
   // 6. Answer: the engine's tokens as text, until a stop, the limit, or the client's leaving.
-  const meter = server.metrics.answer(model, exchange.arrived);
   const leaving = abortWith(request.signal);
-  const events = turn.read(
-    answer(
-      model.engine,
-      model.tokenizer,
-      {
-        prompt,
-        maxTokens,
-        sampling: asked.sampling,
-        stop: asked.stop,
-        ...(asked.logprobs === undefined ? {} : { logprobs: asked.logprobs }),
-        ...(turn.grammar === undefined ? {} : { grammar: turn.grammar }),
-        signal: leaving.signal,
-        onToken: () => {
+  const receipt = receiptWriter(request.headers, model, asked, prompts.length);
+  const events = several(
+    prompts.flatMap((prompt, i) =>
+      Array.from({ length: asked.candidates }, (_, candidate) => (signal: AbortSignal) => {
+        const meter = server.metrics.answer(model, exchange.arrived);
+        const onToken = (): void => {
           meter.token();
           exchange.token();
-        },
-      },
-      () => deps.now(),
+        };
+        const job = {
+          ...prompt,
+          turn,
+          maxTokens: Math.min(most, rooms[i]!),
+          candidate,
+          signal,
+          onToken,
+        };
+        return metered(receipt.watch(answerTo(receipt.model, asked, job, deps)), meter);
+      }),
     ),
+    leaving.signal,
   );
   // 7. On the wire, whole or piece by piece.
-  const format = route.format(
+  const plain = route.format(
     {
       id: `${route.idPrefix}${deps.randomId()}`,
       created: Math.floor(deps.wallClock() / 1000),
@@ -92,12 +104,36 @@ export async function complete<A extends Asked>(
     },
     asked,
   );
-  const job = { events, format, includeUsage: asked.includeUsage, meter, leaving, exchange };
+  const format = receipt.extend(plain);
+  const answering = { events, format, prompts: prompts.length, leaving, exchange };
   const response = asked.stream
-    ? await respondInPieces(job, limits)
-    : await respondWhole(job, encodeMs, limits);
+    ? await respondInPieces(answering, limits)
+    : await respondWhole({ ...answering, keep: keepLikeliest(asked) }, encodeMs, limits);
   if (asked.ignored.length > 0) response.headers.set("x-sirocco-ignored", asked.ignored.join(", "));
   return response;
+}
+
+/**
+ * Set the tokens of all answers aside; returns how many each may have, whatever its own room. Throws
+ * `RATE_LIMITED`.
+ */
+function reserve(
+  exchange: Exchange,
+  { maxTokens, candidates }: Asked,
+  promptTokens: number,
+  rooms: readonly number[],
+): number {
+  const answers = rooms.length * candidates;
+  const room = sum(rooms) * candidates;
+  const asked = maxTokens === undefined ? undefined : maxTokens * answers;
+  const granted = exchange.reserve(promptTokens, asked, room);
+  // An answer cut off by the context ends with `length`, as one cut off by max_tokens does.
+  if (maxTokens !== undefined || granted >= room) return maxTokens ?? Infinity;
+  return Math.max(Math.floor(granted / answers), 1);
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, one) => total + one, 0);
 }
 
 /** How many tokens the context has room for. Throws `CONTEXT_LENGTH_EXCEEDED` where there is room for none. */
@@ -110,7 +146,6 @@ function roomFor(model: ServedModel, asked: Asked, promptTokens: number): number
       { param: asked.promptParam },
     );
   }
-  // An answer cut off by the context ends with `length`, as one cut off by max_tokens does.
   return room;
 }
 

@@ -89,6 +89,8 @@ function collect(metrics: Metrics, deps: AppDeps): void {
       .gauge(names.KV_CACHE_USAGE, labels)
       .set(stats.kvBlocksUsed / Math.max(stats.kvBlocksTotal, 1));
     metrics.counter(names.PREEMPTIONS, labels).record(stats.preemptions);
+    metrics.counter(names.PREFIX_QUERIES, labels).record(stats.prefixQueries);
+    metrics.counter(names.PREFIX_HITS, labels).record(stats.prefixHits);
     metrics.counter(names.PROMPT_TOKENS, labels).record(stats.promptTokens);
     metrics.counter(names.GENERATED_TOKENS, labels).record(stats.generatedTokens);
     add("weights", engine.info.memory.weights);

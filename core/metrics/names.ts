@@ -84,6 +84,16 @@ export const PREEMPTIONS: CounterSpec<"model_name"> = counter(
   "Times that a request's cache was taken away and computed again.",
   ["model_name"],
 );
+export const PREFIX_QUERIES: CounterSpec<"model_name"> = counter(
+  "vllm:prefix_cache_queries_total",
+  "Tokens of requests that got a place in the engine.",
+  ["model_name"],
+);
+export const PREFIX_HITS: CounterSpec<"model_name"> = counter(
+  "vllm:prefix_cache_hits_total",
+  "Those of them whose keys and values were in the cache already.",
+  ["model_name"],
+);
 export const PROMPT_TOKENS: CounterSpec<"model_name"> = counter(
   "vllm:prompt_tokens_total",
   "Prompt tokens that the engine was given.",

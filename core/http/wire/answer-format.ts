@@ -81,10 +81,10 @@ export const FORMAT_FIELDS: FormatFields = {
 type FormatValues = { readonly [K in keyof FormatFields]: v.InferOutput<FormatFields[K]> };
 
 /** What these fields ask for together. Throws `INVALID_REQUEST` where they ask for several things. */
-export function toAskedFormat(values: FormatValues): AskedFormat | undefined {
+export function toAskedFormat(values: FormatValues): { readonly format?: AskedFormat } {
   const asked = [...ofResponseFormat(values), ...ofExtensions(values)];
   const [first, second] = asked;
-  if (second === undefined) return first;
+  if (second === undefined) return first === undefined ? {} : { format: first };
   throw new RuntimeError(
     "INVALID_REQUEST",
     `Cannot accept '${second.param}': '${first!.param}' already says what the answer has to be; send one of them`,
