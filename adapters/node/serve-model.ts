@@ -5,6 +5,7 @@ import { createApp } from "../../core/http/app.ts";
 import type { HttpLimits, LogRecord, ServedModel, ServerState } from "../../core/http/deps.ts";
 import { createAccess, type ApiKey } from "../../core/http/edge/access.ts";
 import { allowedHosts } from "../../core/http/edge/host.ts";
+import { openCaching, type CachingOptions } from "./cache/open-caching.ts";
 import { DEFAULT_HOST, DEFAULT_PORT } from "./listen.ts";
 import { loadLocal, type LoadedModel, type LoadOptions } from "./load.ts";
 import { packageVersion } from "./package-root.ts";
@@ -35,6 +36,8 @@ export interface ServeOptions {
   readonly hosts?: readonly string[];
   /** Origins whose pages may read answers; none where absent. */
   readonly corsOrigins?: readonly string[];
+  /** Keep answers, and how; none are kept where absent. */
+  readonly cache?: CachingOptions;
 }
 
 /** A server that listens; its model may still be loading. */
@@ -81,6 +84,8 @@ export async function serveModel(listen: Listen, options: ServeOptions): Promise
   const { host = DEFAULT_HOST, port = DEFAULT_PORT } = options;
   const access = createAccess(options.keys, () => performance.now());
   const hosts = allowedHosts(host, options.hosts);
+  const caching =
+    options.cache === undefined ? undefined : await openCaching({ log, ...options.cache });
   const app = createApp({
     models: () => models,
     state: () => state,
@@ -91,6 +96,7 @@ export async function serveModel(listen: Listen, options: ServeOptions): Promise
     log,
     memory: () => ({ rss: process.memoryUsage.rss(), ...loaded?.engine.info.memory }),
     access,
+    ...(caching === undefined ? {} : { caching }),
     ...(hosts === undefined ? {} : { hosts }),
     ...(options.corsOrigins === undefined ? {} : { corsOrigins: options.corsOrigins }),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
@@ -116,6 +122,7 @@ export async function serveModel(listen: Listen, options: ServeOptions): Promise
       const model = await ready.catch(() => undefined);
       await model?.close();
     });
+    await caching?.close();
     log({ level: "info", event: "stopped" });
   };
   return {

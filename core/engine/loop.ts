@@ -25,7 +25,8 @@ import { createKvPrefixes, type KvPrefix } from "./kv-prefix.ts";
 import { createPrefixJob } from "./prefix-job.ts";
 import { createScoreJob } from "./score-job.ts";
 import type { Sequence } from "./sequence.ts";
-import { type Stream, createStream } from "./stream.ts";
+import type { Stream } from "./stream.ts";
+import { createTokenStream } from "./token-stream.ts";
 
 /** What an engine is made of. */
 export interface EngineOptions {
@@ -275,7 +276,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
   function start(request: GenerateRequest): AsyncIterator<GenerateEvent, undefined> {
     let job: Job | undefined;
     const abort = (): void => stream.fail(aborted());
-    const stream: Stream<GenerateEvent> = createStream(() => {
+    const stream: Stream<GenerateEvent> = createTokenStream(() => {
       request.signal?.removeEventListener("abort", abort);
       if (job !== undefined) forget(job.sequence);
     });

@@ -9,7 +9,7 @@ import type {
   ScoreRequest,
 } from "./engine.ts";
 import type { TokenBytes } from "../grammar/vocabulary.ts";
-import { createStream } from "./stream.ts";
+import { createTokenStream } from "./token-stream.ts";
 import {
   type Command,
   type EnginePort,
@@ -122,7 +122,7 @@ function createConnection(
   function start({ signal, ...request }: GenerateRequest): AsyncIterator<GenerateEvent, undefined> {
     let id: number | undefined;
     const abort = (): void => stream.fail(aborted());
-    const stream = createStream<GenerateEvent>(() => {
+    const stream = createTokenStream(() => {
       signal?.removeEventListener("abort", abort);
       drop(id);
     });

@@ -1,15 +1,14 @@
 import { answer } from "../answer/answer.ts";
 import type { TurnEvent } from "../tools/events.ts";
+import { planAnswer } from "./answer-plan.ts";
 import type { AppDeps, ServedModel } from "./deps.ts";
 import { errorCode } from "./failure.ts";
 import type { Prompt } from "./pipeline.ts";
 import type { AnswerMeter } from "./server-metrics.ts";
-import type { Turn } from "./turn.ts";
 import type { Asked } from "./wire/asked.ts";
 
 /** One answer to one prompt. */
 export interface AnswerJob extends Prompt {
-  readonly turn: Turn;
   readonly maxTokens: number;
   /** Its number among the answers to this prompt. */
   readonly candidate: number;
@@ -21,7 +20,7 @@ export interface AnswerJob extends Prompt {
 export async function* answerTo(
   model: ServedModel,
   asked: Asked,
-  { tokens, opening = "", turn, maxTokens, candidate, signal, onToken }: AnswerJob,
+  { tokens, opening = "", maxTokens, candidate, signal, onToken }: AnswerJob,
   deps: AppDeps,
 ): AsyncGenerator<TurnEvent, void, undefined> {
   if (opening !== "") yield { type: "text", text: opening, tokens: [] };
@@ -29,6 +28,7 @@ export async function* answerTo(
   const ranked = asked.candidates > asked.choices ? 0 : undefined;
   const logprobs = asked.logprobs ?? ranked;
   const { sampling } = asked;
+  const plan = planAnswer(asked);
   const events = answer(
     model.engine,
     model.tokenizer,
@@ -39,13 +39,13 @@ export async function* answerTo(
       sampling: { ...sampling, seed: (sampling.seed + candidate) % 2 ** 32 },
       stop: asked.stop,
       ...(logprobs === undefined ? {} : { logprobs }),
-      ...(turn.grammar === undefined ? {} : { grammar: turn.grammar }),
+      ...(plan.grammar === undefined ? {} : { grammar: plan.grammar }),
       signal,
       onToken,
     },
     () => deps.now(),
   );
-  yield* turn.read(events);
+  yield* plan.read(events);
 }
 
 /** Tell the meter how an answer ends; what is neither complete nor left has failed and is counted as an error. */

@@ -15,6 +15,7 @@ import { liveness, readiness, startup, type Health } from "./health.ts";
 import { findModel, toWireModel } from "./models.ts";
 import { PAGE_CSP, PAGE_HTML } from "./page/generated.ts";
 import type { Server } from "./pipeline.ts";
+import { createRequestMemo } from "./request-memo.ts";
 import { createServerMetrics } from "./server-metrics.ts";
 
 /** The server as one function, for every runtime's way of listening. */
@@ -44,7 +45,12 @@ type Handler = (c: Context<Env>) => Response | Promise<Response>;
 export function createApp(deps: AppDeps): App {
   const limits: HttpLimits = { ...DEFAULT_LIMITS, ...deps.limits };
   const metrics = createMetrics();
-  const server: Server = { deps, limits, metrics: createServerMetrics(metrics, deps) };
+  const server: Server = {
+    deps,
+    limits,
+    metrics: createServerMetrics(metrics, deps),
+    ...(deps.caching === undefined ? {} : { memo: createRequestMemo(() => deps.models()) }),
+  };
   const app = new Hono<Env>();
 
   app.use(async (c, next) => {

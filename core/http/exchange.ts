@@ -11,6 +11,8 @@ import { failureStyle, statusIn } from "./wire/failure-body.ts";
 export interface Exchange {
   /** Goes into `x-request-id` and the log. */
   readonly id: string;
+  /** Of its address, without a query. */
+  readonly path: string;
   /** When the request arrived, by the monotonic clock. */
   readonly arrived: number;
   /** Whether {@linkcode end} will be called by the stream that answers, and not when its headers leave. */
@@ -49,6 +51,7 @@ export function beginExchange(request: Request, deps: AppDeps, metrics: ServerMe
   let usedTokens = 0;
   return {
     id,
+    path,
     arrived,
     get streaming() {
       return streaming;

@@ -1,11 +1,11 @@
-import type { AnswerText } from "../answer/answer.ts";
 import type { ChoiceEvent } from "../answer/several.ts";
 import { RuntimeError } from "../errors.ts";
-import type { ToolCallDelta, TurnDone } from "../tools/events.ts";
+import type { TurnDone } from "../tools/events.ts";
 import type { Leaving } from "./abort.ts";
 import type { HttpLimits } from "./deps.ts";
 import type { Exchange } from "./exchange.ts";
 import { toFailure } from "./failure.ts";
+import { chunksOf, createGathering } from "./gather.ts";
 import { streamBody, within } from "./sse.ts";
 import { toTotal, type Choice, type Format, type Total } from "./wire/format.ts";
 
@@ -53,23 +53,13 @@ interface Whole {
 
 async function collect(job: WholeJob): Promise<Whole> {
   const { events, format, leaving, prompts } = job;
-  const texts: AnswerText[][] = [];
-  const calls: ToolCallDelta[][] = [];
-  const dones: TurnDone[] = [];
+  const gathering = createGathering();
   try {
-    for await (const { choice, event } of events) {
-      if (event.type === "text") (texts[choice] ??= []).push(event);
-      else if (event.type === "tool_call") (calls[choice] ??= []).push(event);
-      else dones[choice] = event;
-    }
-    if (dones.length === 0) throw new RuntimeError("INTERNAL", "The answer ended without a reason");
+    for await (const event of events) gathering.add(event);
+    const choices = gathering.choices();
+    const dones = choices.map(({ done }) => done);
     const total = toTotal(dones, prompts);
     recordDone(job, total, dones[0]!);
-    const choices = dones.map((done, choice) => ({
-      texts: texts[choice] ?? [],
-      calls: calls[choice] ?? [],
-      done,
-    }));
     return { body: format.whole(job.keep(choices), total), total };
   } finally {
     leaving.release();
@@ -149,14 +139,8 @@ async function* toFrames(
     for (const chunk of format.opening()) yield framing.frame(chunk);
     for (; next.done !== true; next = await events.next()) {
       const { choice, event } = next.value;
-      if (event.type === "text") {
-        for (const chunk of format.text(event, choice)) yield framing.frame(chunk);
-      } else if (event.type === "tool_call") {
-        for (const chunk of format.toolCall(event, choice)) yield framing.frame(chunk);
-      } else {
-        dones[choice] = event;
-        for (const chunk of format.finish(event, choice)) yield framing.frame(chunk);
-      }
+      if (event.type === "done") dones[choice] = event;
+      for (const chunk of chunksOf(format, next.value)) yield framing.frame(chunk);
     }
     const total = toTotal(dones, prompts);
     recordDone(job, total, dones[0]!);

@@ -10,6 +10,8 @@ export interface Asked {
   /** As asked for; absent means as much as the context holds. */
   readonly maxTokens: number | undefined;
   readonly sampling: SamplingParams;
+  /** Whether the seed was the client's choice and not ours: then even sampling is repeatable. */
+  readonly seeded: boolean;
   readonly stop: readonly string[];
   /** What the answer has to be; absent: any text. */
   readonly format?: AskedFormat;

@@ -125,6 +125,7 @@ export function toAsked(
     model: values.model,
     maxTokens: values.max_tokens,
     sampling: toSampling(values),
+    seeded: values.seed !== undefined || values.random_seed !== undefined,
     stop: values.stop ?? [],
     stream: values.stream ?? false,
     includeUsage: values.stream_options?.include_usage ?? false,

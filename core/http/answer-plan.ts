@@ -5,7 +5,7 @@ import type { TurnEvent } from "../tools/events.ts";
 import type { Asked } from "./wire/asked.ts";
 
 /** What an answer has to be, and how it is read. */
-export interface Turn {
+export interface AnswerPlan {
   /** Absent where any text will do. */
   readonly grammar?: Grammar;
   /** The answer with calls told from text. */
@@ -15,7 +15,7 @@ export interface Turn {
 }
 
 /** Throws `UNSUPPORTED_PARAMETER` and `INVALID_REQUEST` for a format that cannot be enforced. */
-export function planTurn({ format }: Asked): Turn {
+export function planAnswer({ format }: Asked): AnswerPlan {
   return {
     ...(format === undefined ? {} : { grammar: compileFormat(format.format, format.param) }),
     read: (events) => events,
