@@ -5,10 +5,11 @@ import type { AppDeps, ServedModel } from "./deps.ts";
 import { errorCode } from "./failure.ts";
 import type { Prompt } from "./pipeline.ts";
 import type { AnswerMeter } from "./server-metrics.ts";
+import type { Urgency } from "./urgency.ts";
 import type { Asked } from "./wire/asked.ts";
 
 /** One answer to one prompt. */
-export interface AnswerJob extends Prompt {
+export interface AnswerJob extends Prompt, Partial<Urgency> {
   readonly maxTokens: number;
   /** Its number among the answers to this prompt. */
   readonly candidate: number;
@@ -20,7 +21,7 @@ export interface AnswerJob extends Prompt {
 export async function* answerTo(
   model: ServedModel,
   asked: Asked,
-  { tokens, opening = "", maxTokens, candidate, signal, onToken }: AnswerJob,
+  { tokens, opening = "", maxTokens, candidate, signal, onToken, ...urgency }: AnswerJob,
   deps: AppDeps,
 ): AsyncGenerator<TurnEvent, void, undefined> {
   if (opening !== "") yield { type: "text", text: opening, tokens: [] };
@@ -40,6 +41,7 @@ export async function* answerTo(
       stop: asked.stop,
       ...(logprobs === undefined ? {} : { logprobs }),
       ...(plan.grammar === undefined ? {} : { grammar: plan.grammar }),
+      ...urgency,
       signal,
       onToken,
     },
