@@ -180,6 +180,8 @@ async function toServed(model: LoadedModel, options: ServeOptions): Promise<Serv
     contextLength: model.engine.info.contextLength,
     digest: await model.digest(),
     ownedBy: "sirocco",
+    architecture: model.config.architecture,
+    quantization: model.quant.toUpperCase(),
   };
 }
 

@@ -60,6 +60,8 @@ export function createApp(deps: AppDeps): App {
     c.set("exchange", exchange);
     await next();
     c.res.headers.set("x-request-id", exchange.id);
+    // Where Anthropic's clients look for it.
+    if (c.req.path.startsWith("/v1/messages")) c.res.headers.set("request-id", exchange.id);
     c.res.headers.set("x-content-type-options", "nosniff");
     const { traceparent } = exchange.trace;
     if (traceparent !== undefined) c.res.headers.set("traceparent", traceparent);

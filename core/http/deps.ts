@@ -26,6 +26,9 @@ export interface ServedModel {
   readonly digest: string;
   /** For `/v1/models`. */
   readonly ownedBy: string;
+  /** `general.architecture` of its file, and what that calls its quantisation; for those who list models. */
+  readonly architecture?: string;
+  readonly quantization?: string;
 }
 
 /**

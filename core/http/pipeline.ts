@@ -119,6 +119,7 @@ export async function complete<A extends Asked>(
     created: Math.floor(deps.wallClock() / 1000),
     model: model.id,
     fingerprint: await fingerprint(model),
+    promptTokens,
     ...resumed.head,
   };
   const { head, events } = turn.compute(own, start, leaving.signal);

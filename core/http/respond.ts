@@ -158,7 +158,7 @@ async function* toFrames(
     const failure = toFailure(error);
     exchange.fail(error);
     setOutcome(failure.status);
-    yield framing.frame(format.failed(failure));
+    yield framing.frame(format.failed(failure, exchange.id));
   }
 }
 
