@@ -1,6 +1,9 @@
 import type { Engine, GenerateRequest, GenerateTimings } from "../engine/engine.ts";
+import type { Constraint } from "../grammar/constraint.ts";
+import type { Grammar } from "../grammar/grammar.ts";
+import { tokenBytes } from "../grammar/vocabulary.ts";
 import type { SamplingParams } from "../sampler/params.ts";
-import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import type { TokenDecoder, Tokenizer } from "../tokenizer/tokenizer.ts";
 import { createStopMatcher, type StopResult } from "./stop.ts";
 import { createTokenQueue, type AnswerToken } from "./token.ts";
 
@@ -16,6 +19,10 @@ export interface AnswerRequest {
   readonly stop: readonly string[];
   /** Report each token's log-probability and this many alternatives. */
   readonly logprobs?: number;
+  /** The texts that the answer may be. */
+  readonly grammar?: Grammar;
+  /** Control tokens that are to be seen in the text, and how they are written there. */
+  readonly spelled?: ReadonlyMap<number, string>;
   /** Ends the answer with `ABORTED`. */
   readonly signal?: AbortSignal;
   /** Whose it is, how urgent, and until when: see `GenerateRequest`. */
@@ -80,7 +87,7 @@ export async function* answer(
   request: AnswerRequest,
   now: () => number = () => performance.now(),
 ): AsyncGenerator<AnswerEvent, void, undefined> {
-  const decoder = tokenizer.decoder(request.prompt);
+  const decoder = spelling(tokenizer.decoder(request.prompt), request.spelled);
   const stops = createStopMatcher(request.stop);
   const details = createTokenQueue(tokenizer, request.logprobs !== undefined);
   const asked = now();
@@ -133,17 +140,38 @@ export async function* answer(
   };
 }
 
+/** A decoder that writes some control tokens out. */
+function spelling(
+  decoder: TokenDecoder,
+  spelled: ReadonlyMap<number, string> | undefined,
+): TokenDecoder {
+  if (spelled === undefined) return decoder;
+  return { ...decoder, push: (token) => decoder.push(token) + (spelled.get(token) ?? "") };
+}
+
 function toGenerate(request: AnswerRequest, tokenizer: Tokenizer): GenerateRequest {
-  const { prompt, maxTokens, sampling, logprobs, tenant, priority, deadlineMs, signal } = request;
+  const { prompt, maxTokens, sampling, logprobs, grammar, tenant, priority, deadlineMs, signal } =
+    request;
   return {
     tokens: prompt,
     maxTokens,
     sampling,
     stopTokens: [...tokenizer.stops],
     ...(logprobs === undefined ? {} : { logprobs }),
+    ...(grammar === undefined ? {} : { constraint: constrain(grammar, prompt, tokenizer) }),
     ...(tenant === undefined ? {} : { tenant }),
     ...(priority === undefined ? {} : { priority }),
     ...(deadlineMs === undefined ? {} : { deadlineMs }),
     ...(signal === undefined ? {} : { signal }),
+  };
+}
+
+function constrain(grammar: Grammar, prompt: readonly number[], tokenizer: Tokenizer): Constraint {
+  const vocabulary = tokenBytes(tokenizer);
+  const blank = vocabulary.blank;
+  return {
+    grammar,
+    vocabulary,
+    blank: blank !== undefined && tokenizer.decoder(prompt).push(blank) === "",
   };
 }

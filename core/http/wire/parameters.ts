@@ -16,20 +16,15 @@ export const only = (value: unknown, why: string): Restriction => ({
 /** No value is accepted. */
 export const never = (why: string): Restriction => ({ accepts: () => false, why });
 
-const NO_TOOLS = never("tools are not served");
 const NO_REASONING = never("this model family has no reasoning settings");
 const NO_CACHE_CONTROL = never("prompt caching cannot be controlled");
 
 /** Parameters of OpenAI's and Mistral's APIs that we do not fully serve; `null` is always accepted. */
 const RESTRICTIONS: ReadonlyMap<string, Restriction> = new Map<string, Restriction>([
   ["store", only(false, "answers are never stored")],
-  ["response_format", { accepts: isTextFormat, why: 'only {"type": "text"} is served' }],
-  ["tools", NO_TOOLS],
-  ["tool_choice", NO_TOOLS],
-  ["parallel_tool_calls", NO_TOOLS],
-  ["functions", NO_TOOLS],
-  ["function_call", NO_TOOLS],
-  ["web_search_options", NO_TOOLS],
+  ["functions", never("calls are asked for with 'tools'")],
+  ["function_call", never("calls are asked for with 'tools' and 'tool_choice'")],
+  ["web_search_options", never("nothing is searched for")],
   ["audio", never("only text is served")],
   ["modalities", never("only text is served")],
   ["prediction", never("predicted outputs are not served")],
@@ -92,14 +87,4 @@ export function screen(body: unknown, rules: ScreenRules): Screened {
     if (options.include_obfuscation === true) ignored.push("stream_options.include_obfuscation");
   }
   return { fields: Object.fromEntries(kept), ignored };
-}
-
-function isTextFormat(value: unknown): boolean {
-  return (
-    typeof value === "object" &&
-    value !== null &&
-    "type" in value &&
-    value.type === "text" &&
-    Object.keys(value).length === 1
-  );
 }
