@@ -161,9 +161,9 @@ describe("a cold isolate", () => {
     const small = await startEdge({ ...edge, script }, FILES);
     try {
       const asked = { method: "POST", body: "{}", headers: { "content-type": "application/json" } };
-      const url = "http://localhost/v1/chat/completions";
+      const chat = "http://localhost/v1/chat/completions";
       // Whoever waited for it is told as well.
-      const responses = await Promise.all([1, 2, 3].map(() => small.dispatchFetch(url, asked)));
+      const responses = await Promise.all([1, 2, 3].map(() => small.dispatchFetch(chat, asked)));
       for (const response of responses) {
         expect(response.status).toBe(500);
         expect(await response.json()).toMatchObject({ error: { code: "insufficient_resources" } });
