@@ -8,6 +8,7 @@ import { fingerprint, giveKept, openTurnFor, tellOutcome } from "./cached.ts";
 import type { AppDeps, HttpLimits, ServedModel } from "./deps.ts";
 import type { Exchange } from "./exchange.ts";
 import { findModel } from "./models.ts";
+import { planAnswer } from "./answer-plan.ts";
 import { keepLikeliest } from "./likeliest.ts";
 import { receiptWriter } from "./receipt.ts";
 import type { RequestMemo } from "./request-memo.ts";
@@ -76,8 +77,9 @@ export async function complete<A extends Asked>(
     giveKept(kept, { route, asked, model, exchange, server, turn });
   const kept = await turn.byRequest();
   if (kept !== undefined) return give(kept);
-  // 5. The tokens of each prompt, by the chat template or as they stand.
+  // 5. The tokens of each prompt, by the chat template or as they stand, and whether what may follow can be told.
   const encoding = deps.now();
+  planAnswer(asked);
   const prompts = route.prompts(model, asked, new Date(deps.wallClock()));
   const encodeMs = deps.now() - encoding;
   exchange.trace.stage("tokenize", encoding, encoding + encodeMs);

@@ -1,7 +1,8 @@
 import * as v from "valibot";
 import type { ChatMessage, ChatToolCall } from "../../chat/template.ts";
 import type { AskedChat } from "./asked.ts";
-import { check, invalid } from "./check.ts";
+import { FORMAT_FIELDS, toAskedFormat } from "./answer-format.ts";
+import { check, invalid, unsupported } from "./check.ts";
 import { flag, integer, list, maybe, object, text } from "./fields.ts";
 import { parseJson } from "./json.ts";
 import { content, MAX_TEXT, textPart, toText } from "./parts.ts";
@@ -46,6 +47,7 @@ type Message = v.InferOutput<typeof message>;
 
 const request = object({
   ...SHARED_FIELDS,
+  ...FORMAT_FIELDS,
   messages: list(message, 1, MAX_MESSAGES, "messages"),
   max_completion_tokens: SHARED_FIELDS.max_tokens,
   n: maybe(integer(1, MAX_CHOICES)),
@@ -72,11 +74,17 @@ export function parseChatRequest(body: unknown): AskedChat {
     throw invalid("top_logprobs", "it is for requests with logprobs: true");
   }
   const { n = 1 } = values;
+  const { format } = toAskedFormat(values);
+  const turns = toTurns(values.messages, values.safe_prompt ?? false);
+  if (format !== undefined && turns.prefill !== undefined) {
+    throw unsupported(format.param, "the form of an answer that has been begun cannot be enforced");
+  }
   return {
     ...toAsked({ ...values, max_tokens: newer ?? older }, ignored),
+    ...(format === undefined ? {} : { format }),
     ...countChoices(1, n, n),
     promptParam: "messages",
-    ...toTurns(values.messages, values.safe_prompt ?? false),
+    ...turns,
     logprobs: values.logprobs === true ? (values.top_logprobs ?? 0) : undefined,
   };
 }

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import type { AskedCompletion } from "./asked.ts";
+import { FORMAT_FIELDS, toAskedFormat } from "./answer-format.ts";
 import { check, invalid, unsupported } from "./check.ts";
 import { flag, integer, list, maybe, object, text } from "./fields.ts";
 import { MAX_TEXT } from "./parts.ts";
@@ -42,6 +43,7 @@ export function textsOrTokens(most: number): v.GenericSchema<unknown, readonly T
 
 const request = object({
   ...SHARED_FIELDS,
+  ...FORMAT_FIELDS,
   prompt: textsOrTokens(MAX_CHOICES),
   suffix: maybe(oneText),
   echo: maybe(flag()),
@@ -67,6 +69,7 @@ export function parseCompletionRequest(body: unknown): AskedCompletion {
   }
   return {
     ...toAsked(values, ignored),
+    ...toAskedFormat(values),
     ...countChoices(prompts.length, candidates, n),
     promptParam: "prompt",
     prompts,
