@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import type { ChatMessage, ChatToolCall } from "../../chat/template.ts";
+import { checkFormat, schema, type AskedFormat } from "../wire/answer-format.ts";
 import type { AskedChat } from "../wire/asked.ts";
 import { check, invalid } from "../wire/check.ts";
 import { flag, integer, list, maybe, number, object, record, text } from "../wire/fields.ts";
@@ -8,7 +9,6 @@ import { never, screen, type Restriction, type ScreenRules } from "../wire/param
 import { MAX_MESSAGES, toAsked } from "../wire/shared-fields.ts";
 
 const NO_TOOLS = never("tools are not served");
-const NO_EFFORT = never("this model family has no reasoning settings");
 
 /** Thinking that is switched off is what is served. */
 const thinking: Restriction = {
@@ -22,8 +22,7 @@ const RULES: ScreenRules = {
     ["thinking", thinking],
     ["tools", NO_TOOLS],
     ["tool_choice", NO_TOOLS],
-    ["output_config", NO_EFFORT],
-    ["speed", NO_EFFORT],
+    ["speed", never("there is one speed")],
     ["container", never("there are no containers")],
     ["mcp_servers", never("no other servers are asked")],
     ["context_management", never("a conversation is taken as it is")],
@@ -63,6 +62,10 @@ const message = object({
   content,
 });
 
+const outputConfig = maybe(
+  object({ format: maybe(object({ type: v.literal("json_schema", '"json_schema"'), schema })) }),
+);
+
 const conversation = {
   model: text(1, 256),
   messages: list(message, 1, MAX_MESSAGES, "messages"),
@@ -73,6 +76,7 @@ const conversation = {
 const request = object({
   ...conversation,
   max_tokens: integer(1, 2 ** 31 - 1),
+  output_config: outputConfig,
   metadata: maybe(object({ user_id: maybe(text(0, 512)) })),
   service_tier: maybe(v.picklist(["auto", "standard_only"], "auto or standard_only")),
   stop_sequences: maybe(list(text(1, MAX_TEXT), 0, 1024, "texts")),
@@ -87,12 +91,16 @@ export function parseMessagesRequest(body: unknown): AskedChat {
   const { fields, ignored } = screen(body, RULES);
   const values = check(request, fields);
   const { model, max_tokens, temperature, top_k, top_p, stream, stop_sequences: stop } = values;
+  const turns = toTurns(values);
+  const format = toFormat(values.output_config?.format?.schema);
+  checkFormat(format, turns.prefill);
   return {
     ...toAsked({ model, max_tokens, temperature, top_k, top_p, stream, stop }, [
       ...ignored,
       ...cacheMarks(values),
     ]),
-    ...toTurns(values),
+    ...turns,
+    ...(format === undefined ? {} : { format }),
     candidates: 1,
     choices: 1,
     promptParam: "messages",
@@ -111,6 +119,11 @@ export function parseCountRequest(
     ...toTurns(values),
     ignored: [...ignored, ...cacheMarks(values)],
   };
+}
+
+function toFormat(given: unknown): AskedFormat | undefined {
+  if (given === undefined) return undefined;
+  return { format: { type: "json_schema", schema: given }, param: "output_config.format.schema" };
 }
 
 type Conversation = {

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import type { ChatMessage, ChatToolCall } from "../../chat/template.ts";
+import { schema, type AskedFormat } from "../wire/answer-format.ts";
 import type { AskedChat } from "../wire/asked.ts";
 import { check, invalid, unsupported } from "../wire/check.ts";
 import { flag, integer, list, maybe, number, object, record, text } from "../wire/fields.ts";
@@ -17,6 +18,7 @@ export interface AskedResponse extends AskedChat {
     readonly top_p: number;
     readonly top_logprobs: number;
     readonly metadata: Readonly<Record<string, string>>;
+    readonly text: { readonly format: object };
   };
 }
 
@@ -80,6 +82,25 @@ const result = object({
   status,
 });
 
+const JSON_SCHEMA = object({
+  type: v.literal("json_schema", '"json_schema"'),
+  name: text(1, 64),
+  description: maybe(text(0, 4096)),
+  schema,
+  // All schemas are enforced, strictly or not at all.
+  strict: maybe(flag()),
+});
+
+const PLAIN = object({
+  type: v.picklist(["text", "json_object"], "text, json_object or json_schema"),
+});
+
+type TextFormat = v.InferOutput<typeof PLAIN> | v.InferOutput<typeof JSON_SCHEMA>;
+
+const format = v.lazy((input): v.GenericSchema<unknown, TextFormat> =>
+  typeOf(input) === "json_schema" ? JSON_SCHEMA : PLAIN,
+);
+
 const request = object({
   model: text(1, 256),
   input: v.lazy((input): v.GenericSchema<unknown, string | unknown[]> =>
@@ -93,7 +114,7 @@ const request = object({
   include: maybe(list(text(1, 64), 0, 16, "texts")),
   stream: maybe(flag()),
   stream_options: maybe(object({ include_obfuscation: maybe(flag()) })),
-  text: maybe(object({ format: maybe(v.unknown()), verbosity: maybe(v.unknown()) })),
+  text: maybe(object({ format: maybe(format), verbosity: maybe(v.unknown()) })),
   metadata: maybe(record(/^[^]{1,64}$/, text(0, 512), 16, "texts with keys of 1 to 64 characters")),
   user: SHARED_FIELDS.user,
   safety_identifier: SHARED_FIELDS.safety_identifier,
@@ -112,11 +133,15 @@ export function parseResponseRequest(body: unknown): AskedResponse {
   const { include = [], top_logprobs: alternatives, instructions, metadata = {} } = values;
   const other = include.findIndex((what) => what !== LOGPROBS);
   if (other >= 0) throw unsupported(`include[${other}]`, `only ${LOGPROBS} can be included`);
-  checkText(values.text);
+  if ((values.text?.verbosity ?? "medium") !== "medium") {
+    throw unsupported("text.verbosity", "this model family has no such setting");
+  }
+  const answerFormat = values.text?.format ?? { type: "text" as const };
   const turns = toTurns(values.input);
   const opening = instructions ?? "";
   return {
     ...toAsked({ model, max_tokens: maxTokens, temperature, top_p: topP, stream }, ignored),
+    ...toFormat(answerFormat),
     candidates: 1,
     choices: 1,
     promptParam: "messages",
@@ -129,18 +154,18 @@ export function parseResponseRequest(body: unknown): AskedResponse {
       top_p: topP ?? 1,
       top_logprobs: alternatives ?? 0,
       metadata,
+      text: { format: answerFormat },
     },
   };
 }
 
-function checkText(given: { format?: unknown; verbosity?: unknown } | undefined): void {
-  if ((given?.verbosity ?? "medium") !== "medium") {
-    throw unsupported("text.verbosity", "this model family has no such setting");
+function toFormat(given: TextFormat): { readonly format?: AskedFormat } {
+  if (given.type !== "json_schema") {
+    if (given.type === "text") return {};
+    return { format: { format: { type: "json_object" }, param: "text.format" } };
   }
-  const format = given?.format ?? undefined;
-  if (format !== undefined && typeOf(format) !== "text") {
-    throw unsupported("text.format", 'only {"type": "text"} is served');
-  }
+  const wanted = { type: "json_schema", schema: given.schema } as const;
+  return { format: { format: wanted, param: "text.format.schema" } };
 }
 
 function toTurns(input: string | readonly unknown[]): ChatMessage[] {

@@ -38,7 +38,6 @@ export function createResponseFormat(head: Head, asked: AskedResponse): Format {
     previous_response_id: null,
     reasoning: { effort: null, summary: null },
     store: false,
-    text: { format: { type: "text" } },
     tool_choice: "auto",
     tools: [],
     truncation: "disabled",

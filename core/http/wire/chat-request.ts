@@ -1,8 +1,8 @@
 import * as v from "valibot";
 import type { ChatMessage, ChatToolCall } from "../../chat/template.ts";
 import type { AskedChat } from "./asked.ts";
-import { FORMAT_FIELDS, toAskedFormat } from "./answer-format.ts";
-import { check, invalid, unsupported } from "./check.ts";
+import { checkFormat, FORMAT_FIELDS, toAskedFormat } from "./answer-format.ts";
+import { check, invalid } from "./check.ts";
 import { flag, integer, list, maybe, object, text } from "./fields.ts";
 import { parseJson } from "./json.ts";
 import { content, MAX_TEXT, textPart, toText } from "./parts.ts";
@@ -76,9 +76,7 @@ export function parseChatRequest(body: unknown): AskedChat {
   const { n = 1 } = values;
   const { format } = toAskedFormat(values);
   const turns = toTurns(values.messages, values.safe_prompt ?? false);
-  if (format !== undefined && turns.prefill !== undefined) {
-    throw unsupported(format.param, "the form of an answer that has been begun cannot be enforced");
-  }
+  checkFormat(format, turns.prefill);
   return {
     ...toAsked({ ...values, max_tokens: newer ?? older }, ignored),
     ...(format === undefined ? {} : { format }),

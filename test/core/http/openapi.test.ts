@@ -12,26 +12,27 @@ function describing(name: string, roots: readonly string[]) {
   const file = shared(`data/openai-compat/${name}-openapi.yaml`);
   let validators: ReturnType<typeof validatorsOf>;
   const eventTypes = new Map<string, string>();
+  const expectValid = (root: string, value: unknown): void => {
+    const validate = validators.get(root)!;
+    validate(value);
+    expect(validate.errors ?? [], JSON.stringify(value)).toEqual([]);
+  };
   return {
     file,
     title: file === undefined ? `${name} (skipped: ../shared/data not present)` : name,
-    load() {
+    load: () => {
       const schemas = readSchemas(file!, roots);
       // An event is one of many; which, says its type, and only by that schema is there a useful complaint.
       const events = Object.keys(schemas).filter((schema) => /^Response\w*Event$/.test(schema));
       validators = validatorsOf(schemas, [...roots, ...events]);
       for (const event of events) eventTypes.set(typeIn(schemas[event]), event);
     },
-    expectEvent(value: { type: string }): void {
+    expectEvent: (value: { type: string }): void => {
       expect([...eventTypes.keys()]).toContain(value.type);
-      this.expectValid(eventTypes.get(value.type)!, value);
+      expectValid(eventTypes.get(value.type)!, value);
     },
     isValid: (root: string, value: unknown): boolean => validators.get(root)!(value),
-    expectValid(root: string, value: unknown): void {
-      const validate = validators.get(root)!;
-      validate(value);
-      expect(validate.errors ?? [], JSON.stringify(value)).toEqual([]);
-    },
+    expectValid,
   };
 }
 
