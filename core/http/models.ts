@@ -13,6 +13,7 @@ export interface WireModel {
   readonly capabilities: {
     readonly completion_chat: boolean;
     readonly completion_fim: boolean;
+    readonly function_calling: boolean;
   };
   readonly max_context_length: number;
   readonly aliases: readonly string[];
@@ -51,6 +52,8 @@ export function toWireModel(model: ServedModel): WireModel {
     capabilities: {
       completion_chat: model.template !== undefined,
       completion_fim: canFillIn(model.tokenizer),
+      // A template that knows nothing of tools gets them described in words.
+      function_calling: model.template !== undefined,
     },
     max_context_length: model.contextLength,
     aliases: model.aliases ?? [],

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import type { ChatMessage, ChatToolCall } from "../../chat/template.ts";
-import { checkFormat, schema, type AskedFormat } from "../wire/answer-format.ts";
+import { checkForm, schema, type AskedFormat } from "../wire/answer-format.ts";
 import type { AskedChat, AskedEmbeddings } from "../wire/asked.ts";
 import { check, invalid } from "../wire/check.ts";
 import { MAX_INPUTS } from "../wire/embedding-request.ts";
@@ -8,6 +8,7 @@ import { flag, integer, list, maybe, object, text } from "../wire/fields.ts";
 import { never, only, screen, type Restriction, type ScreenRules } from "../wire/parameters.ts";
 import { MAX_TEXT } from "../wire/parts.ts";
 import { MAX_MESSAGES, toAsked } from "../wire/shared-fields.ts";
+import { TOOL_FIELDS, toToolUse, type ToolFields } from "../wire/tools.ts";
 import { fromOptions } from "./options.ts";
 
 /** A request for `/api/generate`: a turn of a conversation, or a text as it stands. */
@@ -26,7 +27,6 @@ const none: Restriction = {
 /** What Ollama's API has beyond what is served here. */
 const RULES: ScreenRules = {
   restrictions: new Map<string, Restriction>([
-    ["tools", never("tools are not served")],
     ["think", only(false, "this model family does not think aloud")],
     ["images", none],
     ["template", only("", "the model's own template is used")],
@@ -42,6 +42,11 @@ const RULES: ScreenRules = {
 const model = v.pipe(
   text(1, 256),
   v.transform((name) => name.replace(/:latest$/, "")),
+);
+
+const NO_TOOLS = v.pipe(
+  v.array(v.never()),
+  v.transform(() => undefined),
 );
 
 const FORMAT_NAME = v.picklist(["", "json"], '"json" or a JSON Schema');
@@ -77,7 +82,14 @@ const message = object({
   tool_call_id: maybe(text(1, 128)),
 });
 
-const chat = object({ ...COMMON, messages: list(message, 1, MAX_MESSAGES, "messages") });
+const chat = object({
+  ...COMMON,
+  messages: list(message, 1, MAX_MESSAGES, "messages"),
+  tools: v.lazy((input): ToolFields["tools"] =>
+    // Its clients send none as an empty list.
+    Array.isArray(input) && input.length === 0 ? NO_TOOLS : TOOL_FIELDS.tools,
+  ),
+});
 
 const generate = object({
   ...COMMON,
@@ -110,9 +122,11 @@ export function parseOllamaChat(body: unknown): AskedChat {
   if (begun) turns.pop();
   if (turns.length === 0) throw invalid("messages", "there is nothing to answer");
   const common = toCommon(values, ignored);
-  checkFormat(common.format, prefill);
+  const { tools } = toToolUse({ tools: values.tools });
+  checkForm(common.format, tools, prefill);
   return {
     ...common,
+    ...(tools === undefined ? {} : { tools }),
     promptParam: "messages",
     messages: turns,
     ...(prefill === undefined ? {} : { prefill }),

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import type { ChatMessage, ChatToolCall } from "../../chat/template.ts";
-import { schema, type AskedFormat } from "../wire/answer-format.ts";
+import { checkForm, schema, type AskedFormat } from "../wire/answer-format.ts";
 import type { AskedChat } from "../wire/asked.ts";
 import { check, invalid, unsupported } from "../wire/check.ts";
 import { flag, integer, list, maybe, number, object, record, text } from "../wire/fields.ts";
@@ -8,6 +8,7 @@ import { parseJson } from "../wire/json.ts";
 import { never, only, screen, type Restriction, type ScreenRules } from "../wire/parameters.ts";
 import { content, MAX_TEXT, textPart, toText, typeOf } from "../wire/parts.ts";
 import { MAX_MESSAGES, SHARED_FIELDS, toAsked } from "../wire/shared-fields.ts";
+import { MAX_TOOLS, TOOL_PARTS, toToolUse } from "../wire/tools.ts";
 
 /** A request for a response, and what the response repeats of it. */
 export interface AskedResponse extends AskedChat {
@@ -19,10 +20,12 @@ export interface AskedResponse extends AskedChat {
     readonly top_logprobs: number;
     readonly metadata: Readonly<Record<string, string>>;
     readonly text: { readonly format: object };
+    readonly tools: readonly object[];
+    readonly tool_choice: string | object;
+    readonly parallel_tool_calls: boolean;
   };
 }
 
-const NO_TOOLS = never("tools are not served");
 const NO_STORE = never("answers are never stored");
 
 /** What `POST /v1/responses` has beyond what is served here. */
@@ -35,10 +38,7 @@ const RULES: ScreenRules = {
     ["background", only(false, "answers are given at once")],
     ["truncation", only("disabled", "a conversation is taken as it is")],
     ["context_management", never("a conversation is taken as it is")],
-    ["tools", NO_TOOLS],
-    ["tool_choice", NO_TOOLS],
-    ["parallel_tool_calls", NO_TOOLS],
-    ["max_tool_calls", NO_TOOLS],
+    ["max_tool_calls", never("no tools are called here, the client calls them")],
     ["reasoning", never("this model family has no reasoning settings")],
     ["moderation", never("answers are not moderated")],
     ["prompt_cache_retention", never("prompt caching cannot be controlled")],
@@ -101,8 +101,23 @@ const format = v.lazy((input): v.GenericSchema<unknown, TextFormat> =>
   typeOf(input) === "json_schema" ? JSON_SCHEMA : PLAIN,
 );
 
+const tool = object({
+  type: v.literal("function", '"function"'),
+  ...TOOL_PARTS,
+  strict: maybe(flag()),
+});
+
+const toolChoice = v.lazy((input) =>
+  typeof input === "object"
+    ? object({ type: v.literal("function", '"function"'), name: TOOL_PARTS.name })
+    : v.picklist(["auto", "none", "required"], "auto, none, required or a function by name"),
+);
+
 const request = object({
   model: text(1, 256),
+  tools: maybe(list(tool, 0, MAX_TOOLS, "tools")),
+  tool_choice: maybe(toolChoice),
+  parallel_tool_calls: maybe(flag()),
   input: v.lazy((input): v.GenericSchema<unknown, string | unknown[]> =>
     Array.isArray(input) ? list(v.unknown(), 1, MAX_MESSAGES, "items") : text(1, MAX_TEXT),
   ),
@@ -130,32 +145,83 @@ export function parseResponseRequest(body: unknown): AskedResponse {
   const { fields, ignored } = screen(body, RULES);
   const values = check(request, fields);
   const { model, max_output_tokens: maxTokens, temperature, top_p: topP, stream } = values;
-  const { include = [], top_logprobs: alternatives, instructions, metadata = {} } = values;
-  const other = include.findIndex((what) => what !== LOGPROBS);
-  if (other >= 0) throw unsupported(`include[${other}]`, `only ${LOGPROBS} can be included`);
-  if ((values.text?.verbosity ?? "medium") !== "medium") {
-    throw unsupported("text.verbosity", "this model family has no such setting");
-  }
-  const answerFormat = values.text?.format ?? { type: "text" as const };
+  const { instructions = "" } = values;
   const turns = toTurns(values.input);
-  const opening = instructions ?? "";
+  const formed = toFormat(values.text?.format ?? PLAIN_TEXT);
+  const called = toTools(values);
+  checkForm(formed.format, called.tools, undefined);
   return {
     ...toAsked({ model, max_tokens: maxTokens, temperature, top_p: topP, stream }, ignored),
-    ...toFormat(answerFormat),
+    ...formed,
+    ...called,
     candidates: 1,
     choices: 1,
-    promptParam: "messages",
-    messages: opening === "" ? turns : [{ role: "system", content: opening }, ...turns],
-    logprobs: include.length > 0 || (alternatives ?? 0) > 0 ? (alternatives ?? 0) : undefined,
-    echo: {
-      instructions: instructions ?? null,
-      max_output_tokens: maxTokens ?? null,
-      temperature: temperature ?? 1,
-      top_p: topP ?? 1,
-      top_logprobs: alternatives ?? 0,
-      metadata,
-      text: { format: answerFormat },
-    },
+    promptParam: "input",
+    messages: instructions === "" ? turns : [{ role: "system", content: instructions }, ...turns],
+    logprobs: toLogprobs(values),
+    echo: toEcho(values),
+  };
+}
+
+type Values = v.InferOutput<typeof request>;
+
+const PLAIN_TEXT = { type: "text" } as const;
+
+/** Alternatives to each token, where log-probabilities are to be included. Throws `UNSUPPORTED_PARAMETER`. */
+function toLogprobs({
+  include = [],
+  top_logprobs: alternatives = 0,
+  text: given,
+}: Values): number | undefined {
+  const other = include.findIndex((what) => what !== LOGPROBS);
+  if (other >= 0) throw unsupported(`include[${other}]`, `only ${LOGPROBS} can be included`);
+  if ((given?.verbosity ?? "medium") !== "medium") {
+    throw unsupported("text.verbosity", "this model family has no such setting");
+  }
+  return include.length > 0 || alternatives > 0 ? alternatives : undefined;
+}
+
+/** Tools in the words of chat completions. Throws `INVALID_REQUEST`. */
+function toTools({
+  tools = [],
+  tool_choice: choice,
+  parallel_tool_calls: parallel,
+}: Values): Pick<AskedChat, "tools"> {
+  return toToolUse({
+    tools: tools.length === 0 ? undefined : tools.map((one) => ({ function: one })),
+    tool_choice: typeof choice === "object" ? { function: choice } : choice,
+    parallel_tool_calls: parallel,
+  });
+}
+
+/** What a response repeats; what was not said is there, too. */
+function toEcho(values: Values): AskedResponse["echo"] {
+  return {
+    instructions: values.instructions ?? null,
+    max_output_tokens: values.max_output_tokens ?? null,
+    temperature: values.temperature ?? 1,
+    top_p: values.top_p ?? 1,
+    top_logprobs: values.top_logprobs ?? 0,
+    metadata: values.metadata ?? {},
+    text: { format: values.text?.format ?? PLAIN_TEXT },
+    tools: (values.tools ?? []).map(toEchoedTool),
+    tool_choice: values.tool_choice ?? "auto",
+    parallel_tool_calls: values.parallel_tool_calls ?? true,
+  };
+}
+
+function toEchoedTool({
+  name,
+  description,
+  parameters,
+  strict,
+}: v.InferOutput<typeof tool>): object {
+  return {
+    type: "function",
+    name,
+    ...(description === undefined ? {} : { description }),
+    parameters: parameters ?? null,
+    strict: strict ?? null,
   };
 }
 

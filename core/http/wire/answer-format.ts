@@ -82,10 +82,22 @@ export const FORMAT_FIELDS: FormatFields = {
 
 type FormatValues = { readonly [K in keyof FormatFields]: v.InferOutput<FormatFields[K]> };
 
-/** Throws `UNSUPPORTED_PARAMETER` where an answer of a certain form is to go on from a text. */
-export function checkFormat(format: AskedFormat | undefined, prefill: object | undefined): void {
-  if (format === undefined || prefill === undefined) return;
-  throw unsupported(format.param, "the form of an answer that has been begun cannot be enforced");
+/**
+ * Throws `UNSUPPORTED_PARAMETER` where an answer of a certain form, or one that may call tools, is to go on
+ * from a text, and where it is to be both.
+ */
+export function checkForm(
+  format: AskedFormat | undefined,
+  tools: object | undefined,
+  prefill: object | undefined,
+): void {
+  const formed = format?.param ?? (tools === undefined ? undefined : "tools");
+  if (formed !== undefined && prefill !== undefined) {
+    throw unsupported(formed, "the form of an answer that has been begun cannot be enforced");
+  }
+  if (format !== undefined && tools !== undefined) {
+    throw unsupported(format.param, "an answer cannot be held to a form and call tools");
+  }
 }
 
 /** What these fields ask for together. Throws `INVALID_REQUEST` where they ask for several things. */

@@ -1,12 +1,13 @@
 import * as v from "valibot";
 import type { ChatMessage, ChatToolCall } from "../../chat/template.ts";
 import type { AskedChat } from "./asked.ts";
-import { checkFormat, FORMAT_FIELDS, toAskedFormat } from "./answer-format.ts";
+import { checkForm, FORMAT_FIELDS, toAskedFormat } from "./answer-format.ts";
 import { check, invalid } from "./check.ts";
 import { flag, integer, list, maybe, object, text } from "./fields.ts";
 import { parseJson } from "./json.ts";
 import { content, MAX_TEXT, textPart, toText } from "./parts.ts";
 import { OPENAI_RULES, screen } from "./parameters.ts";
+import { TOOL_FIELDS, toToolUse } from "./tools.ts";
 import { withSafePrompt } from "./safe-prompt.ts";
 import {
   countChoices,
@@ -48,6 +49,7 @@ type Message = v.InferOutput<typeof message>;
 const request = object({
   ...SHARED_FIELDS,
   ...FORMAT_FIELDS,
+  ...TOOL_FIELDS,
   messages: list(message, 1, MAX_MESSAGES, "messages"),
   max_completion_tokens: SHARED_FIELDS.max_tokens,
   n: maybe(integer(1, MAX_CHOICES)),
@@ -76,10 +78,12 @@ export function parseChatRequest(body: unknown): AskedChat {
   const { n = 1 } = values;
   const { format } = toAskedFormat(values);
   const turns = toTurns(values.messages, values.safe_prompt ?? false);
-  checkFormat(format, turns.prefill);
+  const { tools } = toToolUse(values);
+  checkForm(format, tools, turns.prefill);
   return {
     ...toAsked({ ...values, max_tokens: newer ?? older }, ignored),
     ...(format === undefined ? {} : { format }),
+    ...(tools === undefined ? {} : { tools }),
     ...countChoices(1, n, n),
     promptParam: "messages",
     ...turns,

@@ -138,7 +138,7 @@ test("models are listed, shown and found running", async () => {
   expect(await (await post("/api/show", { model: "m:latest" })).json()).toMatchObject({
     details,
     model_info: { "general.architecture": "llama", "llama.context_length": 4096 },
-    capabilities: ["completion", "embedding"],
+    capabilities: ["completion", "embedding", "tools"],
   });
   expect(await (await get("/api/version")).json()).toEqual({ version: "1.2.3" });
 });

@@ -16,6 +16,8 @@ interface Surface {
 const user = { role: "user", content: "hi" };
 const tool = { type: "function", function: { name: "f", parameters: {} } };
 
+const responseTool = { type: "function", name: "f", parameters: {}, strict: true };
+
 const COMPLETIONS = {
   model: "other",
   max_tokens: 2,
@@ -124,7 +126,7 @@ const SURFACES: readonly Surface[] = [
       stream_options: { include_obfuscation: true },
       metadata: { a: "b" },
       text: { format: { type: "json_object" } },
-      tools: [{ type: "function", name: "f", parameters: {}, strict: true }],
+      tools: [responseTool],
       tool_choice: "required",
       parallel_tool_calls: false,
       max_tool_calls: 1,
@@ -183,9 +185,16 @@ const TOGETHER: Readonly<Record<string, object>> = {
   parallel_tool_calls: { tools: [tool] },
 };
 
-/** Of signals and compiled grammars nothing but that they are there. */
+/** The same for responses, whose tools look different. */
+const IN_RESPONSES: Readonly<Record<string, object>> = {
+  stream_options: { stream: true },
+  tool_choice: { tools: [responseTool] },
+  parallel_tool_calls: { tools: [responseTool] },
+};
+
+/** Without what is the same in all requests. */
 function brief(key: string, value: unknown): unknown {
-  return key === "signal" || key === "constraint" ? "there" : value;
+  return key === "signal" || key === "vocabulary" ? "there" : value;
 }
 
 /** Everything that a request did: what the engine was asked, and the answer without times and ids. */
@@ -223,9 +232,7 @@ describe.skipIf(absent).each(SURFACES)(
     });
 
     test.each(names)("%s is honoured, named as ignored or refused by its name", async (name) => {
-      // Responses have log-probabilities and calls without further ado.
-      const alone = schema === "CreateResponse" && name !== "stream_options";
-      const together = (alone ? undefined : TOGETHER[name]) ?? {};
+      const together = (schema === "CreateResponse" ? IN_RESPONSES : TOGETHER)[name] ?? {};
       const without = { ...plain, ...together };
       const asked = await outcome(path, { ...without, [name]: values[name] });
       if (asked.status === 200) {

@@ -75,6 +75,7 @@ test("items of an earlier response go in as they came out", async () => {
   const seen: unknown[] = [];
   const template = {
     readsClock: false,
+    toolForm: "hermes" as const,
     render: () => "",
     tokens: (messages: unknown) => {
       seen.push(messages);
