@@ -85,9 +85,11 @@ const message = object({
 const chat = object({
   ...COMMON,
   messages: list(message, 1, MAX_MESSAGES, "messages"),
-  tools: v.lazy((input): ToolFields["tools"] =>
-    // Its clients send none as an empty list.
-    Array.isArray(input) && input.length === 0 ? NO_TOOLS : TOOL_FIELDS.tools,
+  tools: maybe(
+    v.lazy((input): ToolFields["tools"] =>
+      // Its clients send none as an empty list.
+      Array.isArray(input) && input.length === 0 ? NO_TOOLS : TOOL_FIELDS.tools,
+    ),
   ),
 });
 
