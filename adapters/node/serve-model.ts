@@ -5,7 +5,7 @@ import { createApp } from "../../core/http/app.ts";
 import type { HttpLimits, LogRecord, ServedModel, ServerState } from "../../core/http/deps.ts";
 import { createAccess, type ApiKey } from "../../core/http/edge/access.ts";
 import { allowedHosts } from "../../core/http/edge/host.ts";
-import { DEFAULT_HOST, DEFAULT_PORT } from "./listen.ts";
+import { DEFAULT_HOST, DEFAULT_PORT, listenFailure } from "./listen.ts";
 import { loadLocal, type LoadedModel, type LoadOptions } from "./load.ts";
 import { packageVersion } from "./package-root.ts";
 
@@ -57,12 +57,12 @@ export interface Listening {
   finish(graceMs: number, stop: () => Promise<void>): Promise<void>;
 }
 
-/** A runtime's way to listen. Rejects with `INSUFFICIENT_RESOURCES` where it cannot. */
+/** A runtime's way to listen. Throws or rejects with the runtime's own error where it cannot. */
 export type Listen = (
   fetch: (request: Request) => Response | Promise<Response>,
   host: string,
   port: number,
-) => Promise<Listening>;
+) => Listening | Promise<Listening>;
 
 /** Inside the 30 s that orchestrators usually wait before they kill. */
 const DEFAULT_GRACE_MS = 25_000;
@@ -95,7 +95,12 @@ export async function serveModel(listen: Listen, options: ServeOptions): Promise
     ...(options.corsOrigins === undefined ? {} : { corsOrigins: options.corsOrigins }),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
   });
-  const listening = await listen((request) => app.fetch(request), host, port);
+  let listening: Listening;
+  try {
+    listening = await listen((request) => app.fetch(request), host, port);
+  } catch (error) {
+    throw listenFailure(error, host, port);
+  }
   log({ level: "info", event: "listening", url: listening.url });
 
   const ready = prepare(options, loading.signal, async (model) => {
