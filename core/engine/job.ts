@@ -21,6 +21,11 @@ export interface Job {
     now: number,
     row?: Float32Array,
   ): number | "row" | undefined;
+  /**
+   * Use the final hidden states[rows, dim] of its rows, in order of positions; absent where it wants their
+   * logits.
+   */
+  pool?(states: Float32Array): void;
   /** All is computed, and the sequence still has its blocks; the step waits. */
   capture?(): Promise<void>;
   /** All is computed. */

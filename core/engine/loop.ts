@@ -1,11 +1,15 @@
 import { RuntimeError } from "../errors.ts";
+import { createMatchers } from "../grammar/matcher.ts";
 import type { Batch, Model } from "../model/model.ts";
 import type { Backend } from "../tensor/backend.ts";
 import type { LogitQuery } from "../tensor/logits.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { createLayOut } from "./batch.ts";
-import { checkGenerate, checkLimits, checkScore } from "./check.ts";
+import { checkEmbed, checkGenerate, checkLimits, checkScore } from "./check.ts";
+import { createEmbedJob } from "./embed-job.ts";
+import { aborted, late, notReady, waitedTooLong } from "./endings.ts";
 import type {
+  EmbedRequest,
   Engine,
   EngineStats,
   GenerateEvent,
@@ -14,12 +18,15 @@ import type {
 } from "./engine.ts";
 import { createGenerateJob } from "./generate-job.ts";
 import type { Job } from "./job.ts";
+import { steer } from "./steering.ts";
+import { poolStates, wantedStates } from "./states.ts";
 import { type StepPlan, createScheduler } from "./scheduler.ts";
 import { createKvPrefixes, type KvPrefix } from "./kv-prefix.ts";
 import { createPrefixJob } from "./prefix-job.ts";
 import { createScoreJob } from "./score-job.ts";
 import type { Sequence } from "./sequence.ts";
-import { type Stream, createStream } from "./stream.ts";
+import type { Stream } from "./stream.ts";
+import { createTokenStream } from "./token-stream.ts";
 
 /** What an engine is made of. */
 export interface EngineOptions {
@@ -97,6 +104,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
   const layOut = createLayOut(limits);
 
   const jobs = new Map<Sequence, Job>();
+  const matchers = createMatchers();
   const tally = { promptTokens: 0, generatedTokens: 0 };
   let steps = 0;
   let rows = 0;
@@ -160,9 +168,13 @@ export function createEngine(options: EngineOptions): SteppedEngine {
   async function step(plan: StepPlan): Promise<void> {
     const started = now();
     for (const { sequence } of plan.work) jobs.get(sequence)?.begin(started);
-    const batch = layOut(plan);
+    const states = wantedStates(plan, jobs);
+    const laid = layOut(plan);
+    const batch = states === "only" ? { ...laid, headless: true } : laid;
     model.prepare(batch);
     const output = await run(batch);
+    if (states !== "none")
+      poolStates(plan, jobs, await backend.read(model.states(batch)), model.config.dim);
     const sampled = plan.logitRows > 0 ? await sample(plan, output) : [];
     progressed = now();
     steps++;
@@ -264,14 +276,15 @@ export function createEngine(options: EngineOptions): SteppedEngine {
   function start(request: GenerateRequest): AsyncIterator<GenerateEvent, undefined> {
     let job: Job | undefined;
     const abort = (): void => stream.fail(aborted());
-    const stream: Stream<GenerateEvent> = createStream(() => {
+    const stream: Stream<GenerateEvent> = createTokenStream(() => {
       request.signal?.removeEventListener("abort", abort);
       if (job !== undefined) forget(job.sequence);
     });
     try {
       const limit = checkGenerate(request, vocabSize, contextLength);
       checkOpen(request.signal);
-      job = createGenerateJob(request, limit, vocabSize, stream, tally, now());
+      const context = { tally, steering: steer(request, matchers), arrived: now() };
+      job = createGenerateJob(request, limit, vocabSize, stream, context);
       enqueue(job);
       request.signal?.addEventListener("abort", abort);
     } catch (error) {
@@ -287,6 +300,14 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     if (from === tokens.length) return new Float64Array(0);
     return answered<Float64Array>(signal, (reader) =>
       createScoreJob(request, reader, tally, now()),
+    );
+  }
+
+  async function embed(request: EmbedRequest): Promise<Float32Array> {
+    checkEmbed(request, vocabSize, contextLength);
+    checkOpen(request.signal);
+    return answered<Float32Array>(request.signal, (reader) =>
+      createEmbedJob(request, model.config.dim, reader, tally, now()),
     );
   }
 
@@ -365,6 +386,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     },
     generate: (request) => ({ [Symbol.asyncIterator]: () => start(request) }),
     score,
+    embed,
     stats,
     step: advance,
     savePrefix,
@@ -374,22 +396,3 @@ export function createEngine(options: EngineOptions): SteppedEngine {
 }
 
 function nothing(): void {}
-
-function notReady(): RuntimeError {
-  return new RuntimeError("NOT_READY", "The engine has stopped and takes no requests");
-}
-
-function waitedTooLong(): RuntimeError {
-  return new RuntimeError("QUEUE_FULL", "The request waited too long for a slot: try again later");
-}
-
-function late(): RuntimeError {
-  return new RuntimeError(
-    "DEADLINE_EXCEEDED",
-    "The request's time was over before its answer was complete",
-  );
-}
-
-function aborted(): RuntimeError {
-  return new RuntimeError("ABORTED", "The request was aborted");
-}

@@ -15,7 +15,7 @@ export const completionRoute: Route<AskedCompletion> = {
     return prompts.map((prompt) => {
       const tokens =
         suffix === undefined
-          ? toTokens(prompt, tokenizer)
+          ? toTokens(prompt, tokenizer, "prompt")
           : fillInTokens(model, textOf(prompt, tokenizer), suffix);
       return { tokens, ...(echo ? { opening: textOf(prompt, tokenizer) } : {}) };
     });
@@ -23,34 +23,52 @@ export const completionRoute: Route<AskedCompletion> = {
   format: createCompletionFormat,
 };
 
-/** The tokens of a prompt; text gets the beginning that the model was trained with, tokens are taken as they are. */
+/**
+ * The tokens of a text; it gets the beginning that the model was trained with, tokens are taken as they are.
+ * Throws `INVALID_REQUEST` for what has none and for tokens that are not there.
+ *
+ * @param param The field that holds it, for errors.
+ */
 export function toTokens(
-  prompt: string | readonly number[],
+  given: string | readonly number[],
   tokenizer: Tokenizer,
+  param: string,
 ): readonly number[] {
-  if (typeof prompt !== "string") return checkTokens(prompt, tokenizer.vocabSize);
+  if (typeof given !== "string") return checkTokens(given, tokenizer.vocabSize, param);
   const { bos } = tokenizer;
   const start = tokenizer.addBos && bos !== undefined ? [bos] : [];
-  const tokens = [...start, ...tokenizer.encode(prompt)];
+  const tokens = [...start, ...tokenizer.encode(given)];
   if (tokens.length > 0) return tokens;
-  throw new RuntimeError("INVALID_REQUEST", "Cannot continue an empty prompt: write something", {
-    param: "prompt",
+  throw new RuntimeError("INVALID_REQUEST", `Cannot use an empty '${param}': write something`, {
+    param,
   });
 }
 
-function textOf(prompt: string | readonly number[], tokenizer: Tokenizer): string {
-  if (typeof prompt === "string") return prompt;
+/** The text of tokens. Throws as {@linkcode toTokens}. */
+export function tokensToText(
+  tokens: readonly number[],
+  tokenizer: Tokenizer,
+  param: string,
+): string {
   const decoder = tokenizer.decoder();
-  const known = checkTokens(prompt, tokenizer.vocabSize);
+  const known = checkTokens(tokens, tokenizer.vocabSize, param);
   return known.map((token) => decoder.push(token)).join("") + decoder.end();
 }
 
-function checkTokens(tokens: readonly number[], vocabSize: number): readonly number[] {
+function textOf(prompt: string | readonly number[], tokenizer: Tokenizer): string {
+  return typeof prompt === "string" ? prompt : tokensToText(prompt, tokenizer, "prompt");
+}
+
+function checkTokens(
+  tokens: readonly number[],
+  vocabSize: number,
+  param: string,
+): readonly number[] {
   const unknown = tokens.findIndex((token) => token >= vocabSize);
   if (unknown === -1) return tokens;
   throw new RuntimeError(
     "INVALID_REQUEST",
-    `Cannot continue this prompt: token ${tokens[unknown]} is not among the ${vocabSize} of this model`,
-    { param: `prompt[${unknown}]` },
+    `Cannot accept '${param}': token ${tokens[unknown]} is not among the ${vocabSize} of this model`,
+    { param: `${param}[${unknown}]` },
   );
 }

@@ -34,6 +34,7 @@ const RETRY: Readonly<Partial<Record<ErrorCode, boolean>>> = {
   MODEL_MALFORMED: false,
   MODEL_UNSUPPORTED: false,
   DEADLINE_EXCEEDED: false,
+  NOT_CACHED: false,
 };
 
 /** Seconds after which to try again when nothing better is known; models load and nodes move in about that time. */

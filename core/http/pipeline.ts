@@ -1,17 +1,22 @@
 import { several } from "../answer/several.ts";
 import { RuntimeError } from "../errors.ts";
-import { systemFingerprint } from "../receipt/fingerprint.ts";
 import { abortWith } from "./abort.ts";
 import { answerTo, metered } from "./answering.ts";
-import { readJson } from "./body.ts";
+import { parseBody, readText } from "./body.ts";
+import type { Start, Usable } from "./cache-turn.ts";
+import { fingerprint, giveKept, openTurnFor, tellOutcome } from "./cached.ts";
 import type { AppDeps, HttpLimits, ServedModel } from "./deps.ts";
 import type { Exchange } from "./exchange.ts";
 import { findModel } from "./models.ts";
+import { planAnswer } from "./answer-plan.ts";
 import { keepLikeliest } from "./likeliest.ts";
 import { receiptWriter } from "./receipt.ts";
+import type { RequestMemo } from "./request-memo.ts";
 import { respondInPieces, respondWhole } from "./respond.ts";
+import { resumption } from "./resume.ts";
 import type { ServerMetrics } from "./server-metrics.ts";
 import { untilServing } from "./serving.ts";
+import { urgency } from "./urgency.ts";
 import type { Asked } from "./wire/asked.ts";
 import type { Format, Head } from "./wire/format.ts";
 
@@ -36,6 +41,8 @@ export interface Server {
   readonly deps: AppDeps;
   readonly limits: HttpLimits;
   readonly metrics: ServerMetrics;
+  /** Bodies that were checked before; absent where no answers are kept. */
+  readonly memo?: RequestMemo;
 }
 
 /**
@@ -52,54 +59,86 @@ export async function complete<A extends Asked>(
   const { deps, limits } = server;
   // 1. Is anyone at home?
   await untilServing(deps, limits, request.signal);
-  // 2. Parse: bytes to JSON to a request whose every field has been checked.
-  const asked = route.parse(await readJson(request, limits));
+  // 2. Parse: bytes to JSON to a request whose every field has been checked; or know it from before.
+  const text = await readText(request, limits);
+  const seen = server.memo?.recall<A>(exchange, text);
+  const sent = seen?.asked ?? route.parse(parseBody(text));
   // 3. Which model?
-  const model = findModel(deps.models(), asked.model);
-  exchange.note({ model: model.id, stream: asked.stream });
+  const model = seen?.model ?? findModel(deps.models(), sent.model);
+  exchange.note({ model: model.id, stream: sent.stream });
   exchange.caller.checkModel(model.id);
-  // 4. The tokens of each prompt, by the chat template or as they stand.
+  const resumed = resumption(request.headers, sent, await fingerprint(model));
+  const { asked } = resumed;
+  // 4. Has it been answered before?
+  const turn = await openTurnFor(request, asked, model, exchange, server, seen?.requestKey);
+  if (seen === undefined && turn.requestKey !== undefined)
+    server.memo?.keep(exchange, text, { asked, model, requestKey: turn.requestKey });
+  const give = (kept: Usable): Response =>
+    giveKept(kept, { route, asked, model, exchange, server, turn });
+  const kept = await turn.byRequest();
+  if (kept !== undefined) return give(kept);
+  // 5. The tokens of each prompt, by the chat template or as they stand, and whether what may follow can be told.
   const encoding = deps.now();
+  planAnswer(asked);
   const prompts = route.prompts(model, asked, new Date(deps.wallClock()));
   const encodeMs = deps.now() - encoding;
-  // 5. Does it fit, into the context and into what the caller may use?
+  exchange.trace.stage("tokenize", encoding, encoding + encodeMs);
+  // 6. Does it fit, into the context and into what the caller may use?
   checkBiases(model, asked);
+  resumed.checkAnswers(prompts.length);
   const rooms = prompts.map(({ tokens }) => roomFor(model, asked, tokens.length));
   const promptTokens = sum(prompts.map(({ tokens }) => tokens.length));
-  const most = reserve(exchange, asked, promptTokens, rooms);
   exchange.note({ prompt_tokens: promptTokens });
-  // 6. Answer: the engine's tokens as text, until a stop, the limit, or the client's leaving.
+  const same = await turn.byTokens(prompts, rooms);
+  if (same !== undefined) return give(same);
+  turn.mustCompute();
+  const most = reserve(exchange, asked, promptTokens, rooms);
+  // An answer that the caller's allowance cuts short is no answer for anybody else.
+  if (asked.maxTokens === undefined && most < Infinity) turn.keepNothing();
+  // 7. Answer: the engine's tokens as text, until a stop, the limit, or the client's leaving.
+  exchange.trace.ask(asked, model.id);
+  const whose = urgency(request.headers, exchange.caller, deps.now() - exchange.arrived);
   const leaving = abortWith(request.signal);
   const receipt = receiptWriter(request.headers, model, asked, prompts.length);
-  const events = several(
-    prompts.flatMap((prompt, i) =>
-      Array.from({ length: asked.candidates }, (_, candidate) => (signal: AbortSignal) => {
-        const meter = server.metrics.answer(model, exchange.arrived);
-        const onToken = (): void => {
-          meter.token();
-          exchange.token();
-        };
-        const job = { ...prompt, maxTokens: Math.min(most, rooms[i]!), candidate, signal, onToken };
-        return metered(receipt.watch(answerTo(receipt.model, asked, job, deps)), meter);
-      }),
-    ),
-    leaving.signal,
-  );
-  // 7. On the wire, whole or piece by piece.
-  const plain = route.format(
-    {
-      id: `${route.idPrefix}${deps.randomId()}`,
-      created: Math.floor(deps.wallClock() / 1000),
-      model: model.id,
-      fingerprint: await fingerprint(model),
-    },
-    asked,
-  );
-  const format = receipt.extend(plain);
+  const start: Start = (all) =>
+    several(
+      prompts.flatMap((prompt, i) =>
+        Array.from({ length: asked.candidates }, (_, candidate) => (signal: AbortSignal) => {
+          const meter = server.metrics.answer(model, exchange.arrived);
+          const onToken = (): void => {
+            meter.token();
+            exchange.token();
+          };
+          const maxTokens = Math.min(most, rooms[i]!);
+          const job = { ...prompt, ...whose, maxTokens, candidate, signal, onToken };
+          return metered(receipt.watch(answerTo(receipt.model, asked, job, deps)), meter);
+        }),
+      ),
+      all,
+    );
+  const own = {
+    id: `${route.idPrefix}${deps.randomId()}`,
+    created: Math.floor(deps.wallClock() / 1000),
+    model: model.id,
+    fingerprint: await fingerprint(model),
+    promptTokens,
+    ...resumed.head,
+  };
+  const { head, events } = turn.compute(own, start, leaving.signal);
+  // 8. On the wire, whole or piece by piece.
+  const format = resumed.number(receipt.extend(route.format(head, asked)), head);
   const answering = { events, format, prompts: prompts.length, leaving, exchange };
-  const response = asked.stream
-    ? await respondInPieces(answering, limits)
-    : await respondWhole({ ...answering, keep: keepLikeliest(asked) }, encodeMs, limits);
+  let response: Response;
+  try {
+    response = asked.stream
+      ? await respondInPieces(answering, limits)
+      : await respondWhole({ ...answering, keep: keepLikeliest(asked) }, encodeMs, limits);
+  } catch (error) {
+    const stale = turn.insteadOf(error);
+    if (stale === undefined) throw error;
+    return give(stale);
+  }
+  tellOutcome(response, turn, server);
   if (asked.ignored.length > 0) response.headers.set("x-sirocco-ignored", asked.ignored.join(", "));
   return response;
 }
@@ -149,15 +188,4 @@ function checkBiases(model: ServedModel, asked: Asked): void {
     `Cannot accept 'logit_bias': token ${unknown[0]} is not among the ${model.engine.info.vocabSize} of this model`,
     { param: "logit_bias" },
   );
-}
-
-/** Models do not change while they are served. */
-const fingerprints = new WeakMap<ServedModel, Promise<string>>();
-
-function fingerprint(model: ServedModel): Promise<string> {
-  const known = fingerprints.get(model);
-  if (known !== undefined) return known;
-  const made = systemFingerprint(model.digest, model.engine.info);
-  fingerprints.set(model, made);
-  return made;
 }

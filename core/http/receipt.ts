@@ -34,9 +34,13 @@ export function receiptWriter(
   asked: Asked,
   prompts: number,
 ): ReceiptWriter {
-  if (!isWanted(headers)) return { model, watch: (events) => events, extend: (format) => format };
+  if (!wantsReceipt(headers))
+    return { model, watch: (events) => events, extend: (format) => format };
   if (prompts * asked.candidates !== 1) {
     throw unsupported(RECEIPT_HEADER, "a receipt is of one answer, and several are asked for");
+  }
+  if (asked.format !== undefined) {
+    throw unsupported(RECEIPT_HEADER, "what an answer had to be is not part of receipts");
   }
   const recording = recordAnswer(model.engine);
   let receipt: object | undefined;
@@ -64,7 +68,8 @@ export function receiptWriter(
   };
 }
 
-function isWanted(headers: Headers): boolean {
+/** Whether a request asks for the receipt of its answer. Throws `INVALID_REQUEST` for what is neither yes nor no. */
+export function wantsReceipt(headers: Headers): boolean {
   const value = headers.get(RECEIPT_HEADER) ?? "0";
   if (value === "0" || value === "1") return value === "1";
   throw new RuntimeError(

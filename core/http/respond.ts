@@ -1,11 +1,11 @@
-import type { AnswerText } from "../answer/answer.ts";
 import type { ChoiceEvent } from "../answer/several.ts";
 import { RuntimeError } from "../errors.ts";
-import type { ToolCallDelta, TurnDone } from "../tools/events.ts";
+import type { TurnDone } from "../tools/events.ts";
 import type { Leaving } from "./abort.ts";
 import type { HttpLimits } from "./deps.ts";
 import type { Exchange } from "./exchange.ts";
 import { toFailure } from "./failure.ts";
+import { chunksOf, createGathering } from "./gather.ts";
 import { streamBody, within } from "./sse.ts";
 import { toTotal, type Choice, type Format, type Total } from "./wire/format.ts";
 
@@ -53,23 +53,14 @@ interface Whole {
 
 async function collect(job: WholeJob): Promise<Whole> {
   const { events, format, leaving, prompts } = job;
-  const texts: AnswerText[][] = [];
-  const calls: ToolCallDelta[][] = [];
-  const dones: TurnDone[] = [];
+  const gathering = createGathering();
   try {
-    for await (const { choice, event } of events) {
-      if (event.type === "text") (texts[choice] ??= []).push(event);
-      else if (event.type === "tool_call") (calls[choice] ??= []).push(event);
-      else dones[choice] = event;
-    }
-    if (dones.length === 0) throw new RuntimeError("INTERNAL", "The answer ended without a reason");
+    for await (const event of events) gathering.add(event);
+    const choices = gathering.choices();
+    const dones = choices.map(({ done }) => done);
     const total = toTotal(dones, prompts);
-    recordDone(job, total, dones[0]!);
-    const choices = dones.map((done, choice) => ({
-      texts: texts[choice] ?? [],
-      calls: calls[choice] ?? [],
-      done,
-    }));
+    recordDone(job, total, dones);
+    job.exchange.trace.writing();
     return { body: format.whole(job.keep(choices), total), total };
   } finally {
     leaving.release();
@@ -130,9 +121,14 @@ export async function respondInPieces(job: Job, limits: HttpLimits): Promise<Res
   });
   const { headers, ping } = format.framing;
   return new Response(
-    streamBody(frames, limits, () => leaving.abort(), ping),
+    streamBody(unempty(frames), limits, () => leaving.abort(), ping),
     { headers },
   );
+}
+
+/** Without frames that need not be sent. */
+async function* unempty(frames: AsyncIterable<string>): AsyncGenerator<string, void, undefined> {
+  for await (const frame of frames) if (frame !== "") yield frame;
 }
 
 /** The frames of a stream. A failure becomes the last of them, and the framing's end does not follow. */
@@ -149,17 +145,11 @@ async function* toFrames(
     for (const chunk of format.opening()) yield framing.frame(chunk);
     for (; next.done !== true; next = await events.next()) {
       const { choice, event } = next.value;
-      if (event.type === "text") {
-        for (const chunk of format.text(event, choice)) yield framing.frame(chunk);
-      } else if (event.type === "tool_call") {
-        for (const chunk of format.toolCall(event, choice)) yield framing.frame(chunk);
-      } else {
-        dones[choice] = event;
-        for (const chunk of format.finish(event, choice)) yield framing.frame(chunk);
-      }
+      if (event.type === "done") dones[choice] = event;
+      for (const chunk of chunksOf(format, next.value)) yield framing.frame(chunk);
     }
     const total = toTotal(dones, prompts);
-    recordDone(job, total, dones[0]!);
+    recordDone(job, total, dones);
     setOutcome(200);
     for (const chunk of format.closing(total)) yield framing.frame(chunk);
     if (framing.end !== "") yield framing.end;
@@ -168,12 +158,21 @@ async function* toFrames(
     const failure = toFailure(error);
     exchange.fail(error);
     setOutcome(failure.status);
-    yield framing.frame(format.failed(failure));
+    yield framing.frame(format.failed(failure, exchange.id));
   }
 }
 
-function recordDone({ exchange }: Job, { usage }: Total, { reason }: TurnDone): void {
-  exchange.note({ completion_tokens: usage.completionTokens, finish_reason: reason });
+function recordDone(
+  { exchange }: Job,
+  { usage, timings }: Total,
+  dones: readonly TurnDone[],
+): void {
+  const finishReasons = dones.map(({ reason }) => reason);
+  exchange.note({
+    completion_tokens: usage.completionTokens,
+    finish_reason: finishReasons[0] ?? null,
+  });
+  exchange.trace.answered(timings, { ...usage, finishReasons });
 }
 
 /** The stages of an answer in milliseconds, for the network panel of a browser. */

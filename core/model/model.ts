@@ -68,6 +68,8 @@ export interface Batch extends BatchLayout {
   readonly tokens: Uint32Array;
   /** [s] rows whose logits are wanted. */
   readonly logitRows: Uint32Array;
+  /** Only the final states of those rows are wanted: their logits may be left out. */
+  readonly headless?: boolean;
 }
 
 /** A network that records one step. It keeps no per-request state. */
@@ -80,6 +82,11 @@ export interface Model {
   prepare(batch: Batch): void;
   /** Record the forward pass; the result holds logits[logitRows, vocab] once the step has run. */
   forward(ops: Ops, batch: Batch): Tensor;
+  /**
+   * The final hidden states[logitRows, dim] after the last norm, which the head makes logits of, once the
+   * step has run; until the next one.
+   */
+  states(batch: Batch): Tensor;
 }
 
 /** Sizes that are fixed when a model is loaded, so that the token loop allocates nothing. */

@@ -56,6 +56,7 @@ export function recordAnswer(engine: Engine, forReceipt = true): Recording {
         }
       },
       score: (request) => engine.score(request),
+      embed: (request) => engine.embed(request),
       stats: () => engine.stats(),
       close: () => engine.close(),
     },

@@ -1,3 +1,4 @@
+import type { AskedFormat } from "./answer-format.ts";
 import type { ChatMessage } from "../../chat/template.ts";
 import type { SamplingParams } from "../../sampler/params.ts";
 
@@ -9,7 +10,11 @@ export interface Asked {
   /** As asked for; absent means as much as the context holds. */
   readonly maxTokens: number | undefined;
   readonly sampling: SamplingParams;
+  /** Whether the seed was the client's choice and not ours: then even sampling is repeatable. */
+  readonly seeded: boolean;
   readonly stop: readonly string[];
+  /** What the answer has to be; absent: any text. */
+  readonly format?: AskedFormat;
   /** Alternatives to report beside each token's log-probability; absent: report none at all. */
   readonly logprobs: number | undefined;
   readonly stream: boolean;
@@ -36,4 +41,19 @@ export interface AskedCompletion extends Asked {
   readonly suffix: string | undefined;
   /** Whether each answer repeats its prompt. */
   readonly echo: boolean;
+}
+
+/** A checked request for embeddings. */
+export interface AskedEmbeddings {
+  readonly model: string;
+  readonly inputs: readonly (string | readonly number[])[];
+  /** The field that holds them, for errors. */
+  readonly inputParam: string;
+  /** Length of the vectors; absent means the model's own. */
+  readonly dimensions: number | undefined;
+  /** Whether vectors are written as base64 of their floats. */
+  readonly base64: boolean;
+  /** Whether inputs longer than the context are cut off. */
+  readonly truncate: boolean;
+  readonly ignored: readonly string[];
 }

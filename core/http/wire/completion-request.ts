@@ -1,12 +1,12 @@
 import * as v from "valibot";
 import type { AskedCompletion } from "./asked.ts";
+import { FORMAT_FIELDS, toAskedFormat } from "./answer-format.ts";
 import { check, invalid, unsupported } from "./check.ts";
 import { flag, integer, list, maybe, object, text } from "./fields.ts";
+import { MAX_TEXT } from "./parts.ts";
 import { OPENAI_RULES, screen } from "./parameters.ts";
 import { countChoices, MAX_CHOICES, SHARED_FIELDS, toAsked } from "./shared-fields.ts";
 
-/** Text of a prompt: the body's own limit is smaller, this one only closes the range. */
-export const MAX_TEXT: number = 16 * 1024 * 1024;
 /** Token ids of a prompt: more than fit into a body. */
 const MAX_TOKENS = 4 * 1024 * 1024;
 /** Token ids are below this in every vocabulary; the model's own is checked later. */
@@ -17,13 +17,12 @@ export type TextOrTokens = string | readonly number[];
 
 const oneText = text(0, MAX_TEXT);
 
-/** Token ids of one prompt. */
-export const tokenIds: v.GenericSchema<unknown, number[]> = list(
-  integer(0, MAX_TOKEN),
-  1,
-  MAX_TOKENS,
-  "token ids",
-);
+/** At least `least` token ids. */
+export function tokenIds(least: number): v.GenericSchema<unknown, number[]> {
+  return list(integer(0, MAX_TOKEN), least, MAX_TOKENS, "token ids");
+}
+
+const someTokens = tokenIds(1);
 
 /** A text, token ids, or an array of either. */
 export function textsOrTokens(most: number): v.GenericSchema<unknown, readonly TextOrTokens[]> {
@@ -35,15 +34,16 @@ export function textsOrTokens(most: number): v.GenericSchema<unknown, readonly T
   return v.lazy((input): v.GenericSchema<unknown, readonly TextOrTokens[]> => {
     if (typeof input === "string") return one(oneText);
     if (!Array.isArray(input)) return v.never("text or token ids");
-    if (typeof input[0] === "number") return one(tokenIds);
+    if (typeof input[0] === "number") return one(someTokens);
     return Array.isArray(input[0])
-      ? list(tokenIds, 1, most, "prompts")
+      ? list(someTokens, 1, most, "prompts")
       : list(oneText, 1, most, "prompts");
   });
 }
 
 const request = object({
   ...SHARED_FIELDS,
+  ...FORMAT_FIELDS,
   prompt: textsOrTokens(MAX_CHOICES),
   suffix: maybe(oneText),
   echo: maybe(flag()),
@@ -69,6 +69,7 @@ export function parseCompletionRequest(body: unknown): AskedCompletion {
   }
   return {
     ...toAsked(values, ignored),
+    ...toAskedFormat(values),
     ...countChoices(prompts.length, candidates, n),
     promptParam: "prompt",
     prompts,
