@@ -167,6 +167,9 @@ export interface EngineStats {
   /** Tokens of sequences that got a slot, and how many of them were found in the cache. */
   readonly prefixQueries: number;
   readonly prefixHits: number;
+  /** Guesses of next tokens that were verified, and how many of them were right. */
+  readonly draftedTokens: number;
+  readonly acceptedTokens: number;
   /**
    * Milliseconds since the last finished step, or 0 while idle: liveness is progress. An engine that
    * can never finish one again, as its device failed, is not idle.

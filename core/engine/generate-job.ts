@@ -3,9 +3,19 @@ import { logprobOf, topLogprobs } from "../sampler/logprobs.ts";
 import { createSampler } from "../sampler/sampler.ts";
 import type { LogitQuery, LogitSummary } from "../tensor/logits.ts";
 import type { GenerateEvent, GenerateRequest, TokenEvent } from "./engine.ts";
+import type { Drafter } from "./drafter.ts";
 import type { Job, Tally } from "./job.ts";
 import { createSequence } from "./sequence.ts";
 import type { Stream } from "./stream.ts";
+
+/** What a request is answered with. */
+export interface GenerateContext {
+  readonly tally: Tally;
+  /** When the request came. */
+  readonly arrived: number;
+  /** Absent where tokens are not guessed. */
+  readonly drafter: Drafter | undefined;
+}
 
 /** Answers a request: samples a token whenever its sequence has caught up, and streams it. */
 export function createGenerateJob(
@@ -13,8 +23,7 @@ export function createGenerateJob(
   limit: number,
   vocabSize: number,
   stream: Stream<GenerateEvent>,
-  tally: Tally,
-  arrived: number,
+  { tally, arrived, drafter }: GenerateContext,
 ): Job {
   const { tokens: prompt, sampling, logprobs: alternatives } = request;
   const sampler = createSampler(sampling, vocabSize);
@@ -28,8 +37,12 @@ export function createGenerateJob(
   let first: number | undefined;
   let last = 0;
 
-  function ask(row: number, _count: number, queries: LogitQuery[]): void {
-    const query = sampler.ask(row, sequence.tokens, generated);
+  function ask(from: number, count: number, queries: LogitQuery[]): void {
+    for (let i = 0; i < count; i++) askRow(from + i, generated + i, queries);
+  }
+
+  function askRow(row: number, index: number, queries: LogitQuery[]): void {
+    const query = sampler.ask(row, sequence.tokens, index);
     changed = query.changes?.ids.subarray(0, query.changes.count);
     if (alternatives === undefined) {
       queries.push(query);
@@ -109,6 +122,7 @@ export function createGenerateJob(
 
   return {
     sequence,
+    ...(drafter === undefined ? {} : { drafter }),
     arrived,
     deadline: arrived + (request.deadlineMs ?? Infinity),
     begin(now) {
