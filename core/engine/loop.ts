@@ -1,4 +1,5 @@
 import { RuntimeError } from "../errors.ts";
+import { createMatchers } from "../grammar/matcher.ts";
 import type { Batch, Model } from "../model/model.ts";
 import type { Backend } from "../tensor/backend.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -17,6 +18,7 @@ import type {
 import { createGenerateJob } from "./generate-job.ts";
 import { canDraft, createDrafter } from "./drafter.ts";
 import type { Job } from "./job.ts";
+import { steer } from "./steering.ts";
 import { poolStates, wantedStates } from "./states.ts";
 import { createSample } from "./sample.ts";
 import { type StepPlan, createScheduler } from "./scheduler.ts";
@@ -108,6 +110,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
   const layOut = createLayOut(limits);
 
   const jobs = new Map<Sequence, Job>();
+  const matchers = createMatchers();
   const tally = { promptTokens: 0, generatedTokens: 0, draftedTokens: 0, acceptedTokens: 0 };
   const cost = createStepCost();
   const sample = createSample({ backend, jobs, vocabSize, tally, now });
@@ -267,11 +270,11 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     try {
       const limit = checkGenerate(request, vocabSize, contextLength);
       checkOpen(request.signal);
-      const drafter = speculate && canDraft(request) ? createDrafter(cost) : undefined;
       job = createGenerateJob(request, limit, vocabSize, stream, {
         tally,
+        steering: steer(request, matchers),
+        drafter: speculate && canDraft(request) ? createDrafter(cost) : undefined,
         arrived: now(),
-        drafter,
       });
       enqueue(job);
       request.signal?.addEventListener("abort", abort);

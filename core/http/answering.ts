@@ -1,5 +1,6 @@
 import { answer } from "../answer/answer.ts";
 import type { TurnEvent } from "../tools/events.ts";
+import { planAnswer } from "./answer-plan.ts";
 import type { AppDeps, ServedModel } from "./deps.ts";
 import { errorCode } from "./failure.ts";
 import type { Prompt } from "./pipeline.ts";
@@ -28,7 +29,8 @@ export async function* answerTo(
   const ranked = asked.candidates > asked.choices ? 0 : undefined;
   const logprobs = asked.logprobs ?? ranked;
   const { sampling } = asked;
-  yield* answer(
+  const plan = planAnswer(asked);
+  const events = answer(
     model.engine,
     model.tokenizer,
     {
@@ -38,12 +40,14 @@ export async function* answerTo(
       sampling: { ...sampling, seed: (sampling.seed + candidate) % 2 ** 32 },
       stop: asked.stop,
       ...(logprobs === undefined ? {} : { logprobs }),
+      ...(plan.grammar === undefined ? {} : { grammar: plan.grammar }),
       ...urgency,
       signal,
       onToken,
     },
     () => deps.now(),
   );
+  yield* plan.read(events);
 }
 
 /** Tell the meter how an answer ends; what is neither complete nor left has failed and is counted as an error. */

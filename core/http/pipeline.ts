@@ -8,6 +8,7 @@ import { fingerprint, giveKept, openTurnFor, tellOutcome } from "./cached.ts";
 import type { AppDeps, HttpLimits, ServedModel } from "./deps.ts";
 import type { Exchange } from "./exchange.ts";
 import { findModel } from "./models.ts";
+import { planAnswer } from "./answer-plan.ts";
 import { keepLikeliest } from "./likeliest.ts";
 import { receiptWriter } from "./receipt.ts";
 import type { RequestMemo } from "./request-memo.ts";
@@ -76,10 +77,12 @@ export async function complete<A extends Asked>(
     giveKept(kept, { route, asked, model, exchange, server, turn });
   const kept = await turn.byRequest();
   if (kept !== undefined) return give(kept);
-  // 5. The tokens of each prompt, by the chat template or as they stand.
+  // 5. The tokens of each prompt, by the chat template or as they stand, and whether what may follow can be told.
   const encoding = deps.now();
+  planAnswer(asked);
   const prompts = route.prompts(model, asked, new Date(deps.wallClock()));
   const encodeMs = deps.now() - encoding;
+  exchange.trace.stage("tokenize", encoding, encoding + encodeMs);
   // 6. Does it fit, into the context and into what the caller may use?
   checkBiases(model, asked);
   resumed.checkAnswers(prompts.length);
@@ -93,6 +96,7 @@ export async function complete<A extends Asked>(
   // An answer that the caller's allowance cuts short is no answer for anybody else.
   if (asked.maxTokens === undefined && most < Infinity) turn.keepNothing();
   // 7. Answer: the engine's tokens as text, until a stop, the limit, or the client's leaving.
+  exchange.trace.ask(asked, model.id);
   const whose = urgency(request.headers, exchange.caller, deps.now() - exchange.arrived);
   const leaving = abortWith(request.signal);
   const receipt = receiptWriter(request.headers, model, asked, prompts.length);
@@ -117,6 +121,7 @@ export async function complete<A extends Asked>(
     created: Math.floor(deps.wallClock() / 1000),
     model: model.id,
     fingerprint: await fingerprint(model),
+    promptTokens,
     ...resumed.head,
   };
   const { head, events } = turn.compute(own, start, leaving.signal);
