@@ -172,6 +172,9 @@ export interface EngineStats {
   readonly prefixQueries: number;
   /** How many of those were found in the cache. */
   readonly prefixHits: number;
+  /** Guesses of next tokens that were verified, and how many of them were right. */
+  readonly draftedTokens: number;
+  readonly acceptedTokens: number;
   /**
    * Milliseconds since the last finished step, or 0 while idle: liveness is progress. An engine that
    * can never finish one again, as its device failed, is not idle.
