@@ -15,6 +15,7 @@ export function serve(options: ServeOptions): Promise<RunningServer> {
 // eslint-disable-next-line typescript/require-await -- what `Deno.serve` throws becomes a rejection
 const listen: Listen = async (fetch, hostname, port) => {
   let running = 0;
+  const ended = (): void => void running--;
   const stopping = new AbortController();
   try {
     const server = Deno.serve(
@@ -22,7 +23,7 @@ const listen: Listen = async (fetch, hostname, port) => {
       (request, { completed }) => {
         running++;
         // It rejects where the client has left; that is an end as well.
-        void completed.catch(() => {}).finally(() => running--);
+        void completed.then(ended, ended);
         return fetch(request);
       },
     );

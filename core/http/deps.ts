@@ -63,6 +63,8 @@ export interface AppDeps {
   readonly hosts?: readonly string[];
   /** Origins whose pages may read answers; none where absent. */
   readonly corsOrigins?: readonly string[];
+  /** Makes short answers, where a runtime writes its own class faster; the global one unless given. */
+  readonly Response?: typeof Response;
   /** Takes the spans of requests; none are made where absent. */
   readonly tracer?: Tracer;
   /** Limits that differ from {@linkcode DEFAULT_LIMITS}. */
