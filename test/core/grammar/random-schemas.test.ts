@@ -66,8 +66,6 @@ function sample(grammar: Grammar, random: Random): string | undefined {
   return undefined;
 }
 
-const ajv = new Ajv2020({ strict: false, formats: formats() });
-
 const isDate = (text: string): boolean =>
   /^\d{4}-\d\d-\d\d$/.test(text) &&
   !Number.isNaN(Date.parse(`${text}T00:00:00Z`.replace(/^0000/, "2000")));
@@ -86,6 +84,8 @@ function formats(): Record<string, RegExp | ((text: string) => boolean)> {
     email: /^[^@\s]+@[^@\s]+\.[^@\s]+$/,
   };
 }
+
+const ajv = new Ajv2020({ strict: false, formats: formats() });
 
 test(`${ANSWERS} answers by chance under random schemas are all valid`, () => {
   const random = createRandom(5);
