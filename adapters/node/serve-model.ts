@@ -186,6 +186,7 @@ async function toServed(model: LoadedModel, options: ServeOptions): Promise<Serv
     digest: await model.digest(),
     ownedBy: "sirocco",
     architecture: model.config.architecture,
+    ...(model.config.pooling === undefined ? {} : { pooling: model.config.pooling }),
     quantization: model.quant.toUpperCase(),
   };
 }
