@@ -35,6 +35,11 @@ export {
   type RuntimeErrorOptions,
   type WireError,
 } from "./errors.ts";
+export type { AnswerFormat } from "./grammar/format.ts";
+export type { Constraint } from "./grammar/constraint.ts";
+export type { Grammar } from "./grammar/grammar.ts";
+export { tokenBytes, type TokenBytes } from "./grammar/vocabulary.ts";
+export type { ToolFormName } from "./tools/forms.ts";
 export { createApp, type App, type RouteScope } from "./http/app.ts";
 export {
   createAccess,
