@@ -2,6 +2,7 @@ import type { AnswerCache } from "../cache/answers.ts";
 import type { StaleLimits } from "../cache/freshness.ts";
 import type { ChatTemplate } from "../chat/template.ts";
 import type { Engine } from "../engine/engine.ts";
+import type { Pooling } from "../model/model.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { Tracer } from "../trace/span.ts";
 import type { Access } from "./edge/access.ts";
@@ -26,6 +27,8 @@ export interface ServedModel {
   readonly digest: string;
   /** For `/v1/models`. */
   readonly ownedBy: string;
+  /** How it embeds texts; `mean` unless given. */
+  readonly pooling?: Pooling;
   /** `general.architecture` of its file, and what that calls its quantisation; for those who list models. */
   readonly architecture?: string;
   readonly quantization?: string;
