@@ -29,8 +29,9 @@ export interface ServedModel {
   readonly ownedBy: string;
   /** How it embeds texts; `mean` unless given. */
   readonly pooling?: Pooling;
-  /** `general.architecture` of its file, and what that calls its quantisation; for those who list models. */
+  /** `general.architecture` of its file; for those who list models. */
   readonly architecture?: string;
+  /** What its file calls its quantisation: `Q4_K_M`. */
   readonly quantization?: string;
 }
 
