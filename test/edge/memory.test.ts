@@ -60,9 +60,7 @@ describe.for(MODELS)("$name", ({ name, file, present }) => {
 
   suite(`answers the same from a snapshot as without${why}`, async () => {
     const question = "Which boat is the fastest?";
-    const version = async (): Promise<string | undefined> =>
-      (await (await worker.getR2Bucket("MODELS")).head("model.kv"))?.version;
-    const saved = await version();
+    const saved = await savedVersion(worker);
     expect(saved).toBeDefined();
     const times = { cold: [] as number[], warm: [] as number[] };
     const texts = new Set<string>();
@@ -75,7 +73,7 @@ describe.for(MODELS)("$name", ({ name, file, present }) => {
         times[warm ? "warm" : "cold"].push(firstMs);
         expect(cached).toBeGreaterThanOrEqual(48);
         // An isolate that had to compute its snapshot would have written it again.
-        expect(await version()).toBe(saved);
+        expect(await savedVersion(worker)).toBe(saved);
       }
     }
     expect(texts.size).toBe(1);
@@ -165,6 +163,11 @@ const SYSTEM = [
   "You prefer metres to feet, and knots to kilometres per hour.",
   "You tell beginners to wear a life jacket before all else.",
 ].join(" ");
+
+/** Which snapshot the bucket holds: each that is written has a version of its own. */
+async function savedVersion(worker: Miniflare): Promise<string | undefined> {
+  return (await (await worker.getR2Bucket("MODELS")).head("model.kv"))?.version;
+}
 
 /** Bytes that JavaScript has alive. */
 async function aliveBytes(worker: Miniflare): Promise<number> {
