@@ -29,8 +29,9 @@ export interface ServedModel {
   readonly ownedBy: string;
   /** How it embeds texts; `mean` unless given. */
   readonly pooling?: Pooling;
-  /** `general.architecture` of its file, and what that calls its quantisation; for those who list models. */
+  /** `general.architecture` of its file; for those who list models. */
   readonly architecture?: string;
+  /** What its file calls its quantisation: `Q4_K_M`. */
   readonly quantization?: string;
 }
 
@@ -66,6 +67,8 @@ export interface AppDeps {
   readonly hosts?: readonly string[];
   /** Origins whose pages may read answers; none where absent. */
   readonly corsOrigins?: readonly string[];
+  /** Makes short answers, where a runtime writes its own class faster; the global one unless given. */
+  readonly Response?: typeof Response;
   /** Takes the spans of requests; none are made where absent. */
   readonly tracer?: Tracer;
   /** Limits that differ from {@linkcode DEFAULT_LIMITS}. */

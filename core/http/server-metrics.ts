@@ -1,5 +1,5 @@
 import type { TurnDone } from "../tools/events.ts";
-import type { Counter, Metrics } from "../metrics/metrics.ts";
+import type { Counter, Histogram, Metrics } from "../metrics/metrics.ts";
 import * as names from "../metrics/names.ts";
 import type { AppDeps, ServedModel } from "./deps.ts";
 
@@ -29,6 +29,7 @@ export interface AnswerMeter {
 
 /** Register the server's metrics and keep them up to date. */
 export function createServerMetrics(metrics: Metrics, deps: AppDeps): ServerMetrics {
+  const requestMeters: ReturnType<typeof requestMeter>[] = [];
   let answers = 0;
   let answerMs = 0;
   metrics.gauge(names.BUILD_INFO, { version: deps.version }).set(1);
@@ -38,9 +39,10 @@ export function createServerMetrics(metrics: Metrics, deps: AppDeps): ServerMetr
 
   return {
     request(status, milliseconds) {
-      const labels = { code_class: `${Math.trunc(status / 100)}xx` };
-      metrics.counter(names.REQUESTS, labels).add();
-      metrics.histogram(names.REQUEST_SECONDS, labels).observe(milliseconds / 1000);
+      const hundreds = Math.trunc(status / 100);
+      const meter = (requestMeters[hundreds] ??= requestMeter(metrics, `${hundreds}xx`));
+      meter.count.add();
+      meter.seconds.observe(milliseconds / 1000);
     },
     answer(model, arrived) {
       const labels = { model_name: model.id };
@@ -94,6 +96,18 @@ export function createServerMetrics(metrics: Metrics, deps: AppDeps): ServerMetr
       });
       return meanSeconds * Math.max(...rounds, 1);
     },
+  };
+}
+
+/** Handles are kept: looking them up costs more than using them. */
+function requestMeter(
+  metrics: Metrics,
+  codeClass: string,
+): { readonly count: Counter; readonly seconds: Histogram } {
+  const labels = { code_class: codeClass };
+  return {
+    count: metrics.counter(names.REQUESTS, labels),
+    seconds: metrics.histogram(names.REQUEST_SECONDS, labels),
   };
 }
 

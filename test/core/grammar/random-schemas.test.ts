@@ -23,8 +23,8 @@ await gguf.close();
 const vocabulary = tokenBytes(tokenizer);
 const stop = tokenizer.eos!;
 
-/** Answers that are looked at; each has a schema of its own. A thousand take half a minute. */
-const ANSWERS = Number(process.env["SIROCCO_SAMPLES"] ?? 300);
+/** Answers that are looked at; each has a schema of its own. A thousand take seconds. */
+const ANSWERS = Number(process.env["SIROCCO_SAMPLES"] ?? 1000);
 /** An answer that takes longer is given up: chance closes no bracket on purpose. */
 const MAX_TOKENS = 300;
 
