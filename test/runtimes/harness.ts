@@ -32,6 +32,7 @@ interface Scope {
   readonly name: string;
   readonly parent: Scope | undefined;
   readonly before: Body[];
+  readonly beforeEach: Body[];
   readonly after: Body[];
   readonly parts: (Scope | Case)[];
 }
@@ -44,7 +45,7 @@ interface Case {
 let scope = createScope("", undefined);
 
 function createScope(name: string, parent: Scope | undefined): Scope {
-  return { name, parent, before: [], after: [], parts: [] };
+  return { name, parent, before: [], beforeEach: [], after: [], parts: [] };
 }
 
 function addScope(name: string, define: Body): void {
@@ -90,6 +91,7 @@ function withTables(add: Add): Add & Record<"each" | "for" | "skipIf" | "runIf",
 export const describe: unknown = withTables(addScope);
 export const test: unknown = withTables(addCase);
 export const beforeAll = (run: Body): void => void scope.before.push(run);
+export const beforeEach = (run: Body): void => void scope.beforeEach.push(run);
 export const afterAll = (run: Body): void => void scope.after.push(run);
 
 /** vitest's limit for `waitFor`. */
@@ -126,7 +128,8 @@ export async function runSuite(define: () => unknown): Promise<string> {
   return `${passed} tests`;
 }
 
-async function runScope({ before, after, parts }: Scope, failures: string[]): Promise<number> {
+async function runScope(of: Scope, failures: string[]): Promise<number> {
+  const { before, after, parts } = of;
   let passed = 0;
   for (const run of before) await run();
   for (const part of parts) {
@@ -135,6 +138,7 @@ async function runScope({ before, after, parts }: Scope, failures: string[]): Pr
       continue;
     }
     try {
+      for (const run of preparations(of)) await run();
       await part.run({});
       passed++;
     } catch (error) {
@@ -143,4 +147,9 @@ async function runScope({ before, after, parts }: Scope, failures: string[]): Pr
   }
   for (const run of after) await run();
   return passed;
+}
+
+/** What comes before each test of a scope, the outermost first. */
+function preparations({ parent, beforeEach: own }: Scope): readonly Body[] {
+  return parent === undefined ? own : [...preparations(parent), ...own];
 }

@@ -20,11 +20,16 @@ export async function backendSuite({ kernels }: Environment): Promise<string> {
 /** The contract of the fetch handler, over an engine that answers from a script. */
 export function httpSuite(): Promise<string> {
   return runSuite(async () => {
+    await import("../core/http/anthropic.test.ts");
     await import("../core/http/app.test.ts");
+    await import("../core/http/caching.test.ts");
+    await import("../core/http/calls.test.ts");
     await import("../core/http/chat.test.ts");
     await import("../core/http/completions.test.ts");
     await import("../core/http/metrics-route.test.ts");
     await import("../core/http/mistral.test.ts");
+    await import("../core/http/responses.test.ts");
+    await import("../core/http/resume.test.ts");
     await import("../core/http/streams.test.ts");
     await import("../core/http/validation.test.ts");
   });
