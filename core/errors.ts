@@ -17,12 +17,17 @@ export type ErrorCode =
   | "UNSUPPORTED_MODALITY"
   | "CONTEXT_LENGTH_EXCEEDED"
   | "TEMPLATE_FAILED"
+  | "INVALID_API_KEY"
+  | "INSUFFICIENT_SCOPE"
+  | "MODEL_NOT_ALLOWED"
+  | "HOST_NOT_ALLOWED"
   | "NOT_FOUND"
   | "MODEL_NOT_FOUND"
   | "METHOD_NOT_ALLOWED"
   | "REQUEST_TIMEOUT"
   | "REQUEST_TOO_LARGE"
   | "UNSUPPORTED_MEDIA_TYPE"
+  | "RATE_LIMITED"
   | "QUEUE_FULL"
   | "ABORTED"
   | "MODEL_MALFORMED"
@@ -32,7 +37,8 @@ export type ErrorCode =
   | "NOT_READY"
   | "MODEL_LOADING"
   | "DRAINING"
-  | "DEADLINE_EXCEEDED";
+  | "DEADLINE_EXCEEDED"
+  | "NOT_CACHED";
 
 /**
  * Every code and what it becomes at the edge; the only such table.
@@ -59,6 +65,11 @@ export const ERRORS: Readonly<Record<ErrorCode, WireError>> = {
   },
   /** The model's own chat template refused or overran its budget on this conversation. */
   TEMPLATE_FAILED: { status: 400, type: "invalid_request_error", code: "template_failed" },
+  INVALID_API_KEY: { status: 401, type: "authentication_error", code: "invalid_api_key" },
+  INSUFFICIENT_SCOPE: { status: 403, type: "permission_error", code: "insufficient_scope" },
+  MODEL_NOT_ALLOWED: { status: 403, type: "permission_error", code: "model_not_allowed" },
+  /** Sent to a name that is not this server's: DNS rebinding. */
+  HOST_NOT_ALLOWED: { status: 403, type: "permission_error", code: "host_not_allowed" },
   NOT_FOUND: { status: 404, type: "invalid_request_error", code: "not_found" },
   MODEL_NOT_FOUND: { status: 404, type: "invalid_request_error", code: "model_not_found" },
   METHOD_NOT_ALLOWED: { status: 405, type: "invalid_request_error", code: "method_not_allowed" },
@@ -69,6 +80,8 @@ export const ERRORS: Readonly<Record<ErrorCode, WireError>> = {
     type: "invalid_request_error",
     code: "unsupported_media_type",
   },
+  /** The caller's own limit of requests or tokens. */
+  RATE_LIMITED: { status: 429, type: "rate_limit_error", code: "rate_limit_exceeded" },
   QUEUE_FULL: { status: 429, type: "overloaded_error", code: "queue_full" },
   /** The client went away; logged, never sent. */
   ABORTED: { status: 499, type: "server_error", code: "client_closed_request" },
@@ -82,12 +95,16 @@ export const ERRORS: Readonly<Record<ErrorCode, WireError>> = {
   MODEL_LOADING: { status: 503, type: "server_error", code: "model_loading" },
   DRAINING: { status: 503, type: "server_error", code: "draining" },
   DEADLINE_EXCEEDED: { status: 504, type: "timeout_error", code: "deadline_exceeded" },
+  /** The request wants an answer that is kept (`only-if-cached`, RFC 9111 section 5.2.1.7). */
+  NOT_CACHED: { status: 504, type: "invalid_request_error", code: "not_cached" },
 };
 
 /** What an error may carry beside its message. */
 export interface RuntimeErrorOptions extends ErrorOptions {
   /** The request field at fault, as OpenAI's `param`: `messages[0].content`. */
   readonly param?: string;
+  /** When the same request may succeed, in seconds; Infinity: never. */
+  readonly retryAfterSeconds?: number;
 }
 
 /** An error with a stable {@linkcode ErrorCode}. */
@@ -96,6 +113,8 @@ export class RuntimeError extends Error {
   readonly code: ErrorCode;
   /** The request field at fault. */
   readonly param: string | undefined;
+  /** When the same request may succeed, in seconds, where that is known. */
+  readonly retryAfterSeconds: number | undefined;
 
   /** An error of this code; the message says the action, the value and what would do. */
   constructor(code: ErrorCode, message: string, options?: RuntimeErrorOptions) {
@@ -103,6 +122,7 @@ export class RuntimeError extends Error {
     this.name = "RuntimeError";
     this.code = code;
     this.param = options?.param;
+    this.retryAfterSeconds = options?.retryAfterSeconds;
   }
 
   /** `instanceof` that also holds across workers' copies and when two copies of the package are loaded. */

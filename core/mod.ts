@@ -18,12 +18,14 @@ export type { AnswerToken, TokenChance } from "./answer/token.ts";
 export type { ChatMessage, ChatTemplate, ChatToolCall, RenderOptions } from "./chat/template.ts";
 export type {
   DoneEvent,
+  EmbedRequest,
   Engine,
   EngineInfo,
   EngineStats,
   GenerateEvent,
   GenerateRequest,
   GenerateTimings,
+  Pooling,
   ScoreRequest,
   TokenEvent,
 } from "./engine/engine.ts";
@@ -34,7 +36,18 @@ export {
   type RuntimeErrorOptions,
   type WireError,
 } from "./errors.ts";
-export { createApp, type App } from "./http/app.ts";
+export { createApp, type App, type RouteScope } from "./http/app.ts";
+export {
+  createAccess,
+  type Access,
+  type ApiKey,
+  type Caller,
+  type KeyScope,
+  type Scope,
+} from "./http/edge/access.ts";
+export type { Allowance, KeyLimits, Reservation } from "./http/edge/allowance.ts";
+export { allowedHosts } from "./http/edge/host.ts";
+export { createKey, hashKey } from "./http/edge/key-hash.ts";
 export {
   DEFAULT_LIMITS,
   type AppDeps,

@@ -13,6 +13,8 @@ export interface RoomOptions {
   readonly kvBytes?: number;
   /** How keys and values are cached. */
   readonly kvType?: KvType;
+  /** Whether what is computed of a prompt serves later ones that begin alike; absent means yes. */
+  readonly sharePrefixes?: boolean;
 }
 
 /** The room a model gets. */
@@ -45,6 +47,28 @@ const DEFAULT_KV_TYPE: KvType = "f32";
 
 /** A step judges at most this many rows at a time for `score`; the buffer is rows × vocabulary. */
 const SCORE_ROWS = 32;
+
+/** Requests that may wait for each slot: behind more, an answer would come after its client left. */
+const WAITING_PER_SLOT = 4;
+
+/** Contexts full of prompts that may wait: half a minute of computing on a small model. */
+const WAITING_CONTEXTS = 8;
+
+/** Who has waited for so long is told to come back: clients give up in about a minute. */
+const MAX_WAIT_MS = 30_000;
+
+/** What may wait for a model's slots. */
+export function planQueue({ parallel, contextLength }: Room): {
+  readonly maxWaiting: number;
+  readonly maxWaitingTokens: number;
+  readonly maxWaitMs: number;
+} {
+  return {
+    maxWaiting: WAITING_PER_SLOT * parallel,
+    maxWaitingTokens: WAITING_CONTEXTS * contextLength,
+    maxWaitMs: MAX_WAIT_MS,
+  };
+}
 
 /** Bytes of cache for one position of one sequence. */
 export function kvBytesPerToken(config: ModelConfig, type: KvType = DEFAULT_KV_TYPE): number {

@@ -1,16 +1,12 @@
 import { setImmediate } from "node:timers/promises";
-import { createEngine } from "../../core/engine/loop.ts";
 import type { Engine } from "../../core/engine/engine.ts";
 import type { GgufModel } from "../../core/gguf/gguf.ts";
-import { readConfig } from "../../core/model/config.ts";
-import { loadModel, type LoadProgress } from "../../core/model/load.ts";
+import type { LoadProgress } from "../../core/model/load.ts";
 import { physicalCores } from "./cores.ts";
 import { createBackend, type BackendPreference } from "./backend.ts";
 import { openModel } from "./header.ts";
-import { planRoom, type RoomOptions } from "./limits.ts";
-
-/** Requests that may wait for a slot: behind more than these, an answer would come after its client left. */
-const MAX_WAITING = 128;
+import type { RoomOptions } from "./limits.ts";
+import { startOn } from "./start-on.ts";
 
 /** Which model to compute with and how; plain data, so that it crosses to a worker. */
 export interface EngineOptions extends RoomOptions {
@@ -50,21 +46,11 @@ export async function startEngine(
     preference: options.backend ?? "auto",
     threads: options.threads ?? physicalCores(),
   });
-  try {
-    const room = planRoom(readConfig(gguf), options, backend.kvBlock);
-    const model = await loadModel(gguf, backend, room.limits, onProgress, signal);
-    return createEngine({
-      model,
-      backend,
-      contextLength: room.contextLength,
-      maxSequences: room.parallel,
-      maxWaiting: MAX_WAITING,
-      yieldTurn: () => setImmediate(),
-      now: () => performance.now(),
-      loadMs: performance.now() - started,
-    });
-  } catch (error) {
-    await backend.close();
-    throw error;
-  }
+  return startOn(backend, gguf, {
+    room: options,
+    started,
+    yieldTurn: () => setImmediate(),
+    onProgress,
+    signal,
+  });
 }

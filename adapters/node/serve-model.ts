@@ -3,6 +3,9 @@ import { basename } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createApp } from "../../core/http/app.ts";
 import type { HttpLimits, LogRecord, ServedModel, ServerState } from "../../core/http/deps.ts";
+import { createAccess, type ApiKey } from "../../core/http/edge/access.ts";
+import { allowedHosts } from "../../core/http/edge/host.ts";
+import { openCaching, type CachingOptions } from "./cache/open-caching.ts";
 import { DEFAULT_HOST, DEFAULT_PORT } from "./listen.ts";
 import { loadLocal, type LoadedModel, type LoadOptions } from "./load.ts";
 import { packageVersion } from "./package-root.ts";
@@ -27,6 +30,14 @@ export interface ServeOptions {
   readonly log?: (record: LogRecord) => void;
   /** Limits of requests that differ from the defaults. */
   readonly limits?: Partial<HttpLimits>;
+  /** Who may do what; everybody everything where absent. */
+  readonly keys?: readonly ApiKey[];
+  /** Names in `Host` that are accepted beside those of loopback; away from loopback: instead of any. */
+  readonly hosts?: readonly string[];
+  /** Origins whose pages may read answers; none where absent. */
+  readonly corsOrigins?: readonly string[];
+  /** Keep answers, and how; none are kept where absent. */
+  readonly cache?: CachingOptions;
 }
 
 /** A server that listens; its model may still be loading. */
@@ -35,6 +46,8 @@ export interface RunningServer {
   readonly url: string;
   /** The model once it answers. Rejects with what `loadLocal` rejects with. */
   readonly ready: Promise<LoadedModel>;
+  /** Take other keys from now on; running requests are left alone. */
+  setKeys(keys: readonly ApiKey[] | undefined): void;
   /** Drain, then stop. Resolves when the last request has ended. */
   close(): Promise<void>;
 }
@@ -68,6 +81,11 @@ export async function serveModel(listen: Listen, options: ServeOptions): Promise
   let state: ServerState = "loading";
   let loaded: LoadedModel | undefined;
 
+  const { host = DEFAULT_HOST, port = DEFAULT_PORT } = options;
+  const access = createAccess(options.keys, () => performance.now());
+  const hosts = allowedHosts(host, options.hosts);
+  const caching =
+    options.cache === undefined ? undefined : await openCaching({ log, ...options.cache });
   const app = createApp({
     models: () => models,
     state: () => state,
@@ -77,9 +95,12 @@ export async function serveModel(listen: Listen, options: ServeOptions): Promise
     randomId: () => randomUUID(),
     log,
     memory: () => ({ rss: process.memoryUsage.rss(), ...loaded?.engine.info.memory }),
+    access,
+    ...(caching === undefined ? {} : { caching }),
+    ...(hosts === undefined ? {} : { hosts }),
+    ...(options.corsOrigins === undefined ? {} : { corsOrigins: options.corsOrigins }),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
   });
-  const { host = DEFAULT_HOST, port = DEFAULT_PORT } = options;
   const listening = await listen((request) => app.fetch(request), host, port);
   log({ level: "info", event: "listening", url: listening.url });
 
@@ -101,9 +122,15 @@ export async function serveModel(listen: Listen, options: ServeOptions): Promise
       const model = await ready.catch(() => undefined);
       await model?.close();
     });
+    await caching?.close();
     log({ level: "info", event: "stopped" });
   };
-  return { url: listening.url, ready, close: () => (closed ??= close()) };
+  return {
+    url: listening.url,
+    ready,
+    setKeys: (keys) => access.update(keys),
+    close: () => (closed ??= close()),
+  };
 }
 
 async function prepare(

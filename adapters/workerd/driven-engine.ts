@@ -39,6 +39,7 @@ export function driveByReaders(engine: SteppedEngine): Engine {
       };
     },
     score: (request) => drive(engine.score(request)),
+    embed: (request) => drive(engine.embed(request)),
   };
 }
 

@@ -1,4 +1,4 @@
-import type { Backend } from "../../core/tensor/backend.ts";
+import type { Backend, KvLayer } from "../../core/tensor/backend.ts";
 import { byteLength } from "../../core/tensor/dtype.ts";
 import { kvHeadBytes } from "../../core/tensor/kv-type.ts";
 import type { Tensor } from "../../core/tensor/tensor.ts";
@@ -110,6 +110,21 @@ export function createKernelBackend(machine: KernelMachine): Backend {
     }
     return tensor;
   };
+  const ownKv = (layer: KvLayer): WasmKv => {
+    if (!(layer instanceof WasmKv) || layer.owner !== owner) {
+      throw new TypeError(`Cannot use cache "${layer.label}": it belongs to another backend`);
+    }
+    return layer;
+  };
+  /** Our own cache, if it has these slots and they are whole blocks. */
+  const slotsOf = (layer: KvLayer, first: number, count: number): WasmKv => {
+    const kv = ownKv(layer);
+    const whole = [first, count].every((n) => Number.isInteger(n / KV_BLOCK) && n >= 0);
+    if (whole && first + count <= kv.slots) return kv;
+    throw new RangeError(
+      `Cannot copy ${count} slots from ${first} on of "${kv.label}": it has ${kv.slots} in blocks of ${KV_BLOCK}`,
+    );
+  };
   const stage = (bytes: number): number => {
     if (bytes > staging.bytes) staging = { offset: take("weights", "staging", bytes), bytes };
     return staging.offset;
@@ -190,6 +205,21 @@ export function createKernelBackend(machine: KernelMachine): Backend {
       return new WasmKv(owner, label, slots, offset, shape);
     },
 
+    // An async function turns what these throw into a rejection.
+    // eslint-disable-next-line typescript/require-await
+    async readKv(layer, first, count) {
+      const { offset, slotBytes } = slotsOf(layer, first, count);
+      const words = arena.get(offset + first * slotBytes, (count * slotBytes) / 4);
+      return new Uint8Array(words.slice().buffer);
+    },
+
+    writeKv(layer, first, bytes) {
+      const { slotBytes } = ownKv(layer);
+      const { offset } = slotsOf(layer, first, bytes.byteLength / slotBytes);
+      // A copy begins at a multiple of four, which the bytes need not.
+      arena.put(offset + first * slotBytes, new Uint32Array(bytes.slice().buffer));
+    },
+
     view(tensor, rows) {
       const whole = own(tensor);
       if (!Number.isInteger(rows) || rows < 0 || rows > whole.rows) {
@@ -209,7 +239,6 @@ export function createKernelBackend(machine: KernelMachine): Backend {
       arena.put(target.offset, values);
     },
 
-    // An async function turns what these throw into a rejection.
     // eslint-disable-next-line typescript/require-await
     async read(tensor) {
       const source = own(tensor);

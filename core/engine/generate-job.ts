@@ -19,7 +19,7 @@ export function createGenerateJob(
   const { tokens: prompt, sampling, logprobs: alternatives } = request;
   const sampler = createSampler(sampling, vocabSize);
   const stops = new Set(request.stopTokens);
-  const sequence = createSequence(prompt, limit, prompt.length - 1, stops);
+  const sequence = createSequence(prompt, limit, prompt.length - 1, stops, request);
   /** The tokens whose logits are changed before one is chosen. */
   let changed: Int32Array | undefined;
 
@@ -65,7 +65,10 @@ export function createGenerateJob(
     answers: readonly LogitSummary[],
     row: Float32Array | undefined,
   ): TokenEvent {
-    if (alternatives === undefined) return { type: "token", token };
+    // The first token has been counted by now.
+    const found = generated === 1 ? (sequence.cached ?? 0) : 0;
+    const cached = found > 0 ? { cachedTokens: found } : {};
+    if (alternatives === undefined) return { type: "token", token, ...cached };
     const plain = answers[0]!;
     const logit = untouchedLogit(token, answers, row);
     return {
@@ -73,6 +76,7 @@ export function createGenerateJob(
       token,
       logprob: logprobOf(plain, logit),
       top: topLogprobs(plain, alternatives),
+      ...cached,
     };
   }
 
@@ -105,6 +109,8 @@ export function createGenerateJob(
 
   return {
     sequence,
+    arrived,
+    deadline: arrived + (request.deadlineMs ?? Infinity),
     begin(now) {
       begun ??= now;
     },

@@ -1,4 +1,4 @@
-import type { Engine, GenerateRequest, ScoreRequest } from "./engine.ts";
+import type { EmbedRequest, Engine, GenerateRequest, ScoreRequest } from "./engine.ts";
 import { type Command, type EnginePort, type Outcome, type Report, toPlainError } from "./wire.ts";
 
 /**
@@ -40,6 +40,10 @@ export function hostEngine(engine: Engine, port: EnginePort): void {
     tell({ id, scores: await engine.score(request) });
   }
 
+  async function embed(id: number, request: EmbedRequest): Promise<void> {
+    tell({ id, embedding: await engine.embed(request) });
+  }
+
   async function serve(id: number, run: (signal: AbortSignal) => Promise<void>): Promise<void> {
     const controller = new AbortController();
     requests.set(id, controller);
@@ -74,6 +78,9 @@ export function hostEngine(engine: Engine, port: EnginePort): void {
         break;
       case "score":
         void serve(command.id, (signal) => score(command.id, { ...command.request, signal }));
+        break;
+      case "embed":
+        void serve(command.id, (signal) => embed(command.id, { ...command.request, signal }));
         break;
       case "abort":
         requests.get(command.id)?.abort();

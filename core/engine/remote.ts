@@ -1,5 +1,6 @@
 import { RuntimeError } from "../errors.ts";
 import type {
+  EmbedRequest,
   Engine,
   EngineInfo,
   EngineStats,
@@ -7,7 +8,7 @@ import type {
   GenerateRequest,
   ScoreRequest,
 } from "./engine.ts";
-import { createStream } from "./stream.ts";
+import { createTokenStream } from "./token-stream.ts";
 import {
   type Command,
   type EnginePort,
@@ -106,7 +107,7 @@ function createConnection(
   function start({ signal, ...request }: GenerateRequest): AsyncIterator<GenerateEvent, undefined> {
     let id: number | undefined;
     const abort = (): void => stream.fail(aborted());
-    const stream = createStream<GenerateEvent>(() => {
+    const stream = createTokenStream(() => {
       signal?.removeEventListener("abort", abort);
       drop(id);
     });
@@ -131,18 +132,40 @@ function createConnection(
     return stream.iterator;
   }
 
-  async function score({ signal, ...request }: ScoreRequest): Promise<Float64Array> {
+  function score({ signal, ...request }: ScoreRequest): Promise<Float64Array> {
+    return result(
+      signal,
+      (id) => ({ type: "score", id, request }),
+      (outcome) => ("scores" in outcome ? outcome.scores : undefined),
+    );
+  }
+
+  function embed({ signal, ...request }: EmbedRequest): Promise<Float32Array> {
+    return result(
+      signal,
+      (id) => ({ type: "embed", id, request }),
+      (outcome) => ("embedding" in outcome ? outcome.embedding : undefined),
+    );
+  }
+
+  /** The one result of a request. */
+  async function result<T>(
+    signal: AbortSignal | undefined,
+    command: (id: number) => Command,
+    find: (outcome: Outcome) => T | undefined,
+  ): Promise<T> {
     const refused = refusal(signal);
     if (refused !== undefined) throw refused;
     let abort = nothing;
     try {
-      return await new Promise<Float64Array>((resolve, reject) => {
+      return await new Promise<T>((resolve, reject) => {
         const take = (outcome: Outcome): void => {
-          if (!("scores" in outcome)) return;
+          const found = find(outcome);
+          if (found === undefined) return;
           readers.delete(outcome.id);
-          resolve(outcome.scores);
+          resolve(found);
         };
-        const id = open({ take, fail: reject }, (given) => ({ type: "score", id: given, request }));
+        const id = open({ take, fail: reject }, command);
         abort = () => {
           drop(id);
           reject(aborted());
@@ -203,6 +226,7 @@ function createConnection(
     info,
     generate: (request) => ({ [Symbol.asyncIterator]: () => start(request) }),
     score,
+    embed,
     stats,
     close,
     fail,

@@ -1,5 +1,6 @@
 import { ERRORS, RuntimeError, type ErrorCode } from "../errors.ts";
 import type {
+  EmbedRequest,
   EngineInfo,
   EngineStats,
   GenerateEvent,
@@ -32,6 +33,7 @@ export interface PortMessage {
 export type Command =
   | { readonly type: "generate"; readonly id: number; readonly request: GenerateRequest }
   | { readonly type: "score"; readonly id: number; readonly request: ScoreRequest }
+  | { readonly type: "embed"; readonly id: number; readonly request: EmbedRequest }
   | { readonly type: "abort"; readonly id: number }
   | { readonly type: "close" };
 
@@ -46,13 +48,15 @@ export type Report =
 export type Outcome =
   | { readonly id: number; readonly event: GenerateEvent }
   | { readonly id: number; readonly scores: Float64Array }
+  | { readonly id: number; readonly embedding: Float32Array }
   | { readonly id: number; readonly error: PlainError };
 
-/** A `RuntimeError` as plain data: a structured clone of an error loses code and param. */
+/** A `RuntimeError` as plain data: a structured clone of an error loses all but its message. */
 export interface PlainError {
   readonly code: ErrorCode;
   readonly message: string;
   readonly param?: string;
+  readonly retryAfterSeconds?: number;
 }
 
 /** An error as it crosses; one without a code is our own defect and crosses as `INTERNAL`. */
@@ -60,13 +64,18 @@ export function toPlainError(error: unknown): PlainError {
   if (!RuntimeError.is(error)) {
     return { code: "INTERNAL", message: error instanceof Error ? error.message : String(error) };
   }
-  const { code, message, param } = error;
-  return param === undefined ? { code, message } : { code, message, param };
+  const { code, message, param, retryAfterSeconds } = error;
+  return {
+    code,
+    message,
+    ...(param === undefined ? {} : { param }),
+    ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
+  };
 }
 
 /** The error again. */
-export function fromPlainError({ code, message, param }: PlainError): RuntimeError {
+export function fromPlainError({ code, message, ...options }: PlainError): RuntimeError {
   // The other side may be of another version.
   const known = code in ERRORS ? code : "INTERNAL";
-  return new RuntimeError(known, message, param === undefined ? {} : { param });
+  return new RuntimeError(known, message, options);
 }

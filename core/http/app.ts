@@ -1,18 +1,22 @@
 import { Hono, type Context } from "hono";
+import { cors } from "hono/cors";
+import { matchedRoutes } from "hono/route";
 import { RuntimeError } from "../errors.ts";
 import { createMetrics, type Metrics } from "../metrics/metrics.ts";
 import { PROMETHEUS_CONTENT_TYPE } from "../metrics/prometheus.ts";
-import { chatRoute } from "./chat.ts";
-import { completionRoute } from "./completions.ts";
+import { API_ROUTES } from "./apis.ts";
 import { DEFAULT_LIMITS, type AppDeps, type HttpLimits } from "./deps.ts";
+import { ANYONE, type Scope } from "./edge/access.ts";
+import { corsOptions } from "./edge/cors.ts";
+import { checkHost } from "./edge/host.ts";
 import { beginExchange, type Exchange } from "./exchange.ts";
 import { errorCode, toFailure } from "./failure.ts";
 import { liveness, readiness, startup, type Health } from "./health.ts";
 import { findModel, toWireModel } from "./models.ts";
 import { PAGE_CSP, PAGE_HTML } from "./page/generated.ts";
-import { complete, type Route, type Server } from "./pipeline.ts";
+import type { Server } from "./pipeline.ts";
+import { createRequestMemo } from "./request-memo.ts";
 import { createServerMetrics } from "./server-metrics.ts";
-import type { Asked } from "./wire/asked.ts";
 
 /** The server as one function, for every runtime's way of listening. */
 export interface App {
@@ -20,6 +24,18 @@ export interface App {
   fetch(request: Request, env?: unknown): Response | Promise<Response>;
   /** What the server counts; others may add theirs. */
   readonly metrics: Metrics;
+  /** Every route of the router and the scope that it needs; none where somebody forgot to give one. */
+  readonly routes: readonly RouteScope[];
+}
+
+/** A route and what it needs of a key. */
+export interface RouteScope {
+  /** `GET`, `POST`, or `ALL` for the answer to other methods. */
+  readonly method: string;
+  /** As hono writes it: `/v1/models/:id{.+}`. */
+  readonly path: string;
+  /** What a key must have to get through. */
+  readonly scope: Scope | undefined;
 }
 
 type Env = { Variables: { exchange: Exchange } };
@@ -29,7 +45,12 @@ type Handler = (c: Context<Env>) => Response | Promise<Response>;
 export function createApp(deps: AppDeps): App {
   const limits: HttpLimits = { ...DEFAULT_LIMITS, ...deps.limits };
   const metrics = createMetrics();
-  const server: Server = { deps, limits, metrics: createServerMetrics(metrics, deps) };
+  const server: Server = {
+    deps,
+    limits,
+    metrics: createServerMetrics(metrics, deps),
+    ...(deps.caching === undefined ? {} : { memo: createRequestMemo(() => deps.models()) }),
+  };
   const app = new Hono<Env>();
 
   app.use(async (c, next) => {
@@ -39,35 +60,54 @@ export function createApp(deps: AppDeps): App {
     c.res.headers.set("x-request-id", exchange.id);
     c.res.headers.set("x-content-type-options", "nosniff");
     c.res.headers.set("openai-processing-ms", String(Math.round(deps.now() - exchange.arrived)));
+    const used = exchange.caller.allowance.headers();
+    for (const [name, value] of Object.entries(used)) c.res.headers.set(name, value);
     if (!exchange.streaming) exchange.end(c.res.status);
   });
 
-  const post =
-    <A extends Asked>(route: Route<A>): Handler =>
-    (c) =>
-      complete(c.req.raw, route, c.get("exchange"), server);
+  const { access, hosts, corsOrigins = [] } = deps;
+  if (corsOrigins.length > 0) app.use(cors(corsOptions(corsOrigins)));
+  const scopes = new Map<string, Scope>();
+  // Deny by default: a route that names no scope answers nobody, an unknown path only those with a key.
+  app.use(async (c, next) => {
+    if (hosts !== undefined) checkHost(c.req.raw, hosts);
+    const path = matchedRoutes(c).find((route) => route.path !== EVERY_PATH)?.path;
+    const scope = path === undefined ? "inference" : scopes.get(path);
+    if (scope === undefined) throw new RuntimeError("INTERNAL", `${path} names no scope`);
+    const caller = access === undefined ? ANYONE : await access.admit(c.req.raw.headers, scope);
+    const exchange = c.get("exchange");
+    exchange.admit(caller);
+    if (scope === "inference" && c.req.method === "POST") caller.allowance.request();
+    await next();
+  });
+
   const live = probe(() => liveness(deps, limits));
   const ready = probe(() => readiness(deps, limits));
-  const routes: readonly (readonly ["GET" | "POST", string, Handler])[] = [
-    ["POST", "/v1/chat/completions", post(chatRoute)],
-    ["POST", "/v1/completions", post(completionRoute)],
-    ["GET", "/v1/models", () => json({ object: "list", data: deps.models().map(toWireModel) })],
+  const list: Handler = () => json({ object: "list", data: deps.models().map(toWireModel) });
+  const routes: readonly (readonly ["GET" | "POST", string, Scope, Handler])[] = [
+    ...API_ROUTES.map((route) => {
+      const handler: Handler = (c) => route.answer(c.req.raw, c.get("exchange"), server);
+      return [route.method, route.path, "inference", handler] as const;
+    }),
+    ["GET", "/v1/models", "inference", list],
     // Ids may have slashes: organisation/model.
     [
       "GET",
       "/v1/models/:id{.+}",
+      "inference",
       (c) => json(toWireModel(findModel(deps.models(), c.req.param("id") ?? ""))),
     ],
-    ["GET", "/livez", live],
-    ["GET", "/healthz", live],
-    ["GET", "/readyz", ready],
-    ["GET", "/health", ready],
-    ["GET", "/ready", ready],
-    ["GET", "/startupz", probe(() => startup(deps))],
-    ["GET", "/metrics", () => exposition(metrics)],
-    ["GET", "/", () => page()],
+    ["GET", "/livez", "public", live],
+    ["GET", "/healthz", "public", live],
+    ["GET", "/readyz", "public", ready],
+    ["GET", "/health", "public", ready],
+    ["GET", "/ready", "public", ready],
+    ["GET", "/startupz", "public", probe(() => startup(deps))],
+    ["GET", "/metrics", "metrics", () => exposition(metrics)],
+    ["GET", "/", "public", () => page()],
   ];
-  for (const [method, path, handler] of routes) {
+  for (const [method, path, scope, handler] of routes) {
+    scopes.set(path, scope);
     app.on(method, path, handler);
     app.all(path, (c) => otherMethod(c, method));
   }
@@ -80,8 +120,17 @@ export function createApp(deps: AppDeps): App {
     const full = errorCode(error) === "QUEUE_FULL";
     return refuse(c, error, {}, full ? server.metrics.retryAfterSeconds() : undefined);
   });
-  return { fetch: (request) => app.fetch(request), metrics };
+  return {
+    fetch: (request) => app.fetch(request),
+    metrics,
+    routes: app.routes
+      .filter(({ path }) => path !== EVERY_PATH)
+      .map(({ method, path }) => ({ method, path, scope: scopes.get(path) })),
+  };
 }
+
+/** The path of middleware. */
+const EVERY_PATH = "/*";
 
 const probe =
   (look: () => Health): Handler =>
@@ -95,12 +144,14 @@ function refuse(
   headers: Readonly<Record<string, string>> = {},
   retryAfterSeconds?: number,
 ): Response {
-  c.get("exchange").fail(error);
+  const exchange = c.get("exchange");
+  exchange.fail(error);
   const failure = toFailure(error, retryAfterSeconds);
-  return json(failure.body, failure.status, { ...failure.headers, ...headers });
+  const { status, body } = exchange.style(failure);
+  return json(body, status, { ...failure.headers, ...headers });
 }
 
-/** A path that exists, asked in another way. No CORS header is ever sent: other sites stay out. */
+/** A path that exists, asked in another way. */
 function otherMethod(c: Context<Env>, method: "GET" | "POST"): Response {
   const allow = method === "GET" ? "GET, HEAD, OPTIONS" : "POST, OPTIONS";
   if (c.req.method === "OPTIONS") return new Response(null, { status: 204, headers: { allow } });

@@ -1,22 +1,39 @@
 import { ERRORS } from "../errors.ts";
 import type { AppDeps, LogRecord } from "./deps.ts";
-import type { ServerMetrics } from "./server-metrics.ts";
-import { errorCode } from "./failure.ts";
+import { ANYONE, type Caller } from "./edge/access.ts";
+import type { Reservation } from "./edge/allowance.ts";
+import { errorCode, type Failure } from "./failure.ts";
 import { requestId } from "./request-id.ts";
+import type { ServerMetrics } from "./server-metrics.ts";
+import { failureStyle, statusIn } from "./wire/failure-body.ts";
 
 /** One request and its answer, watched until the last byte. */
 export interface Exchange {
   /** Goes into `x-request-id` and the log. */
   readonly id: string;
+  /** Of its address, without a query. */
+  readonly path: string;
   /** When the request arrived, by the monotonic clock. */
   readonly arrived: number;
   /** Whether {@linkcode end} will be called by the stream that answers, and not when its headers leave. */
   readonly streaming: boolean;
   startStreaming(): void;
+  /** Who sent it: anyone, until the door has said who. */
+  readonly caller: Caller;
+  admit(caller: Caller): void;
+  /**
+   * Set tokens of the caller's allowance aside; what was not used of them goes back when the exchange ends.
+   * Returns what the answer may have. Throws `RATE_LIMITED`.
+   */
+  reserve(promptTokens: number, maxTokens: number | undefined, room: number): number;
+  /** A token has been generated. */
+  token(): void;
   /** Add to the log record; the content of prompts and answers never goes there. */
   note(facts: Readonly<Record<string, string | number | boolean | null>>): void;
   /** Note what went wrong: its code, and for our own defects where it happened. */
   fail(error: unknown): void;
+  /** A failure as the API of this request writes it. */
+  style(failure: Failure): { readonly status: number; readonly body: object };
   /** The answer is complete, has failed or was left, as `status` says; later calls do nothing. */
   end(status: number): void;
 }
@@ -29,14 +46,33 @@ export function beginExchange(request: Request, deps: AppDeps, metrics: ServerMe
   const facts: Record<string, string | number | boolean | null> = {};
   let streaming = false;
   let ended = false;
+  let caller = ANYONE;
+  let reservation: Reservation | undefined;
+  let usedTokens = 0;
   return {
     id,
+    path,
     arrived,
     get streaming() {
       return streaming;
     },
     startStreaming() {
       streaming = true;
+    },
+    get caller() {
+      return caller;
+    },
+    admit(admitted) {
+      caller = admitted;
+      if (caller !== ANYONE) facts["key"] = caller.id;
+    },
+    reserve(promptTokens, maxTokens, room) {
+      reservation = caller.allowance.reserve(promptTokens, maxTokens, room);
+      usedTokens = promptTokens;
+      return reservation.maxTokens;
+    },
+    token() {
+      usedTokens++;
     },
     note(more) {
       Object.assign(facts, more);
@@ -48,11 +84,17 @@ export function beginExchange(request: Request, deps: AppDeps, metrics: ServerMe
       if (ERRORS[code].status < 500) return;
       facts["error"] = error instanceof Error ? (error.stack ?? error.message) : String(error);
     },
+    style(failure) {
+      const style = failureStyle(path);
+      return { status: statusIn(style, failure.status), body: style(failure, id) };
+    },
     end(status) {
       if (ended) return;
       ended = true;
+      reservation?.settle(usedTokens);
       const milliseconds = deps.now() - arrived;
-      if (path.startsWith("/v1/")) metrics.request(status, milliseconds);
+      if (path.startsWith("/v1/") || path.startsWith("/api/"))
+        metrics.request(status, milliseconds);
       const record: LogRecord = {
         ...facts,
         level: status >= 500 ? "error" : "info",

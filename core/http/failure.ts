@@ -1,7 +1,7 @@
 import { ERRORS, RuntimeError, type ErrorCode } from "../errors.ts";
 
 /** The body of every error. All four keys are always there. */
-interface ErrorBody {
+export interface ErrorBody {
   readonly error: {
     readonly message: string;
     readonly type: string;
@@ -23,6 +23,7 @@ export interface Failure {
  */
 const RETRY: Readonly<Partial<Record<ErrorCode, boolean>>> = {
   REQUEST_TIMEOUT: true,
+  RATE_LIMITED: true,
   QUEUE_FULL: true,
   NOT_READY: true,
   MODEL_LOADING: true,
@@ -33,12 +34,13 @@ const RETRY: Readonly<Partial<Record<ErrorCode, boolean>>> = {
   MODEL_MALFORMED: false,
   MODEL_UNSUPPORTED: false,
   DEADLINE_EXCEEDED: false,
+  NOT_CACHED: false,
 };
 
 /** Seconds after which to try again when nothing better is known; models load and nodes move in about that time. */
 const RETRY_AFTER_SECONDS = 5;
 
-/** Clients ignore a longer `retry-after`. */
+/** Clients ignore a longer `retry-after`, and are told not to come back by themselves. */
 const LONGEST_RETRY_AFTER_SECONDS = 60;
 
 /**
@@ -56,15 +58,18 @@ export function toFailure(
   const message = RuntimeError.is(error) ? error.message : "The server failed to answer";
   const param = RuntimeError.is(error) ? (error.param ?? null) : null;
   const headers: Record<string, string> = {};
+  const wait = (RuntimeError.is(error) ? error.retryAfterSeconds : undefined) ?? retryAfterSeconds;
   const retry = RETRY[code];
-  if (retry !== undefined) headers["x-should-retry"] = String(retry);
-  if (status === 429 || status === 503) {
-    const seconds = Math.min(
-      Math.max(Math.ceil(retryAfterSeconds), 1),
-      LONGEST_RETRY_AFTER_SECONDS,
+  if (retry !== undefined) {
+    headers["x-should-retry"] = String(
+      retry && !(code === "RATE_LIMITED" && wait > LONGEST_RETRY_AFTER_SECONDS),
     );
+  }
+  if ((status === 429 || status === 503) && wait !== Infinity) {
+    const seconds = Math.min(Math.max(Math.ceil(wait), 1), LONGEST_RETRY_AFTER_SECONDS);
     headers["retry-after"] = String(seconds);
   }
+  if (code === "INVALID_API_KEY") headers["www-authenticate"] = "Bearer";
   if (code === "DRAINING" || code === "REQUEST_TOO_LARGE" || code === "REQUEST_TIMEOUT") {
     // The connection ends with this answer, or holds the rest of a body that nobody will read.
     headers["connection"] = "close";

@@ -7,6 +7,7 @@ import { chatCommand } from "./chat.ts";
 import { demoCommand } from "./demo.ts";
 import { doctorCommand } from "./doctor.ts";
 import { UsageError } from "./options.ts";
+import { loadCommand } from "./load.ts";
 import { perplexityCommand } from "./perplexity.ts";
 import { runCommand } from "./run.ts";
 import { serveCommand } from "./serve.ts";
@@ -37,6 +38,7 @@ async function main(argv: readonly string[]): Promise<number> {
     showCommand(),
     tokenizeCommand(),
     benchCommand(),
+    loadCommand(),
     perplexityCommand(),
     verifyCommand(),
     doctorCommand(),
@@ -76,6 +78,7 @@ Examples:
   sirocco chat -m model.gguf                        talk
   sirocco serve -m model.gguf --port 8080           OpenAI-compatible HTTP server
   sirocco verify answer.json                        compute an answer again
+  sirocco load http://127.0.0.1:8080 --rate 4       latency of a server under load
   sirocco doctor                                    what works on this machine
 
 Variables: SIROCCO_MODEL, SIROCCO_CTX_SIZE, SIROCCO_THREADS, SIROCCO_BACKEND, SIROCCO_PARALLEL,

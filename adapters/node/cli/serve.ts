@@ -23,6 +23,10 @@ interface ServeFlags extends ModelFlags, ListenFlags {
   readonly drainDelay: number;
   readonly grace: number;
   readonly json?: true;
+  readonly cache?: readonly string[];
+  readonly cacheSize: number;
+  readonly cacheTtl: number;
+  readonly cacheVerify: number;
 }
 
 const LARGEST_PORT = 65_535;
@@ -34,6 +38,18 @@ export function serveCommand(): Command {
     .option("-a, --alias <name>", "name of the model for requests (default: the file's name)")
     .option("--drain-delay <s>", "after SIGTERM serve on for so long, unready", decimal(0, 600), 0)
     .option("--grace <s>", "then let running requests take so long to end", decimal(0, 3600), 25)
+    .option(
+      "--cache <where...>",
+      "keep answers that are certain: memory, sqlite:FILE, redis://HOST (SIROCCO_CACHE_SECRET)",
+    )
+    .option("--cache-size <MiB>", "answers in memory", integer(1, 1_048_576), 64)
+    .option("--cache-ttl <s>", "an answer is fresh for so long", integer(1, 31_536_000), 86_400)
+    .option(
+      "--cache-verify <n>",
+      "compute one in n kept answers again; 0 = none",
+      integer(0, 1e9),
+      1000,
+    )
     .option("--json", "log JSON lines on stderr, for programs");
   return addParallelOption(addModelOptions(command))
     .addHelpText(
@@ -72,6 +88,7 @@ async function run(flags: ServeFlags): Promise<void> {
     ...(flags.alias === undefined ? {} : { name: flags.alias }),
     drainDelayMs: flags.drainDelay * 1000,
     graceMs: flags.grace * 1000,
+    ...cacheOptions(flags),
     log: flags.json === true ? logJson : logText,
   });
   const stopped = stopOnSignal(server);
@@ -89,6 +106,22 @@ async function run(flags: ServeFlags): Promise<void> {
     throw error;
   }
   await stopped;
+}
+
+/** Which answers to keep where. */
+function cacheOptions(flags: ServeFlags): Pick<ServeOptions, "cache"> {
+  const { cache: stores, cacheSize, cacheTtl, cacheVerify } = flags;
+  if (stores === undefined) return {};
+  const secret = process.env["SIROCCO_CACHE_SECRET"];
+  return {
+    cache: {
+      stores,
+      memoryBytes: cacheSize * 1024 * 1024,
+      ttlSeconds: cacheTtl,
+      verifyOneIn: cacheVerify,
+      ...(secret === undefined ? {} : { secret }),
+    },
+  };
 }
 
 /** Where to listen, with a word of warning where others can reach it. */

@@ -2,11 +2,12 @@ import * as v from "valibot";
 import type { ChatMessage, ChatToolCall } from "../../chat/template.ts";
 import { RuntimeError } from "../../errors.ts";
 import type { AskedChat } from "./asked.ts";
-import { check } from "./check.ts";
+import { check, invalid } from "./check.ts";
 import { flag, integer, list, maybe, object, text } from "./fields.ts";
 import { parseJson } from "./json.ts";
-import { screen } from "./parameters.ts";
-import { SHARED_FIELDS, toAsked } from "./shared-fields.ts";
+import { OPENAI_RULES, screen } from "./parameters.ts";
+import { withSafePrompt } from "./safe-prompt.ts";
+import { countChoices, MAX_CHOICES, SHARED_FIELDS, toAsked } from "./shared-fields.ts";
 
 /** Turns of a conversation; each costs the template some steps. */
 const MAX_MESSAGES = 1024;
@@ -43,6 +44,7 @@ const message = object({
   tool_calls: maybe(list(toolCall, 1, MAX_TOOL_CALLS, "calls")),
   refusal: nothing,
   audio: nothing,
+  prefix: maybe(flag()),
   function_call: nothing,
   annotations: maybe(list(v.unknown(), 0, 0, "annotations")),
 });
@@ -53,6 +55,8 @@ const request = object({
   ...SHARED_FIELDS,
   messages: list(message, 1, MAX_MESSAGES, "messages"),
   max_completion_tokens: SHARED_FIELDS.max_tokens,
+  n: maybe(integer(1, MAX_CHOICES)),
+  safe_prompt: maybe(flag()),
   logprobs: maybe(flag()),
   top_logprobs: maybe(integer(0, 20)),
 });
@@ -64,7 +68,7 @@ const textPart = object({ type: v.literal("text", '"text"'), text: text(0, MAX_T
  * `UNSUPPORTED_MODALITY`.
  */
 export function parseChatRequest(body: unknown): AskedChat {
-  const { fields, ignored } = screen(body);
+  const { fields, ignored } = screen(body, OPENAI_RULES);
   const values = check(request, fields);
   const { max_tokens: older, max_completion_tokens: newer } = values;
   if (older !== undefined && newer !== undefined && older !== newer) {
@@ -73,11 +77,36 @@ export function parseChatRequest(body: unknown): AskedChat {
   if (values.top_logprobs !== undefined && values.logprobs !== true) {
     throw invalid("top_logprobs", "it is for requests with logprobs: true");
   }
+  const { n = 1 } = values;
   return {
     ...toAsked({ ...values, max_tokens: newer ?? older }, ignored),
+    ...countChoices(1, n, n),
     promptParam: "messages",
-    messages: values.messages.map(toMessage),
+    ...toTurns(values.messages, values.safe_prompt ?? false),
     logprobs: values.logprobs === true ? (values.top_logprobs ?? 0) : undefined,
+  };
+}
+
+/** The turns to answer, and where the last one is marked as begun, what it begins with (Mistral's `prefix`). */
+function toTurns(
+  given: readonly Message[],
+  safe: boolean,
+): Pick<AskedChat, "messages" | "prefill"> {
+  for (const [i, { role, prefix, tool_calls: calls }] of given.entries()) {
+    if (prefix !== true) continue;
+    if (role !== "assistant" || i !== given.length - 1 || calls !== undefined) {
+      throw invalid(
+        `messages[${i}].prefix`,
+        "it is for the last message, of the assistant and with text",
+      );
+    }
+  }
+  const turns = given.map(toMessage);
+  const prefill = given.at(-1)?.prefix === true ? turns.pop()?.content : undefined;
+  if (turns.length === 0) throw invalid("messages", "there is nothing before the prefix");
+  return {
+    messages: safe ? withSafePrompt(turns) : turns,
+    ...(prefill === undefined ? {} : { prefill: { text: prefill, sent: true } }),
   };
 }
 
@@ -145,8 +174,4 @@ function toToolCall(call: NonNullable<Message["tool_calls"]>[number], at: string
   } catch {
     throw invalid(`${at}.function.arguments`, "it is not valid JSON");
   }
-}
-
-function invalid(param: string, why: string): RuntimeError {
-  return new RuntimeError("INVALID_REQUEST", `Cannot accept '${param}': ${why}`, { param });
 }

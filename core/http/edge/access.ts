@@ -1,0 +1,160 @@
+import { RuntimeError } from "../../errors.ts";
+import { createAllowance, UNLIMITED, type Allowance, type KeyLimits } from "./allowance.ts";
+import { hashKey, sameDigest, toDigest } from "./key-hash.ts";
+
+/** What a route needs of a key. `public` needs none: probes, and the page, which holds no data. */
+export type Scope = "public" | KeyScope;
+
+/** What a key may do: ask models; read metrics; change the server. */
+export type KeyScope = "inference" | "metrics" | "admin";
+
+/** Every scope that a key can have. */
+export const KEY_SCOPES: readonly KeyScope[] = ["inference", "metrics", "admin"];
+
+/** A key as it is configured: never the key itself. */
+export interface ApiKey {
+  /** Its name in logs; not secret. */
+  readonly id: string;
+  /** `sha256:` and 64 hex digits, as {@linkcode hashKey} writes it. */
+  readonly hash: string;
+  /** What it may do. */
+  readonly scopes: readonly KeyScope[];
+  /** Whose requests share a turn in the queue and a cache; the key's id unless given. */
+  readonly tenant?: string;
+  /** Higher goes first in the queue; 0 unless given. */
+  readonly priority?: number;
+  /** Ids of the models that it may ask; all unless given. */
+  readonly models?: readonly string[];
+  /** Absent limits do not apply. */
+  readonly limits?: KeyLimits;
+}
+
+/** Who sent a request. */
+export interface Caller {
+  /** The id of its key. */
+  readonly id: string;
+  /** Whose requests share a turn in the queue and a cache. */
+  readonly tenant: string;
+  /** Higher goes first in the queue. */
+  readonly priority: number;
+  /** What it may still use. */
+  readonly allowance: Allowance;
+  /** Throws `MODEL_NOT_ALLOWED` where the key is for other models. */
+  checkModel(model: string): void;
+}
+
+/** Keeps the door: who sends a request, and may they? */
+export interface Access {
+  /** The caller, where the request may go to a route of this scope. Throws `INVALID_API_KEY`, `INSUFFICIENT_SCOPE`. */
+  admit(headers: Headers, scope: Scope): Caller | Promise<Caller>;
+  /** Take other keys from now on. A key whose limits are unchanged keeps what it has used of them. */
+  update(keys: readonly ApiKey[] | undefined): void;
+}
+
+/** Each request is compared with every key, so that time does not tell which came close: 1000 take 0.1 ms. */
+export const MAX_KEYS = 1000;
+/** A key of our own has 54 characters; JWT-like ones a few hundred. */
+const MAX_KEY_LENGTH = 4096;
+
+/** The caller of a server without keys, and of what is public. */
+export const ANYONE: Caller = {
+  id: "anyone",
+  tenant: "anyone",
+  priority: 0,
+  allowance: UNLIMITED,
+  checkModel: () => {},
+};
+
+interface Entry {
+  readonly key: ApiKey;
+  readonly digest: Uint8Array;
+  readonly caller: Caller;
+}
+
+/**
+ * A door for these keys. Without a list of keys it is open to everybody, with an empty one closed to
+ * everybody.
+ *
+ * @param now Monotonic clock in milliseconds.
+ */
+export function createAccess(keys: readonly ApiKey[] | undefined, now: () => number): Access {
+  let entries = toEntries(keys, [], now);
+
+  return {
+    admit: (headers, scope) =>
+      entries === undefined || scope === "public" ? ANYONE : admitKey(headers, scope, entries),
+    update(next) {
+      entries = toEntries(next, entries ?? [], now);
+    },
+  };
+}
+
+async function identify(headers: Headers, known: readonly Entry[]): Promise<Entry> {
+  const presented = presentedKey(headers);
+  if (presented === undefined) {
+    throw new RuntimeError(
+      "INVALID_API_KEY",
+      "This server needs an API key: send 'authorization: Bearer <key>'",
+    );
+  }
+  const digest = toDigest(await hashKey(presented));
+  let found: Entry | undefined;
+  for (const entry of known) if (sameDigest(entry.digest, digest)) found = entry;
+  if (found !== undefined) return found;
+  throw new RuntimeError("INVALID_API_KEY", "The API key is not one of this server's");
+}
+
+async function admitKey(
+  headers: Headers,
+  scope: KeyScope,
+  known: readonly Entry[],
+): Promise<Caller> {
+  const { key, caller } = await identify(headers, known);
+  if (key.scopes.includes(scope)) return caller;
+  throw new RuntimeError(
+    "INSUFFICIENT_SCOPE",
+    `The API key '${key.id}' has no scope '${scope}', which this route needs`,
+  );
+}
+
+function toEntries(
+  keys: readonly ApiKey[] | undefined,
+  before: readonly Entry[],
+  now: () => number,
+): readonly Entry[] | undefined {
+  if (keys === undefined) return undefined;
+  if (keys.length > MAX_KEYS) throw new RangeError(`${keys.length} keys exceed ${MAX_KEYS}`);
+  return keys.map((key) => {
+    const old = before.find(({ key: { id } }) => id === key.id);
+    const { limits = {}, models, priority = 0, tenant = key.id } = key;
+    const unchanged = old !== undefined && sameLimits(old.key.limits ?? {}, limits);
+    const allowance = unchanged ? old.caller.allowance : createAllowance(limits, now);
+    const checkModel = (model: string): void => {
+      if (models === undefined || models.includes(model)) return;
+      throw new RuntimeError(
+        "MODEL_NOT_ALLOWED",
+        `The API key '${key.id}' is not for the model '${model}'`,
+        { param: "model" },
+      );
+    };
+    return {
+      key,
+      digest: toDigest(key.hash),
+      caller: { id: key.id, tenant, priority, allowance, checkModel },
+    };
+  });
+}
+
+function sameLimits(one: KeyLimits, other: KeyLimits): boolean {
+  return (
+    one.requestsPerMinute === other.requestsPerMinute &&
+    one.tokensPerMinute === other.tokensPerMinute
+  );
+}
+
+/** OpenAI's and Mistral's header, and Anthropic's. */
+function presentedKey(headers: Headers): string | undefined {
+  const [, bearer] = /^bearer +(\S+)$/i.exec(headers.get("authorization") ?? "") ?? [];
+  const key = bearer ?? headers.get("x-api-key") ?? "";
+  return key === "" || key.length > MAX_KEY_LENGTH ? undefined : key;
+}
