@@ -167,11 +167,7 @@ export class WebGpuBackend implements Backend {
     }
     this.#commands.flush();
     const buffer = this.#bindings.refresh();
-    this.#device.queue.writeBuffer(
-      buffer,
-      4 * target.place.word,
-      values as Float32Array<ArrayBuffer>,
-    );
+    this.#device.queue.writeBuffer(buffer, 4 * target.place.word, values);
   }
 
   async read(tensor: Tensor): Promise<Float32Array> {
@@ -287,9 +283,11 @@ export class WebGpuBackend implements Backend {
     this.#device.addEventListener("uncapturederror", (event) => {
       fail(`The GPU refused a command: ${event.error.message}`);
     });
-    void this.#device.lost.then(({ reason, message }) => {
+    const lost = async (): Promise<void> => {
+      const { reason, message } = await this.#device.lost;
       fail(`The GPU was lost (${reason}): ${message}`);
-    });
+    };
+    void lost();
   }
 
   #check(): void {

@@ -61,7 +61,7 @@ export class Bindings {
       this.#tables = this.#memory.buffer("tables", size, USAGE.storage | USAGE.copyTarget);
       this.#forget();
     }
-    this.#device.queue.writeBuffer(this.#tables, 0, words as Uint32Array<ArrayBuffer>);
+    this.#device.queue.writeBuffer(this.#tables, 0, words);
   }
 
   /** The bind group of an arena and a cache; `refresh` comes first. */

@@ -78,15 +78,15 @@ export class Memory {
     }
     this.#device.pushErrorScope("out-of-memory");
     const buffer = this.#device.createBuffer({ label, size: bytes, usage });
-    this.#checks.push(
-      this.#device.popErrorScope().then((error) => {
-        if (error !== null) {
-          throw new RangeError(
-            `Cannot take ${bytes} bytes of GPU memory for "${label}" beside ${this.#bytes - bytes}: ${error.message}`,
-          );
-        }
-      }),
-    );
+    const beside = this.#bytes;
+    const check = async (): Promise<void> => {
+      const error = await this.#device.popErrorScope();
+      if (error === null) return;
+      throw new RangeError(
+        `Cannot take ${bytes} bytes of GPU memory for "${label}" beside ${beside}: ${error.message}`,
+      );
+    };
+    this.#checks.push(check());
     // Whoever settles next learns of a failure.
     this.#checks.at(-1)!.catch(() => {});
     this.#bytes += bytes;

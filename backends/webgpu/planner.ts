@@ -87,7 +87,13 @@ function planOp(
     case "gather":
       plan.push(kernels.gather(op.out, op.x, op.entry));
       return 1;
+    default:
+      return unknown(op);
   }
+}
+
+function unknown(op: never): never {
+  throw new TypeError(`Cannot plan ${JSON.stringify(op)}`);
 }
 
 /** The tensor to which the only product of an operation is added next, unless it is x itself. */
@@ -106,7 +112,9 @@ function residualOf(
 /** The attention before which exactly its queries and keys are rotated, both alike. */
 function ropeBeforeAttention(ops: readonly Op[], at: number): AttentionOp | undefined {
   const [first, second, attended] = ops.slice(at, at + 3);
-  if (first?.kind !== "rope" || second?.kind !== "rope" || attended?.kind !== "attention") return;
+  if (first?.kind !== "rope" || second?.kind !== "rope" || attended?.kind !== "attention") {
+    return undefined;
+  }
   const alike = first.style === second.style && sameTensor(first.rotation, second.rotation);
   const { headDim } = attended.kv.shape;
   const heads = first.x.shape.at(-1) === headDim && second.x.shape.at(-1) === headDim;

@@ -1,19 +1,18 @@
 import type { Counters } from "./counters.ts";
 import { align, type Memory, USAGE } from "./memory.ts";
 
-/** Buffers that take turns: one may be mapped while the next step writes another. */
+/** Buffers: one may be mapped while the next step writes another. */
 const RING = 3;
 
 /** The smallest of them: what a few queries about logits answer. */
 const LEAST_BYTES = 4096;
 
-/** Brings bytes back from the device through a ring of buffers that can be mapped. */
+/** Brings bytes back from the device through a few buffers that can be mapped. */
 export class Readback {
   readonly #memory: Memory;
   readonly #counters: Counters;
-  readonly #ring: (GPUBuffer | undefined)[] = Array.from({ length: RING });
+  readonly #buffers: (GPUBuffer | undefined)[] = Array.from({ length: RING });
   readonly #busy: boolean[] = Array.from({ length: RING }, () => false);
-  #next = 0;
 
   constructor(memory: Memory, counters: Counters) {
     this.#memory = memory;
@@ -31,7 +30,7 @@ export class Readback {
     bytes: number,
   ): () => Promise<ArrayBuffer> {
     const slot = this.#take(bytes);
-    const buffer = this.#ring[slot]!;
+    const buffer = this.#buffers[slot]!;
     encoder.copyBufferToBuffer(source, offset, buffer, 0, bytes);
     this.#counters.readBytes += bytes;
     return async () => {
@@ -48,16 +47,14 @@ export class Readback {
 
   /** A free slot whose buffer holds `bytes`. */
   #take(bytes: number): number {
-    for (let i = 0; i < RING; i++) {
-      const slot = (this.#next + i) % RING;
+    for (let slot = 0; slot < RING; slot++) {
       if (this.#busy[slot] === true) continue;
-      this.#next = slot + 1;
       this.#busy[slot] = true;
-      const old = this.#ring[slot];
+      const old = this.#buffers[slot];
       if (old !== undefined && old.size >= bytes) return slot;
       if (old !== undefined) this.#memory.release(old);
       const size = Math.max(LEAST_BYTES, align(bytes, 256));
-      this.#ring[slot] = this.#memory.buffer("readback", size, USAGE.mapRead | USAGE.copyTarget);
+      this.#buffers[slot] = this.#memory.buffer("readback", size, USAGE.mapRead | USAGE.copyTarget);
       return slot;
     }
     throw new RangeError(`Cannot read back: ${RING} reads are under way`);

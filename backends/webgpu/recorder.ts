@@ -30,7 +30,7 @@ export type Op =
   | { kind: "gather"; out: Activations; x: Activations; entry: number };
 
 /** Attention of a step. */
-export interface AttentionOp {
+export type AttentionOp = {
   kind: "attention";
   out: Activations;
   q: Activations;
@@ -42,7 +42,7 @@ export interface AttentionOp {
   scale: number;
   /** Positions that a row sees; 2^32 - 1 for all. */
   window: number;
-}
+};
 
 /** The window of attention that has none. */
 const ALL = 0xffffffff;
@@ -180,14 +180,15 @@ export function sameOps(a: readonly Op[], b: readonly Op[]): boolean {
 
 function sameOp(a: Op, b: Op): boolean {
   if (a.kind !== b.kind) return false;
-  const [left, right] = [a as unknown as Fields, b as unknown as Fields];
+  const left: Fields = a;
+  const right: Fields = b;
   for (const key in left) {
     if (!sameField(left[key], right[key])) return false;
   }
   return true;
 }
 
-type Fields = Readonly<Record<string, unknown>>;
+type Fields = { readonly [name: string]: unknown };
 
 function sameField(a: unknown, b: unknown): boolean {
   if (a === b) return true;
