@@ -9,6 +9,8 @@ export interface RoomOptions {
   readonly parallel?: number;
   /** Rows of one step. */
   readonly batchSize?: number;
+  /** Rows of one step whose logits can be had, at least `parallel`; scoring a text wants many. */
+  readonly logitRows?: number;
   /** Bytes for the cache of keys and values. */
   readonly kvBytes?: number;
   /** How keys and values are cached. */
@@ -97,7 +99,7 @@ export function planRoom(
   return {
     limits: {
       maxRows,
-      maxLogitRows: Math.min(maxRows, Math.max(parallel, SCORE_ROWS)),
+      maxLogitRows: Math.min(maxRows, Math.max(parallel, options.logitRows ?? SCORE_ROWS)),
       blocks,
       blockSize,
       kvType,

@@ -4,7 +4,7 @@ import type { GgufModel } from "../../core/gguf/gguf.ts";
 import type { LoadProgress } from "../../core/model/load.ts";
 import { physicalCores } from "./cores.ts";
 import { createBackend, type BackendPreference } from "./backend.ts";
-import { openModel } from "./header.ts";
+import { openModel, remoteOptions } from "./header.ts";
 import type { RoomOptions } from "./limits.ts";
 import { startOn } from "./start-on.ts";
 
@@ -12,6 +12,8 @@ import { startOn } from "./start-on.ts";
 export interface EngineOptions extends RoomOptions {
   /** A path or an `http(s):` URL of a GGUF file, the first where there are several. */
   readonly model: string;
+  /** Hosts of URLs that may have private addresses; those of `SIROCCO_MODEL_HOSTS` unless given. */
+  readonly modelHosts?: readonly string[];
   /** What computes; by default the fastest that works here. */
   readonly backend?: BackendPreference;
   /** Threads that compute, the physical cores unless given; a backend that has fewer uses those. */
@@ -26,7 +28,10 @@ export async function openEngine(
 ): Promise<Engine> {
   const started = performance.now();
   // The tokens' texts are for who answers requests; an engine knows numbers.
-  const { gguf } = await openModel(options.model, signal, (key) => key.startsWith("tokenizer."));
+  const { gguf } = await openModel(options.model, {
+    ...remoteOptions(options.modelHosts, signal),
+    omitted: (key) => key.startsWith("tokenizer."),
+  });
   try {
     return await startEngine(gguf, options, started, onProgress, signal);
   } finally {

@@ -20,6 +20,9 @@ const STACK_BYTES = 65_536;
 /** Bytes of a weight that are read at once, before they are laid out anew: small beside any model. */
 const STAGING_BYTES = 2 ** 20;
 
+/** The same where memory is bounded, and so counted: there are two such pieces. */
+const BOUNDED_STAGING_BYTES = 2 ** 17;
+
 /** Nanoseconds to lay a byte of weights out, roughly: what is worth sharing. */
 const REPACK_NS = 0.2;
 
@@ -78,6 +81,7 @@ export async function createWasmBackend(options: WasmBackendOptions): Promise<Ba
     arena,
     args,
     executor,
+    stagingBytes: maxBytes === undefined ? STAGING_BYTES : BOUNDED_STAGING_BYTES,
     createReduce: (context) => createReduce({ ...context, arena }),
   });
 }
@@ -89,12 +93,14 @@ export interface KernelMachine {
   readonly arena: Arena;
   readonly args: ArgsWriter;
   readonly executor: Executor;
+  /** Bytes of a weight to read at once; a mebibyte unless given. */
+  readonly stagingBytes?: number;
   readonly createReduce: (context: OpsContext) => Reduce;
 }
 
 /** A backend over kernels. */
 export function createKernelBackend(machine: KernelMachine): Backend {
-  const { name, arena, args, executor } = machine;
+  const { name, arena, args, executor, stagingBytes = STAGING_BYTES } = machine;
   const owner = {};
   const used = { weights: 0, kv: 0, activations: 0 };
   let staging = { offset: 0, bytes: 0 };
@@ -155,7 +161,7 @@ export function createKernelBackend(machine: KernelMachine): Backend {
       const target = vector
         ? stage(2 * rowBytes + panel + 64) + 2 * rowBytes
         : take("weights", label, Math.ceil(rows / PANEL_ROWS) * panel);
-      const atOnce = Math.max(1, Math.floor(STAGING_BYTES / rowBytes / PANEL_ROWS)) * PANEL_ROWS;
+      const atOnce = Math.max(1, Math.floor(stagingBytes / rowBytes / PANEL_ROWS)) * PANEL_ROWS;
       const pieceBytes = Math.min(atOnce, rows) * rowBytes;
       const raw = stage(2 * pieceBytes);
       const panels = vector ? Math.ceil(target / 64) * 64 : target;

@@ -1,4 +1,7 @@
 import type { Engine, GenerateRequest, GenerateTimings } from "../engine/engine.ts";
+import type { Constraint } from "../grammar/constraint.ts";
+import type { Grammar } from "../grammar/grammar.ts";
+import { tokenBytes } from "../grammar/vocabulary.ts";
 import type { SamplingParams } from "../sampler/params.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { createStopMatcher, type StopResult } from "./stop.ts";
@@ -16,6 +19,8 @@ export interface AnswerRequest {
   readonly stop: readonly string[];
   /** Report each token's log-probability and this many alternatives. */
   readonly logprobs?: number;
+  /** The texts that the answer may be. */
+  readonly grammar?: Grammar;
   /** Ends the answer with `ABORTED`. */
   readonly signal?: AbortSignal;
   /** Whose it is, how urgent, and until when: see `GenerateRequest`. */
@@ -134,16 +139,28 @@ export async function* answer(
 }
 
 function toGenerate(request: AnswerRequest, tokenizer: Tokenizer): GenerateRequest {
-  const { prompt, maxTokens, sampling, logprobs, tenant, priority, deadlineMs, signal } = request;
+  const { prompt, maxTokens, sampling, logprobs, grammar, tenant, priority, deadlineMs, signal } =
+    request;
   return {
     tokens: prompt,
     maxTokens,
     sampling,
     stopTokens: [...tokenizer.stops],
     ...(logprobs === undefined ? {} : { logprobs }),
+    ...(grammar === undefined ? {} : { constraint: constrain(grammar, prompt, tokenizer) }),
     ...(tenant === undefined ? {} : { tenant }),
     ...(priority === undefined ? {} : { priority }),
     ...(deadlineMs === undefined ? {} : { deadlineMs }),
     ...(signal === undefined ? {} : { signal }),
+  };
+}
+
+function constrain(grammar: Grammar, prompt: readonly number[], tokenizer: Tokenizer): Constraint {
+  const vocabulary = tokenBytes(tokenizer);
+  const blank = vocabulary.blank;
+  return {
+    grammar,
+    vocabulary,
+    blank: blank !== undefined && tokenizer.decoder(prompt).push(blank) === "",
   };
 }

@@ -12,7 +12,14 @@ export function checkGenerate(
   vocabSize: number,
   contextLength: number,
 ): number {
-  const { tokens, maxTokens, logprobs = 0, priority = 0, deadlineMs = Infinity } = request;
+  const {
+    tokens,
+    maxTokens,
+    logprobs = 0,
+    priority = 0,
+    deadlineMs = Infinity,
+    constraint,
+  } = request;
   checkTokens(tokens, vocabSize);
   if (tokens.length === 0)
     throw invalid("Cannot generate from no tokens: a prompt has at least one");
@@ -22,6 +29,11 @@ export function checkGenerate(
   const most = Math.min(vocabSize, MAX_CANDIDATES);
   if (!Number.isInteger(logprobs) || logprobs < 0 || logprobs > most) {
     throw invalid(`Cannot report ${logprobs} alternatives: expected 0 to ${most}`);
+  }
+  if (constraint !== undefined && constraint.vocabulary.size !== vocabSize) {
+    throw invalid(
+      `Cannot constrain an answer with a vocabulary of ${constraint.vocabulary.size} tokens: the model has ${vocabSize}`,
+    );
   }
   if (!Number.isInteger(priority) || Math.abs(priority) > MAX_PRIORITY) {
     throw invalid(

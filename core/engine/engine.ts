@@ -1,3 +1,4 @@
+import type { Constraint } from "../grammar/constraint.ts";
 import type { SamplingParams } from "../sampler/params.ts";
 import type { KvType } from "../tensor/kv-type.ts";
 
@@ -11,7 +12,8 @@ export interface Engine {
   /**
    * Generate tokens. Ends after a `done` event; leaving the loop early or aborting the signal frees
    * the slot within one step. Throws `RuntimeError`: `ABORTED`, `CONTEXT_LENGTH_EXCEEDED`,
-   * `QUEUE_FULL`, `DEADLINE_EXCEEDED`, `NOT_READY`.
+   * `QUEUE_FULL`, `DEADLINE_EXCEEDED`, `NOT_READY`; `INVALID_REQUEST` for a constraint that is too
+   * ambiguous to follow.
    */
   generate(request: GenerateRequest): AsyncIterable<GenerateEvent>;
   /** Log-probabilities of `tokens[from..]`, each given all tokens before it, for perplexity. */
@@ -61,6 +63,8 @@ export interface GenerateRequest {
   readonly stopTokens: readonly number[];
   /** Report the log-probability of each token and of this many alternatives. */
   readonly logprobs?: number;
+  /** What the answer has to be; it then ends only where that is complete, or at `maxTokens`. */
+  readonly constraint?: Constraint;
   /**
    * Whose request it is: queueing is fair between tenants, and no cached prefix is shared between them.
    * Absent: anybody's.

@@ -1,5 +1,13 @@
+import type { TokenBytes } from "../grammar/vocabulary.ts";
 import type { EmbedRequest, Engine, GenerateRequest, ScoreRequest } from "./engine.ts";
-import { type Command, type EnginePort, type Outcome, type Report, toPlainError } from "./wire.ts";
+import {
+  type Command,
+  type EnginePort,
+  type Outcome,
+  type Report,
+  toPlainError,
+  type WireRequest,
+} from "./wire.ts";
 
 /**
  * How often the other side hears of progress while no tokens come, as in the middle of a long prompt.
@@ -13,6 +21,7 @@ const STATS_INTERVAL_MS = 100;
  */
 export function hostEngine(engine: Engine, port: EnginePort): void {
   const requests = new Map<number, AbortController>();
+  const vocabularies = new Map<number, TokenBytes>();
   let outcomes: Outcome[] = [];
   let timer: ReturnType<typeof setInterval> | undefined;
 
@@ -30,6 +39,13 @@ export function hostEngine(engine: Engine, port: EnginePort): void {
   function tell(outcome: Outcome): void {
     if (outcomes.length === 0) queueMicrotask(flush);
     outcomes.push(outcome);
+  }
+
+  function fromWire({ constraint, ...request }: WireRequest): GenerateRequest {
+    if (constraint === undefined) return request;
+    // It was sent before the first request that names it.
+    const vocabulary = vocabularies.get(constraint.vocabulary)!;
+    return { ...request, constraint: { ...constraint, vocabulary } };
   }
 
   async function generate(id: number, request: GenerateRequest): Promise<void> {
@@ -73,8 +89,13 @@ export function hostEngine(engine: Engine, port: EnginePort): void {
   port.addEventListener("message", ({ data }) => {
     const command = data as Command;
     switch (command.type) {
+      case "vocabulary":
+        vocabularies.set(command.id, command.vocabulary);
+        break;
       case "generate":
-        void serve(command.id, (signal) => generate(command.id, { ...command.request, signal }));
+        void serve(command.id, (signal) =>
+          generate(command.id, { ...fromWire(command.request), signal }),
+        );
         break;
       case "score":
         void serve(command.id, (signal) => score(command.id, { ...command.request, signal }));

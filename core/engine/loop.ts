@@ -1,4 +1,5 @@
 import { RuntimeError } from "../errors.ts";
+import { createMatchers } from "../grammar/matcher.ts";
 import type { Batch, Model } from "../model/model.ts";
 import type { Backend } from "../tensor/backend.ts";
 import type { LogitQuery } from "../tensor/logits.ts";
@@ -17,6 +18,7 @@ import type {
 } from "./engine.ts";
 import { createGenerateJob } from "./generate-job.ts";
 import type { Job } from "./job.ts";
+import { steer } from "./steering.ts";
 import { poolStates, wantedStates } from "./states.ts";
 import { type StepPlan, createScheduler } from "./scheduler.ts";
 import { createKvPrefixes, type KvPrefix } from "./kv-prefix.ts";
@@ -102,6 +104,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
   const layOut = createLayOut(limits);
 
   const jobs = new Map<Sequence, Job>();
+  const matchers = createMatchers();
   const tally = { promptTokens: 0, generatedTokens: 0 };
   let steps = 0;
   let rows = 0;
@@ -280,7 +283,8 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     try {
       const limit = checkGenerate(request, vocabSize, contextLength);
       checkOpen(request.signal);
-      job = createGenerateJob(request, limit, vocabSize, stream, tally, now());
+      const context = { tally, steering: steer(request, matchers), arrived: now() };
+      job = createGenerateJob(request, limit, vocabSize, stream, context);
       enqueue(job);
       request.signal?.addEventListener("abort", abort);
     } catch (error) {

@@ -8,12 +8,14 @@ import type {
   GenerateRequest,
   ScoreRequest,
 } from "./engine.ts";
+import type { TokenBytes } from "../grammar/vocabulary.ts";
 import { createTokenStream } from "./token-stream.ts";
 import {
   type Command,
   type EnginePort,
   type Outcome,
   type Report,
+  type WireRequest,
   fromPlainError,
 } from "./wire.ts";
 
@@ -74,6 +76,8 @@ function createConnection(
   now: () => number,
 ): Connection {
   const readers = new Map<number, Reader>();
+  /** Vocabularies that the host has. A model has one. */
+  const vocabularies = new Map<TokenBytes, number>();
   let nextId = 0;
   let latest = firstStats;
   /** When the engine last finished a step, or got something to do. */
@@ -104,6 +108,17 @@ function createConnection(
     return new RuntimeError("NOT_READY", failure.message, { cause: failure });
   }
 
+  function toWire({ constraint, ...request }: Omit<GenerateRequest, "signal">): WireRequest {
+    if (constraint === undefined) return request;
+    let vocabulary = vocabularies.get(constraint.vocabulary);
+    if (vocabulary === undefined) {
+      vocabulary = vocabularies.size;
+      vocabularies.set(constraint.vocabulary, vocabulary);
+      send({ type: "vocabulary", id: vocabulary, vocabulary: constraint.vocabulary });
+    }
+    return { ...request, constraint: { ...constraint, vocabulary } };
+  }
+
   function start({ signal, ...request }: GenerateRequest): AsyncIterator<GenerateEvent, undefined> {
     let id: number | undefined;
     const abort = (): void => stream.fail(aborted());
@@ -127,7 +142,7 @@ function createConnection(
       },
       fail: (error) => stream.fail(error),
     };
-    id = open(reader, (given) => ({ type: "generate", id: given, request }));
+    id = open(reader, (given) => ({ type: "generate", id: given, request: toWire(request) }));
     signal?.addEventListener("abort", abort);
     return stream.iterator;
   }

@@ -1,4 +1,6 @@
 import { ERRORS, RuntimeError, type ErrorCode } from "../errors.ts";
+import type { Constraint } from "../grammar/constraint.ts";
+import type { TokenBytes } from "../grammar/vocabulary.ts";
 import type {
   EmbedRequest,
   EngineInfo,
@@ -29,9 +31,15 @@ export interface PortMessage {
   readonly data: unknown;
 }
 
-/** To the host. The caller numbers its requests. */
+/** A request as it crosses: a vocabulary is named by its number once it has been sent. */
+export interface WireRequest extends Omit<GenerateRequest, "signal" | "constraint"> {
+  readonly constraint?: Omit<Constraint, "vocabulary"> & { readonly vocabulary: number };
+}
+
+/** To the host. The caller numbers its requests, and the vocabularies that they name. */
 export type Command =
-  | { readonly type: "generate"; readonly id: number; readonly request: GenerateRequest }
+  | { readonly type: "vocabulary"; readonly id: number; readonly vocabulary: TokenBytes }
+  | { readonly type: "generate"; readonly id: number; readonly request: WireRequest }
   | { readonly type: "score"; readonly id: number; readonly request: ScoreRequest }
   | { readonly type: "embed"; readonly id: number; readonly request: EmbedRequest }
   | { readonly type: "abort"; readonly id: number }

@@ -1,13 +1,15 @@
 import { answer } from "../answer/answer.ts";
 import type { TurnEvent } from "../tools/events.ts";
+import { planAnswer } from "./answer-plan.ts";
 import type { AppDeps, ServedModel } from "./deps.ts";
 import { errorCode } from "./failure.ts";
 import type { Prompt } from "./pipeline.ts";
 import type { AnswerMeter } from "./server-metrics.ts";
+import type { Urgency } from "./urgency.ts";
 import type { Asked } from "./wire/asked.ts";
 
 /** One answer to one prompt. */
-export interface AnswerJob extends Prompt {
+export interface AnswerJob extends Prompt, Partial<Urgency> {
   readonly maxTokens: number;
   /** Its number among the answers to this prompt. */
   readonly candidate: number;
@@ -19,7 +21,7 @@ export interface AnswerJob extends Prompt {
 export async function* answerTo(
   model: ServedModel,
   asked: Asked,
-  { tokens, opening = "", maxTokens, candidate, signal, onToken }: AnswerJob,
+  { tokens, opening = "", maxTokens, candidate, signal, onToken, ...urgency }: AnswerJob,
   deps: AppDeps,
 ): AsyncGenerator<TurnEvent, void, undefined> {
   if (opening !== "") yield { type: "text", text: opening, tokens: [] };
@@ -27,7 +29,8 @@ export async function* answerTo(
   const ranked = asked.candidates > asked.choices ? 0 : undefined;
   const logprobs = asked.logprobs ?? ranked;
   const { sampling } = asked;
-  yield* answer(
+  const plan = planAnswer(asked);
+  const events = answer(
     model.engine,
     model.tokenizer,
     {
@@ -37,11 +40,14 @@ export async function* answerTo(
       sampling: { ...sampling, seed: (sampling.seed + candidate) % 2 ** 32 },
       stop: asked.stop,
       ...(logprobs === undefined ? {} : { logprobs }),
+      ...(plan.grammar === undefined ? {} : { grammar: plan.grammar }),
+      ...urgency,
       signal,
       onToken,
     },
     () => deps.now(),
   );
+  yield* plan.read(events);
 }
 
 /** Tell the meter how an answer ends; what is neither complete nor left has failed and is counted as an error. */

@@ -1,8 +1,18 @@
+import { countTokens, messagesRoute } from "./anthropic/routes.ts";
 import { chatRoute } from "./chat.ts";
 import { completionRoute } from "./completions.ts";
 import { embed, type EmbedRoute } from "./embeddings.ts";
 import type { Exchange } from "./exchange.ts";
 import { fimRoute } from "./fim.ts";
+import {
+  generateRoute,
+  ollamaChatRoute,
+  ollamaEmbedRoute,
+  running,
+  show,
+  tags,
+  version,
+} from "./ollama/routes.ts";
 import { complete, type Route, type Server } from "./pipeline.ts";
 import { detokenize, tokenize } from "./tokenize.ts";
 import type { Asked } from "./wire/asked.ts";
@@ -35,6 +45,17 @@ export const API_ROUTES: readonly ApiRoute[] = [
   completing("/v1/completions", completionRoute),
   completing("/v1/fim/completions", fimRoute),
   embedding("/v1/embeddings", { parse: parseEmbeddingRequest, write: toEmbeddingList }),
+  // Anthropic's.
+  completing("/v1/messages", messagesRoute),
+  { method: "POST", path: "/v1/messages/count_tokens", answer: countTokens },
+  // Ollama's.
+  completing("/api/chat", ollamaChatRoute),
+  completing("/api/generate", generateRoute),
+  embedding("/api/embed", ollamaEmbedRoute),
+  { method: "POST", path: "/api/show", answer: show },
+  { method: "GET", path: "/api/tags", answer: tags },
+  { method: "GET", path: "/api/ps", answer: running },
+  { method: "GET", path: "/api/version", answer: version },
   // vLLM's.
   { method: "POST", path: "/tokenize", answer: tokenize },
   { method: "POST", path: "/detokenize", answer: detokenize },

@@ -24,6 +24,8 @@ export interface App {
   fetch(request: Request, env?: unknown): Response | Promise<Response>;
   /** What the server counts; others may add theirs. */
   readonly metrics: Metrics;
+  /** Take other limits of requests from now on; those that are not given have their defaults again. */
+  setLimits(limits: Partial<HttpLimits>): void;
   /** Every route of the router and the scope that it needs; none where somebody forgot to give one. */
   readonly routes: readonly RouteScope[];
 }
@@ -58,7 +60,11 @@ export function createApp(deps: AppDeps): App {
     c.set("exchange", exchange);
     await next();
     c.res.headers.set("x-request-id", exchange.id);
+    // Where Anthropic's clients look for it.
+    if (c.req.path.startsWith("/v1/messages")) c.res.headers.set("request-id", exchange.id);
     c.res.headers.set("x-content-type-options", "nosniff");
+    const { traceparent } = exchange.trace;
+    if (traceparent !== undefined) c.res.headers.set("traceparent", traceparent);
     c.res.headers.set("openai-processing-ms", String(Math.round(deps.now() - exchange.arrived)));
     const used = exchange.caller.allowance.headers();
     for (const [name, value] of Object.entries(used)) c.res.headers.set(name, value);
@@ -123,6 +129,7 @@ export function createApp(deps: AppDeps): App {
   return {
     fetch: (request) => app.fetch(request),
     metrics,
+    setLimits: (next) => void Object.assign(limits, DEFAULT_LIMITS, next),
     routes: app.routes
       .filter(({ path }) => path !== EVERY_PATH)
       .map(({ method, path }) => ({ method, path, scope: scopes.get(path) })),

@@ -6,6 +6,7 @@ import { respondKnown } from "./known-answer.ts";
 import type { Route, Server } from "./pipeline.ts";
 import { wantsReceipt } from "./receipt.ts";
 import { recompute, sameAnswer } from "./recompute.ts";
+import { wantsNumbers } from "./resume.ts";
 import type { Asked } from "./wire/asked.ts";
 
 /** A request's turn at the cache; `requestKey` where its body was met before. */
@@ -19,6 +20,9 @@ export async function openTurnFor(
 ): Promise<CacheTurn> {
   // A receipt tells how this very answer came about, so that the answer has to be computed.
   if (deps.caching !== undefined && wantsReceipt(request.headers)) return bypassTurn("receipt");
+  // Ids name the seed with which the events can be computed again.
+  if (deps.caching !== undefined && wantsNumbers(request.headers, asked))
+    return bypassTurn("numbered");
   return openTurn(deps.caching, {
     headers: request.headers,
     asked,

@@ -3,6 +3,7 @@ import type { StaleLimits } from "../cache/freshness.ts";
 import type { ChatTemplate } from "../chat/template.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import type { Tracer } from "../trace/span.ts";
 import type { Access } from "./edge/access.ts";
 
 /** A model that requests can name. */
@@ -25,6 +26,9 @@ export interface ServedModel {
   readonly digest: string;
   /** For `/v1/models`. */
   readonly ownedBy: string;
+  /** `general.architecture` of its file, and what that calls its quantisation; for those who list models. */
+  readonly architecture?: string;
+  readonly quantization?: string;
 }
 
 /**
@@ -59,6 +63,8 @@ export interface AppDeps {
   readonly hosts?: readonly string[];
   /** Origins whose pages may read answers; none where absent. */
   readonly corsOrigins?: readonly string[];
+  /** Takes the spans of requests; none are made where absent. */
+  readonly tracer?: Tracer;
   /** Limits that differ from {@linkcode DEFAULT_LIMITS}. */
   readonly limits?: Partial<HttpLimits>;
 }

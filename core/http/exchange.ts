@@ -2,6 +2,7 @@ import { ERRORS } from "../errors.ts";
 import type { AppDeps, LogRecord } from "./deps.ts";
 import { ANYONE, type Caller } from "./edge/access.ts";
 import type { Reservation } from "./edge/allowance.ts";
+import { beginTrace, NO_TRACE, type ExchangeTrace } from "./exchange-trace.ts";
 import { errorCode, type Failure } from "./failure.ts";
 import { requestId } from "./request-id.ts";
 import type { ServerMetrics } from "./server-metrics.ts";
@@ -18,6 +19,8 @@ export interface Exchange {
   /** Whether {@linkcode end} will be called by the stream that answers, and not when its headers leave. */
   readonly streaming: boolean;
   startStreaming(): void;
+  /** What becomes of it, stage by stage. */
+  readonly trace: ExchangeTrace;
   /** Who sent it: anyone, until the door has said who. */
   readonly caller: Caller;
   admit(caller: Caller): void;
@@ -43,7 +46,10 @@ export function beginExchange(request: Request, deps: AppDeps, metrics: ServerMe
   const arrived = deps.now();
   const path = new URL(request.url).pathname;
   const id = requestId(request.headers, () => deps.randomId());
+  const isApi = path.startsWith("/v1/") || path.startsWith("/api/");
+  const trace = isApi ? beginTrace(request.headers, arrived, deps) : NO_TRACE;
   const facts: Record<string, string | number | boolean | null> = {};
+  if (trace.traceparent !== undefined) facts["traceparent"] = trace.traceparent;
   let streaming = false;
   let ended = false;
   let caller = ANYONE;
@@ -53,11 +59,13 @@ export function beginExchange(request: Request, deps: AppDeps, metrics: ServerMe
     id,
     path,
     arrived,
+    trace,
     get streaming() {
       return streaming;
     },
     startStreaming() {
       streaming = true;
+      trace.writing();
     },
     get caller() {
       return caller;
@@ -93,8 +101,7 @@ export function beginExchange(request: Request, deps: AppDeps, metrics: ServerMe
       ended = true;
       reservation?.settle(usedTokens);
       const milliseconds = deps.now() - arrived;
-      if (path.startsWith("/v1/") || path.startsWith("/api/"))
-        metrics.request(status, milliseconds);
+      if (isApi) metrics.request(status, milliseconds);
       const record: LogRecord = {
         ...facts,
         level: status >= 500 ? "error" : "info",
@@ -106,6 +113,8 @@ export function beginExchange(request: Request, deps: AppDeps, metrics: ServerMe
         duration_ms: Math.round(milliseconds),
       };
       deps.log(record);
+      const { code } = facts;
+      trace.end(status, request.method, path, typeof code === "string" ? code : undefined);
     },
   };
 }

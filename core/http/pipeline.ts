@@ -8,12 +8,15 @@ import { fingerprint, giveKept, openTurnFor, tellOutcome } from "./cached.ts";
 import type { AppDeps, HttpLimits, ServedModel } from "./deps.ts";
 import type { Exchange } from "./exchange.ts";
 import { findModel } from "./models.ts";
+import { planAnswer } from "./answer-plan.ts";
 import { keepLikeliest } from "./likeliest.ts";
 import { receiptWriter } from "./receipt.ts";
 import type { RequestMemo } from "./request-memo.ts";
 import { respondInPieces, respondWhole } from "./respond.ts";
+import { resumption } from "./resume.ts";
 import type { ServerMetrics } from "./server-metrics.ts";
 import { untilServing } from "./serving.ts";
+import { urgency } from "./urgency.ts";
 import type { Asked } from "./wire/asked.ts";
 import type { Format, Head } from "./wire/format.ts";
 
@@ -59,11 +62,13 @@ export async function complete<A extends Asked>(
   // 2. Parse: bytes to JSON to a request whose every field has been checked; or know it from before.
   const text = await readText(request, limits);
   const seen = server.memo?.recall<A>(exchange, text);
-  const asked = seen?.asked ?? route.parse(parseBody(text));
+  const sent = seen?.asked ?? route.parse(parseBody(text));
   // 3. Which model?
-  const model = seen?.model ?? findModel(deps.models(), asked.model);
-  exchange.note({ model: model.id, stream: asked.stream });
+  const model = seen?.model ?? findModel(deps.models(), sent.model);
+  exchange.note({ model: model.id, stream: sent.stream });
   exchange.caller.checkModel(model.id);
+  const resumed = resumption(request.headers, sent, await fingerprint(model));
+  const { asked } = resumed;
   // 4. Has it been answered before?
   const turn = await openTurnFor(request, asked, model, exchange, server, seen?.requestKey);
   if (seen === undefined && turn.requestKey !== undefined)
@@ -72,12 +77,15 @@ export async function complete<A extends Asked>(
     giveKept(kept, { route, asked, model, exchange, server, turn });
   const kept = await turn.byRequest();
   if (kept !== undefined) return give(kept);
-  // 5. The tokens of each prompt, by the chat template or as they stand.
+  // 5. The tokens of each prompt, by the chat template or as they stand, and whether what may follow can be told.
   const encoding = deps.now();
+  planAnswer(asked);
   const prompts = route.prompts(model, asked, new Date(deps.wallClock()));
   const encodeMs = deps.now() - encoding;
+  exchange.trace.stage("tokenize", encoding, encoding + encodeMs);
   // 6. Does it fit, into the context and into what the caller may use?
   checkBiases(model, asked);
+  resumed.checkAnswers(prompts.length);
   const rooms = prompts.map(({ tokens }) => roomFor(model, asked, tokens.length));
   const promptTokens = sum(prompts.map(({ tokens }) => tokens.length));
   exchange.note({ prompt_tokens: promptTokens });
@@ -88,6 +96,8 @@ export async function complete<A extends Asked>(
   // An answer that the caller's allowance cuts short is no answer for anybody else.
   if (asked.maxTokens === undefined && most < Infinity) turn.keepNothing();
   // 7. Answer: the engine's tokens as text, until a stop, the limit, or the client's leaving.
+  exchange.trace.ask(asked, model.id);
+  const whose = urgency(request.headers, exchange.caller, deps.now() - exchange.arrived);
   const leaving = abortWith(request.signal);
   const receipt = receiptWriter(request.headers, model, asked, prompts.length);
   const start: Start = (all) =>
@@ -100,7 +110,7 @@ export async function complete<A extends Asked>(
             exchange.token();
           };
           const maxTokens = Math.min(most, rooms[i]!);
-          const job = { ...prompt, maxTokens, candidate, signal, onToken };
+          const job = { ...prompt, ...whose, maxTokens, candidate, signal, onToken };
           return metered(receipt.watch(answerTo(receipt.model, asked, job, deps)), meter);
         }),
       ),
@@ -111,10 +121,12 @@ export async function complete<A extends Asked>(
     created: Math.floor(deps.wallClock() / 1000),
     model: model.id,
     fingerprint: await fingerprint(model),
+    promptTokens,
+    ...resumed.head,
   };
   const { head, events } = turn.compute(own, start, leaving.signal);
   // 8. On the wire, whole or piece by piece.
-  const format = receipt.extend(route.format(head, asked));
+  const format = resumed.number(receipt.extend(route.format(head, asked)), head);
   const answering = { events, format, prompts: prompts.length, leaving, exchange };
   let response: Response;
   try {

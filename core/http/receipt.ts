@@ -39,6 +39,9 @@ export function receiptWriter(
   if (prompts * asked.candidates !== 1) {
     throw unsupported(RECEIPT_HEADER, "a receipt is of one answer, and several are asked for");
   }
+  if (asked.format !== undefined) {
+    throw unsupported(RECEIPT_HEADER, "what an answer had to be is not part of receipts");
+  }
   const recording = recordAnswer(model.engine);
   let receipt: object | undefined;
   return {

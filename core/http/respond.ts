@@ -59,7 +59,8 @@ async function collect(job: WholeJob): Promise<Whole> {
     const choices = gathering.choices();
     const dones = choices.map(({ done }) => done);
     const total = toTotal(dones, prompts);
-    recordDone(job, total, dones[0]!);
+    recordDone(job, total, dones);
+    job.exchange.trace.writing();
     return { body: format.whole(job.keep(choices), total), total };
   } finally {
     leaving.release();
@@ -120,9 +121,14 @@ export async function respondInPieces(job: Job, limits: HttpLimits): Promise<Res
   });
   const { headers, ping } = format.framing;
   return new Response(
-    streamBody(frames, limits, () => leaving.abort(), ping),
+    streamBody(unempty(frames), limits, () => leaving.abort(), ping),
     { headers },
   );
+}
+
+/** Without frames that need not be sent. */
+async function* unempty(frames: AsyncIterable<string>): AsyncGenerator<string, void, undefined> {
+  for await (const frame of frames) if (frame !== "") yield frame;
 }
 
 /** The frames of a stream. A failure becomes the last of them, and the framing's end does not follow. */
@@ -143,7 +149,7 @@ async function* toFrames(
       for (const chunk of chunksOf(format, next.value)) yield framing.frame(chunk);
     }
     const total = toTotal(dones, prompts);
-    recordDone(job, total, dones[0]!);
+    recordDone(job, total, dones);
     setOutcome(200);
     for (const chunk of format.closing(total)) yield framing.frame(chunk);
     if (framing.end !== "") yield framing.end;
@@ -152,12 +158,21 @@ async function* toFrames(
     const failure = toFailure(error);
     exchange.fail(error);
     setOutcome(failure.status);
-    yield framing.frame(format.failed(failure));
+    yield framing.frame(format.failed(failure, exchange.id));
   }
 }
 
-function recordDone({ exchange }: Job, { usage }: Total, { reason }: TurnDone): void {
-  exchange.note({ completion_tokens: usage.completionTokens, finish_reason: reason });
+function recordDone(
+  { exchange }: Job,
+  { usage, timings }: Total,
+  dones: readonly TurnDone[],
+): void {
+  const finishReasons = dones.map(({ reason }) => reason);
+  exchange.note({
+    completion_tokens: usage.completionTokens,
+    finish_reason: finishReasons[0] ?? null,
+  });
+  exchange.trace.answered(timings, { ...usage, finishReasons });
 }
 
 /** The stages of an answer in milliseconds, for the network panel of a browser. */

@@ -7,7 +7,8 @@ import type { Server } from "./pipeline.ts";
 import { untilServing } from "./serving.ts";
 import { parseChatRequest } from "./wire/chat-request.ts";
 import { check } from "./wire/check.ts";
-import { MAX_TEXT, tokenIds } from "./wire/completion-request.ts";
+import { tokenIds } from "./wire/completion-request.ts";
+import { MAX_TEXT } from "./wire/parts.ts";
 import { flag, maybe, object, text } from "./wire/fields.ts";
 
 const tokenizeText = object({

@@ -42,7 +42,10 @@ export interface SnapshotFacts {
 }
 
 /** Encode a prefix. Throws `RangeError` for one that no decoder would take. */
-export async function encodeSnapshot(prefix: KvPrefix, facts: SnapshotFacts): Promise<Uint8Array> {
+export async function encodeSnapshot(
+  prefix: KvPrefix,
+  facts: SnapshotFacts,
+): Promise<Uint8Array<ArrayBuffer>> {
   const text = new TextEncoder().encode(factsText(facts));
   const { tokens, data } = prefix;
   if (text.byteLength > MAX_FACTS_BYTES || tokens.length > MAX_TOKENS) {
@@ -72,7 +75,10 @@ export async function encodeSnapshot(prefix: KvPrefix, facts: SnapshotFacts): Pr
  * what is no snapshot or a damaged one, and `MODEL_UNSUPPORTED` for one of another version, model or
  * arithmetic. That the size of the data fits the cache is checked where it is restored.
  */
-export async function decodeSnapshot(bytes: Uint8Array, facts: SnapshotFacts): Promise<KvPrefix> {
+export async function decodeSnapshot(
+  bytes: Uint8Array<ArrayBuffer>,
+  facts: SnapshotFacts,
+): Promise<KvPrefix> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (bytes.byteLength < FACTS_AT || view.getUint32(0, true) !== MAGIC) {
     throw malformed(`${bytes.byteLength} bytes do not begin as one does`);
@@ -129,9 +135,8 @@ function checkFacts(found: string, expected: string): void {
   );
 }
 
-async function digestOf(bytes: Uint8Array): Promise<Uint8Array> {
-  const sealed = new Uint8Array(bytes.subarray(SEALED_AT));
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", sealed));
+async function digestOf(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes.subarray(SEALED_AT)));
 }
 
 function malformed(problem: string): RuntimeError {

@@ -193,6 +193,11 @@ export const BUILD_INFO: GaugeSpec<"version"> = gauge(
   "Always 1; the version is the label.",
   ["version"],
 );
+export const TRACE_SPANS_LOST: CounterSpec<never> = counter(
+  "sirocco_trace_spans_lost_total",
+  "Spans that the collector did not take, or too slowly.",
+  [],
+);
 export const SERIES_OVERFLOW: CounterSpec<"metric"> = counter(
   "sirocco_metric_overflow_total",
   "Samples that went to the series `other` because a metric had too many series.",

@@ -1,11 +1,9 @@
 import { readFile } from "node:fs/promises";
 import { Command, Option } from "commander";
-import { request } from "undici";
 import { RuntimeError } from "../../../core/errors.ts";
 import { poissonArrivals, traceArrivals, type Arrival } from "../load-test/arrivals.ts";
 import { BEHAVIOURS, parseMix } from "../load-test/behaviour.ts";
 import type { LoadReport } from "../load-test/report.ts";
-import { runLoad } from "../load-test/run-load.ts";
 import type { Bin, Distribution } from "../load-test/samples.ts";
 import { parseTrace } from "../load-test/trace.ts";
 import { abortOnInterrupt } from "./interrupt.ts";
@@ -85,6 +83,8 @@ async function run(address: string, flags: LoadFlags): Promise<void> {
 
   const progress = createProgress("sending", (done, total) => `${done} of ${total} answered`);
   const interrupt = abortOnInterrupt();
+  // The HTTP client takes as long to load as a small model does: other commands do without it.
+  const { runLoad } = await import("../load-test/run-load.ts");
   const report = await runLoad({
     target: {
       url,
@@ -155,12 +155,9 @@ async function firstModel(url: string, headers: Readonly<Record<string, string>>
   let status: number;
   let text: string;
   try {
-    const answer = await request(`${url}/models`, {
-      headers,
-      signal: AbortSignal.timeout(LOOK_MS),
-    });
-    status = answer.statusCode;
-    text = await answer.body.text();
+    const answer = await fetch(`${url}/models`, { headers, signal: AbortSignal.timeout(LOOK_MS) });
+    ({ status } = answer);
+    text = await answer.text();
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new RuntimeError("NOT_READY", `Cannot reach ${url}: ${why}`, { cause });

@@ -7,6 +7,7 @@ import { chatCommand } from "./chat.ts";
 import { demoCommand } from "./demo.ts";
 import { doctorCommand } from "./doctor.ts";
 import { UsageError } from "./options.ts";
+import { keysCommand } from "./keys.ts";
 import { loadCommand } from "./load.ts";
 import { perplexityCommand } from "./perplexity.ts";
 import { runCommand } from "./run.ts";
@@ -42,9 +43,11 @@ async function main(argv: readonly string[]): Promise<number> {
     perplexityCommand(),
     verifyCommand(),
     doctorCommand(),
+    keysCommand(),
   ];
   for (const command of commands) program.addCommand(command.copyInheritedSettings(program));
-  for (const command of [program, ...commands]) command.exitOverride();
+  for (const command of [program, ...commands, ...commands.flatMap(({ commands: inner }) => inner)])
+    command.exitOverride();
 
   try {
     await program.parseAsync(
@@ -82,7 +85,8 @@ Examples:
   sirocco doctor                                    what works on this machine
 
 Variables: SIROCCO_MODEL, SIROCCO_CTX_SIZE, SIROCCO_THREADS, SIROCCO_BACKEND, SIROCCO_PARALLEL,
-SIROCCO_HOST and SIROCCO_PORT stand in for the flags of the same name.`;
+SIROCCO_HOST and SIROCCO_PORT stand in for the flags of the same name; \`serve\` has more. A flag goes before
+a variable, that before the file of \`serve --config\`.`;
 
 leaveWhenUnread();
 process.exitCode = await main(process.argv);

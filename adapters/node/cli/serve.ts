@@ -1,5 +1,7 @@
 import { Command, Option } from "commander";
 import type { LogRecord } from "../../../core/http/deps.ts";
+import { isLoopback } from "../../../core/http/edge/host.ts";
+import type { ConfigFile } from "../config/schema.ts";
 import { DEFAULT_HOST, DEFAULT_PORT } from "../listen.ts";
 import type { RunningServer, ServeOptions } from "../serve.ts";
 import {
@@ -10,6 +12,14 @@ import {
   toLoadOptions,
   type ModelFlags,
 } from "./options.ts";
+import {
+  addEdgeOptions,
+  applyConfig,
+  readConfig,
+  tracingOf,
+  withFlagKey,
+  type EdgeFlags,
+} from "./serve-config.ts";
 import { createProgress, formatBytes, note, noteThreads } from "./terminal.ts";
 
 /** Flags that say where to listen. */
@@ -18,7 +28,7 @@ export interface ListenFlags {
   readonly port: number;
 }
 
-interface ServeFlags extends ModelFlags, ListenFlags {
+interface ServeFlags extends ModelFlags, ListenFlags, EdgeFlags {
   readonly alias?: string;
   readonly drainDelay: number;
   readonly grace: number;
@@ -51,7 +61,7 @@ export function serveCommand(): Command {
       1000,
     )
     .option("--json", "log JSON lines on stderr, for programs");
-  return addParallelOption(addModelOptions(command))
+  return addParallelOption(addModelOptions(addEdgeOptions(command)))
     .addHelpText(
       "after",
       `
@@ -79,19 +89,34 @@ export function addListenOptions(command: Command): Command {
     );
 }
 
-async function run(flags: ServeFlags): Promise<void> {
+async function run(_flags: ServeFlags, command: Command): Promise<void> {
+  const { config: path } = command.opts<ServeFlags>();
+  const settings = path === undefined ? {} : await readConfig(path);
+  applyConfig(command, settings);
+  const flags = command.opts<ServeFlags>();
+  const { toApiKeys, toHttpLimits } = await import("../config/read-config.ts");
+  const keys = await withFlagKey(toApiKeys(settings), flags.apiKey);
+  const tracing = tracingOf(flags, settings);
+  const log = flags.json === true ? logJson : logText;
+
   const progress = createProgress("loading");
   const { serve } = await import("../serve.ts");
   const server = await serve({
-    ...listenOptions(flags),
+    ...listenOptions(flags, keys !== undefined),
+    ...(keys === undefined ? {} : { keys }),
+    ...(flags.allowHost === undefined ? {} : { hosts: flags.allowHost }),
+    ...(flags.corsOrigin === undefined ? {} : { corsOrigins: flags.corsOrigin }),
+    ...(tracing === undefined ? {} : { tracing }),
+    limits: toHttpLimits(settings),
     load: { ...toLoadOptions(flags), onProgress: (done, total) => progress.update(done, total) },
     ...(flags.alias === undefined ? {} : { name: flags.alias }),
     drainDelayMs: flags.drainDelay * 1000,
     graceMs: flags.grace * 1000,
     ...cacheOptions(flags),
-    log: flags.json === true ? logJson : logText,
+    log,
   });
   const stopped = stopOnSignal(server);
+  if (path !== undefined) await followConfig(path, settings, server, flags.apiKey, log);
   try {
     const { engine, config, quant } = await server.ready.finally(() => progress.end());
     noteThreads(flags.threads, engine.info.threads);
@@ -106,6 +131,27 @@ async function run(flags: ServeFlags): Promise<void> {
     throw error;
   }
   await stopped;
+}
+
+/** Take keys and limits over from the configuration whenever it changes; running requests go on. */
+async function followConfig(
+  path: string,
+  known: ConfigFile,
+  server: RunningServer,
+  apiKey: string | undefined,
+  log: (record: LogRecord) => void,
+): Promise<void> {
+  const { toApiKeys, toHttpLimits } = await import("../config/read-config.ts");
+  const { watchConfig } = await import("../config/watch-config.ts");
+  watchConfig(path, known, {
+    async changed(config) {
+      const keys = await withFlagKey(toApiKeys(config), apiKey);
+      server.setKeys(keys);
+      server.setLimits(toHttpLimits(config));
+      log({ level: "info", event: "config_reloaded", keys: keys?.length ?? null });
+    },
+    refused: ({ message }) => log({ level: "error", event: "config_refused", message }),
+  });
 }
 
 /** Which answers to keep where. */
@@ -125,10 +171,13 @@ function cacheOptions(flags: ServeFlags): Pick<ServeOptions, "cache"> {
 }
 
 /** Where to listen, with a word of warning where others can reach it. */
-export function listenOptions({ host, port }: ListenFlags): Pick<ServeOptions, "host" | "port"> {
-  if (!["127.0.0.1", "::1", "localhost"].includes(host)) {
+export function listenOptions(
+  { host, port }: ListenFlags,
+  keyed = false,
+): Pick<ServeOptions, "host" | "port"> {
+  if (!keyed && !isLoopback(host)) {
     note(
-      `sirocco: ${host} can be reached from the network and there are no keys: put a proxy before it`,
+      `sirocco: ${host} can be reached from the network and there are no keys: give --api-key or \`keys\` of --config`,
     );
   }
   return { host, port };
@@ -160,5 +209,6 @@ function logJson(record: LogRecord): void {
 function logText(record: LogRecord): void {
   const { event, method, path, status, duration_ms: duration } = record;
   if (event === "request") note(`${status} ${method} ${path} ${duration} ms`);
+  if (event === "config_reloaded") note("sirocco: keys and limits are read again");
   if (record.level === "error") note(JSON.stringify(record));
 }

@@ -1,3 +1,4 @@
+import type { AskedFormat } from "./answer-format.ts";
 import type { ChatMessage } from "../../chat/template.ts";
 import type { SamplingParams } from "../../sampler/params.ts";
 
@@ -12,6 +13,8 @@ export interface Asked {
   /** Whether the seed was the client's choice and not ours: then even sampling is repeatable. */
   readonly seeded: boolean;
   readonly stop: readonly string[];
+  /** What the answer has to be; absent: any text. */
+  readonly format?: AskedFormat;
   /** Alternatives to report beside each token's log-probability; absent: report none at all. */
   readonly logprobs: number | undefined;
   readonly stream: boolean;

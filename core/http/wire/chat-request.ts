@@ -1,29 +1,23 @@
 import * as v from "valibot";
 import type { ChatMessage, ChatToolCall } from "../../chat/template.ts";
-import { RuntimeError } from "../../errors.ts";
 import type { AskedChat } from "./asked.ts";
-import { check, invalid } from "./check.ts";
+import { FORMAT_FIELDS, toAskedFormat } from "./answer-format.ts";
+import { check, invalid, unsupported } from "./check.ts";
 import { flag, integer, list, maybe, object, text } from "./fields.ts";
 import { parseJson } from "./json.ts";
+import { content, MAX_TEXT, textPart, toText } from "./parts.ts";
 import { OPENAI_RULES, screen } from "./parameters.ts";
 import { withSafePrompt } from "./safe-prompt.ts";
-import { countChoices, MAX_CHOICES, SHARED_FIELDS, toAsked } from "./shared-fields.ts";
+import {
+  countChoices,
+  MAX_CHOICES,
+  MAX_MESSAGES,
+  SHARED_FIELDS,
+  toAsked,
+} from "./shared-fields.ts";
 
-/** Turns of a conversation; each costs the template some steps. */
-const MAX_MESSAGES = 1024;
-/** Parts of one message. */
-const MAX_PARTS = 1024;
 /** Calls in one message; OpenAI allows as many tools. */
 const MAX_TOOL_CALLS = 128;
-/** Text of one message: the body's own limit is smaller, this one only closes the range. */
-const MAX_TEXT = 16 * 1024 * 1024;
-
-const content: v.GenericSchema<unknown, string | unknown[]> = v.lazy((input) =>
-  Array.isArray(input)
-    ? list(v.unknown(), 1, MAX_PARTS, "parts")
-    : v.pipe(v.string("text or an array of parts"), v.maxLength(MAX_TEXT, "shorter text")),
-);
-
 const toolCall = object({
   id: text(1, 128),
   type: v.literal("function", '"function"'),
@@ -53,6 +47,7 @@ type Message = v.InferOutput<typeof message>;
 
 const request = object({
   ...SHARED_FIELDS,
+  ...FORMAT_FIELDS,
   messages: list(message, 1, MAX_MESSAGES, "messages"),
   max_completion_tokens: SHARED_FIELDS.max_tokens,
   n: maybe(integer(1, MAX_CHOICES)),
@@ -61,7 +56,8 @@ const request = object({
   top_logprobs: maybe(integer(0, 20)),
 });
 
-const textPart = object({ type: v.literal("text", '"text"'), text: text(0, MAX_TEXT) });
+/** How this API calls a part that is text. */
+const TEXT_PART = textPart(["text"]);
 
 /**
  * A body of `POST /v1/chat/completions`, checked. Throws `INVALID_REQUEST`, `UNSUPPORTED_PARAMETER`,
@@ -78,11 +74,17 @@ export function parseChatRequest(body: unknown): AskedChat {
     throw invalid("top_logprobs", "it is for requests with logprobs: true");
   }
   const { n = 1 } = values;
+  const { format } = toAskedFormat(values);
+  const turns = toTurns(values.messages, values.safe_prompt ?? false);
+  if (format !== undefined && turns.prefill !== undefined) {
+    throw unsupported(format.param, "the form of an answer that has been begun cannot be enforced");
+  }
   return {
     ...toAsked({ ...values, max_tokens: newer ?? older }, ignored),
+    ...(format === undefined ? {} : { format }),
     ...countChoices(1, n, n),
     promptParam: "messages",
-    ...toTurns(values.messages, values.safe_prompt ?? false),
+    ...turns,
     logprobs: values.logprobs === true ? (values.top_logprobs ?? 0) : undefined,
   };
 }
@@ -124,7 +126,7 @@ function toMessage(given: Message, index: number): ChatMessage {
   return {
     // "developer" is what newer models call the same thing.
     role: given.role === "developer" ? "system" : given.role,
-    content: toText(given.content ?? "", index),
+    content: toText(given.content ?? "", ["messages", index, "content"], TEXT_PART),
     ...(given.name === undefined ? {} : { name: given.name }),
     ...(given.tool_call_id === undefined ? {} : { toolCallId: given.tool_call_id }),
     ...(given.tool_calls === undefined
@@ -133,38 +135,6 @@ function toMessage(given: Message, index: number): ChatMessage {
           toolCalls: given.tool_calls.map((call, i) => toToolCall(call, `${at}.tool_calls[${i}]`)),
         }),
   };
-}
-
-/** Parts that would need another kind of model. */
-const OTHER_MODALITIES: ReadonlySet<unknown> = new Set([
-  "image_url",
-  "input_image",
-  "image",
-  "input_audio",
-  "audio",
-  "audio_url",
-  "video_url",
-  "file",
-  "document_url",
-]);
-
-/** Parts are joined with nothing between them: no character that the client has not written. */
-function toText(given: string | readonly unknown[], index: number): string {
-  if (typeof given === "string") return given;
-  return given.map((part, i) => toPartText(part, ["messages", index, "content", i])).join("");
-}
-
-function toPartText(part: unknown, at: readonly (string | number)[]): string {
-  const type = typeof part === "object" && part !== null && "type" in part ? part.type : undefined;
-  if (OTHER_MODALITIES.has(type)) {
-    const param = `messages[${at[1]}].content[${at[3]}]`;
-    throw new RuntimeError(
-      "UNSUPPORTED_MODALITY",
-      `Cannot accept '${param}' of type ${JSON.stringify(type)}: this model reads text only`,
-      { param },
-    );
-  }
-  return check(textPart, part, at).text;
 }
 
 function toToolCall(call: NonNullable<Message["tool_calls"]>[number], at: string): ChatToolCall {

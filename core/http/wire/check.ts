@@ -49,7 +49,7 @@ export function invalid(param: string, why: string): RuntimeError {
 }
 
 /** `messages[0].content`, as OpenAI writes it. */
-function toParam(path: readonly unknown[]): string | undefined {
+export function toParam(path: readonly unknown[]): string | undefined {
   let param = "";
   for (const key of path) {
     if (typeof key === "number") param += `[${key}]`;

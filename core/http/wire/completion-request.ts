@@ -1,12 +1,12 @@
 import * as v from "valibot";
 import type { AskedCompletion } from "./asked.ts";
+import { FORMAT_FIELDS, toAskedFormat } from "./answer-format.ts";
 import { check, invalid, unsupported } from "./check.ts";
 import { flag, integer, list, maybe, object, text } from "./fields.ts";
+import { MAX_TEXT } from "./parts.ts";
 import { OPENAI_RULES, screen } from "./parameters.ts";
 import { countChoices, MAX_CHOICES, SHARED_FIELDS, toAsked } from "./shared-fields.ts";
 
-/** Text of a prompt: the body's own limit is smaller, this one only closes the range. */
-export const MAX_TEXT: number = 16 * 1024 * 1024;
 /** Token ids of a prompt: more than fit into a body. */
 const MAX_TOKENS = 4 * 1024 * 1024;
 /** Token ids are below this in every vocabulary; the model's own is checked later. */
@@ -43,6 +43,7 @@ export function textsOrTokens(most: number): v.GenericSchema<unknown, readonly T
 
 const request = object({
   ...SHARED_FIELDS,
+  ...FORMAT_FIELDS,
   prompt: textsOrTokens(MAX_CHOICES),
   suffix: maybe(oneText),
   echo: maybe(flag()),
@@ -68,6 +69,7 @@ export function parseCompletionRequest(body: unknown): AskedCompletion {
   }
   return {
     ...toAsked(values, ignored),
+    ...toAskedFormat(values),
     ...countChoices(prompts.length, candidates, n),
     promptParam: "prompt",
     prompts,

@@ -1,6 +1,6 @@
 import type { AskedCompletion } from "./asked.ts";
 import { check } from "./check.ts";
-import { MAX_TEXT } from "./completion-request.ts";
+import { MAX_TEXT } from "./parts.ts";
 import { maybe, object, text } from "./fields.ts";
 import { OPENAI_RULES, screen } from "./parameters.ts";
 import { SHARED_FIELDS, toAsked } from "./shared-fields.ts";

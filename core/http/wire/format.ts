@@ -10,6 +10,8 @@ export interface Head {
   readonly created: number;
   readonly model: string;
   readonly fingerprint: string;
+  /** Tokens of all prompts. */
+  readonly promptTokens: number;
 }
 
 /** An answer that has ended: one of several where a request asked for so many. */
@@ -36,7 +38,7 @@ export interface Format {
   /** All choices have ended: the last chunks of a stream. */
   closing(total: Total): readonly object[];
   /** The last chunk of a stream that fails after it has begun. */
-  failed(failure: Failure): object;
+  failed(failure: Failure, requestId: string): object;
   /** The answer in one piece. */
   whole(choices: readonly Choice[], total: Total): object;
 }

@@ -35,6 +35,12 @@ export const NAMED_SSE: Framing = {
   ping: COMMENT,
 };
 
+/** Anthropic's, which fill silence with an event of their own. */
+export const ANTHROPIC_SSE: Framing = {
+  ...NAMED_SSE,
+  ping: 'event: ping\ndata: {"type": "ping"}\n\n',
+};
+
 /** Ollama: a line of JSON for each chunk. A blank before the next line changes nothing in it. */
 export const NDJSON: Framing = {
   headers: {

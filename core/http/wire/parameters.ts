@@ -23,7 +23,6 @@ const NO_CACHE_CONTROL = never("prompt caching cannot be controlled");
 /** Parameters of OpenAI's and Mistral's APIs that we do not fully serve; `null` is always accepted. */
 const RESTRICTIONS: ReadonlyMap<string, Restriction> = new Map<string, Restriction>([
   ["store", only(false, "answers are never stored")],
-  ["response_format", { accepts: isTextFormat, why: 'only {"type": "text"} is served' }],
   ["tools", NO_TOOLS],
   ["tool_choice", NO_TOOLS],
   ["parallel_tool_calls", NO_TOOLS],
@@ -92,14 +91,4 @@ export function screen(body: unknown, rules: ScreenRules): Screened {
     if (options.include_obfuscation === true) ignored.push("stream_options.include_obfuscation");
   }
   return { fields: Object.fromEntries(kept), ignored };
-}
-
-function isTextFormat(value: unknown): boolean {
-  return (
-    typeof value === "object" &&
-    value !== null &&
-    "type" in value &&
-    value.type === "text" &&
-    Object.keys(value).length === 1
-  );
 }

@@ -15,6 +15,9 @@ const MAX_STOP_LENGTH = 256;
 /** Entries of `logit_bias`; each is looked up at every token. */
 const MAX_LOGIT_BIASES = 1024;
 
+/** Turns of a conversation; each costs the template some steps. */
+export const MAX_MESSAGES = 1024;
+
 /** Answers to one request, all prompts together; OpenAI allows as many. */
 export const MAX_CHOICES = 128;
 
@@ -104,7 +107,10 @@ export const SHARED_FIELDS: SharedFields = {
   service_tier: maybe(text(1, 32)),
 };
 
-type SharedValues = { readonly [K in keyof SharedFields]: v.InferOutput<SharedFields[K]> };
+/** What the shared fields may say, under OpenAI's names; APIs with other names say it in these. */
+export type SharedValues = { readonly model: string } & {
+  readonly [K in keyof SharedFields]?: v.InferOutput<SharedFields[K]>;
+};
 
 /**
  * What the shared fields ask for. Absent sampling settings take OpenAI's defaults: temperature 1,

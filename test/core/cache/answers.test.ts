@@ -8,7 +8,13 @@ import { createScope } from "../../../core/cache/scope.ts";
 import type { CacheStore } from "../../../core/cache/store.ts";
 
 const secret = new TextEncoder().encode("a secret of twenty bytes");
-const head = { id: "chatcmpl-1", created: 1, model: "demo", fingerprint: "fp_1" };
+const head = {
+  id: "chatcmpl-1",
+  created: 1,
+  model: "demo",
+  fingerprint: "fp_1",
+  promptTokens: 3,
+};
 const events: readonly ChoiceEvent[] = [
   { choice: 0, event: { type: "text", text: "Hello, wörld\u2028!", tokens: [] } },
   {

@@ -93,7 +93,6 @@ test("known parameters that are not served are refused by name", async () => {
     parallel_tool_calls: true,
     functions: [],
     function_call: "none",
-    response_format: { type: "json_object" },
     audio: {},
     modalities: ["text", "audio"],
     prediction: {},
