@@ -25,6 +25,8 @@ struct Params {
   shared_by: u32,
   group: u32,
   chunks: u32,
+  /** 8, which compilers cannot know: unrolled, these loops take many times as long to compile. */
+  eighths: u32,
 }
 
 @group(0) @binding(1) var<storage, read_write> activations: array<f32>;
@@ -142,7 +144,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let eighth = lane & 7u;
     if (g < params.group) {
       var most = LEAST;
-      for (var i = 0u; i < 8u; i++) {
+      for (var i = 0u; i < params.eighths; i++) {
         most = max(most, scores[(eighth + 8u * i) * FOURS + g / 4u][g % 4u]);
       }
       parts[lane] = most;
@@ -151,14 +153,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var most = LEAST;
     if (g < params.group) {
       most = maxima[g];
-      for (var i = 0u; i < 8u; i++) {
+      for (var i = 0u; i < params.eighths; i++) {
         most = max(most, parts[8u * g + i]);
       }
     }
     workgroupBarrier();
     if (g < params.group) {
       var sum = 0.0;
-      for (var i = 0u; i < 8u; i++) {
+      for (var i = 0u; i < params.eighths; i++) {
         let p = eighth + 8u * i;
         let weight = select(0.0, exp_f32(scores[p * FOURS + g / 4u][g % 4u] - most), p < count);
         scores[p * FOURS + g / 4u][g % 4u] = weight;
@@ -169,7 +171,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     workgroupBarrier();
     if (g < params.group && eighth == 0u) {
       var sum = 0.0;
-      for (var i = 0u; i < 8u; i++) {
+      for (var i = 0u; i < params.eighths; i++) {
         sum += parts[lane + i];
       }
       let shrink = exp_f32(maxima[g] - most);

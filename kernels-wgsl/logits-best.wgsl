@@ -2,7 +2,8 @@
 //
 // The k-th largest of the groups' maxima bounds the k-th largest logit from below, so few groups are
 // looked at. Then radix selection, eight bits at a time: the k-th largest key; among the tokens that have
-// it the lowest ids; at last each of the chosen counts how many precede it.
+// it the lowest ids; at last each of the chosen counts how many precede it. Loops end at a zero that is no
+// constant, so that no compiler unrolls them.
 
 @group(0) @binding(2) var<storage, read> tables: Queries;
 
@@ -60,7 +61,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 
   // The maximum: the first of the groups' maxima.
   begin(lane, 1u);
-  for (var shift = 24i; shift >= 0; shift -= 8) {
+  for (var shift = 24i; shift >= i32(tables.zero); shift -= 8) {
     atomicStore(&counts[lane], 0u);
     workgroupBarrier();
     for (var g = lane; g < groups; g += LANES) {
@@ -79,7 +80,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   var bound = 0u;
   if (groups >= k) {
     begin(lane, k);
-    for (var shift = 24i; shift >= 0; shift -= 8) {
+    for (var shift = 24i; shift >= i32(tables.zero); shift -= 8) {
       atomicStore(&counts[lane], 0u);
       workgroupBarrier();
       for (var g = lane; g < groups; g += LANES) {
@@ -93,7 +94,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 
   // The k-th largest key.
   begin(lane, k);
-  for (var shift = 24i; shift >= 0; shift -= 8) {
+  for (var shift = 24i; shift >= i32(tables.zero); shift -= 8) {
     atomicStore(&counts[lane], 0u);
     workgroupBarrier();
     for (var g = 0u; g < groups; g++) {
@@ -109,7 +110,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 
   // The highest of the ids that are taken of those with that key: ~id is larger for a lower id.
   begin(lane, ties);
-  for (var shift = 24i; shift >= 0; shift -= 8) {
+  for (var shift = 24i; shift >= i32(tables.zero); shift -= 8) {
     atomicStore(&counts[lane], 0u);
     workgroupBarrier();
     for (var g = 0u; g < groups; g++) {

@@ -1,5 +1,5 @@
-// Reports the logits of chosen tokens, then changes logits one after another (LogitChanges in
-// core/tensor/logits.ts); joined with logits.wgsl. A workgroup takes a query.
+// Reports the logits of chosen tokens, makes those that a mask leaves out impossible, then changes logits
+// one after another (core/tensor/logits.ts); joined with logits.wgsl. A workgroup takes a query.
 //
 // The definition computes in f64. Here a number is the sum of two floats (Dekker 1971), which rounds to
 // the same f32 but where f64 itself is next to a tie.
@@ -72,6 +72,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   for (var i = lane; i < field(query, 5u); i += 64u) {
     let token = tables[field(query, 6u) + i];
     results[answer + LISTS + i] = select(0xff800000u, activations[row + min(token, vocab - 1u)], token < vocab);
+  }
+  storageBarrier();
+  let mask = field(query, 11u);
+  if (mask > 0u) {
+    for (var i = lane; i < vocab; i += 64u) {
+      if (((tables[mask + (i >> 5u)] >> (i & 31u)) & 1u) == 0u) {
+        activations[row + i] = 0xff800000u;
+      }
+    }
   }
   storageBarrier();
   if (lane > 0u) {

@@ -22,7 +22,8 @@ struct Query {
   /** Words of the results: the answer, and three words for each group. */
   answer: u32,
   groups: u32,
-  unused: u32,
+  /** Word of the tables where the mask of allowed tokens begins; 0 where all are. */
+  mask_at: u32,
 }
 
 struct Queries {

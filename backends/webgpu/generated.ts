@@ -47,6 +47,8 @@ struct Params {
   shared_by: u32,
   group: u32,
   chunks: u32,
+  /** 8, which compilers cannot know: unrolled, these loops take many times as long to compile. */
+  eighths: u32,
 }
 
 @group(0) @binding(1) var<storage, read_write> activations: array<f32>;
@@ -164,7 +166,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let eighth = lane & 7u;
     if (g < params.group) {
       var most = LEAST;
-      for (var i = 0u; i < 8u; i++) {
+      for (var i = 0u; i < params.eighths; i++) {
         most = max(most, scores[(eighth + 8u * i) * FOURS + g / 4u][g % 4u]);
       }
       parts[lane] = most;
@@ -173,14 +175,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var most = LEAST;
     if (g < params.group) {
       most = maxima[g];
-      for (var i = 0u; i < 8u; i++) {
+      for (var i = 0u; i < params.eighths; i++) {
         most = max(most, parts[8u * g + i]);
       }
     }
     workgroupBarrier();
     if (g < params.group) {
       var sum = 0.0;
-      for (var i = 0u; i < 8u; i++) {
+      for (var i = 0u; i < params.eighths; i++) {
         let p = eighth + 8u * i;
         let weight = select(0.0, exp_f32(scores[p * FOURS + g / 4u][g % 4u] - most), p < count);
         scores[p * FOURS + g / 4u][g % 4u] = weight;
@@ -191,7 +193,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     workgroupBarrier();
     if (g < params.group && eighth == 0u) {
       var sum = 0.0;
-      for (var i = 0u; i < 8u; i++) {
+      for (var i = 0u; i < params.eighths; i++) {
         sum += parts[lane + i];
       }
       let shrink = exp_f32(maxima[g] - most);
@@ -371,7 +373,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 //
 // The k-th largest of the groups' maxima bounds the k-th largest logit from below, so few groups are
 // looked at. Then radix selection, eight bits at a time: the k-th largest key; among the tokens that have
-// it the lowest ids; at last each of the chosen counts how many precede it.
+// it the lowest ids; at last each of the chosen counts how many precede it. Loops end at a zero that is no
+// constant, so that no compiler unrolls them.
 
 @group(0) @binding(2) var<storage, read> tables: Queries;
 
@@ -429,7 +432,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 
   // The maximum: the first of the groups' maxima.
   begin(lane, 1u);
-  for (var shift = 24i; shift >= 0; shift -= 8) {
+  for (var shift = 24i; shift >= i32(tables.zero); shift -= 8) {
     atomicStore(&counts[lane], 0u);
     workgroupBarrier();
     for (var g = lane; g < groups; g += LANES) {
@@ -448,7 +451,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   var bound = 0u;
   if (groups >= k) {
     begin(lane, k);
-    for (var shift = 24i; shift >= 0; shift -= 8) {
+    for (var shift = 24i; shift >= i32(tables.zero); shift -= 8) {
       atomicStore(&counts[lane], 0u);
       workgroupBarrier();
       for (var g = lane; g < groups; g += LANES) {
@@ -462,7 +465,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 
   // The k-th largest key.
   begin(lane, k);
-  for (var shift = 24i; shift >= 0; shift -= 8) {
+  for (var shift = 24i; shift >= i32(tables.zero); shift -= 8) {
     atomicStore(&counts[lane], 0u);
     workgroupBarrier();
     for (var g = 0u; g < groups; g++) {
@@ -478,7 +481,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 
   // The highest of the ids that are taken of those with that key: ~id is larger for a lower id.
   begin(lane, ties);
-  for (var shift = 24i; shift >= 0; shift -= 8) {
+  for (var shift = 24i; shift >= i32(tables.zero); shift -= 8) {
     atomicStore(&counts[lane], 0u);
     workgroupBarrier();
     for (var g = 0u; g < groups; g++) {
@@ -524,8 +527,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   }
 }
 `,
-  "logits-change": `// Reports the logits of chosen tokens, then changes logits one after another (LogitChanges in
-// core/tensor/logits.ts); joined with logits.wgsl. A workgroup takes a query.
+  "logits-change": `// Reports the logits of chosen tokens, makes those that a mask leaves out impossible, then changes logits
+// one after another (core/tensor/logits.ts); joined with logits.wgsl. A workgroup takes a query.
 //
 // The definition computes in f64. Here a number is the sum of two floats (Dekker 1971), which rounds to
 // the same f32 but where f64 itself is next to a tie.
@@ -598,6 +601,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   for (var i = lane; i < field(query, 5u); i += 64u) {
     let token = tables[field(query, 6u) + i];
     results[answer + LISTS + i] = select(0xff800000u, activations[row + min(token, vocab - 1u)], token < vocab);
+  }
+  storageBarrier();
+  let mask = field(query, 11u);
+  if (mask > 0u) {
+    for (var i = lane; i < vocab; i += 64u) {
+      if (((tables[mask + (i >> 5u)] >> (i & 31u)) & 1u) == 0u) {
+        activations[row + i] = 0xff800000u;
+      }
+    }
   }
   storageBarrier();
   if (lane > 0u) {
@@ -796,7 +808,8 @@ struct Query {
   /** Words of the results: the answer, and three words for each group. */
   answer: u32,
   groups: u32,
-  unused: u32,
+  /** Word of the tables where the mask of allowed tokens begins; 0 where all are. */
+  mask_at: u32,
 }
 
 struct Queries {

@@ -188,6 +188,7 @@ export function attention({ out, q, kv, entry, scale, window }: AttentionOp): Di
       heads / kvHeads,
       group,
       chunks,
+      8,
     ]),
     workgroups: [kvHeads * chunks, q.rows, 1],
     weightBytes: 0,

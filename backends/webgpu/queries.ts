@@ -42,7 +42,7 @@ export function writeQueries(
   const words = new Uint32Array(room);
   words.set([vocab, groups]);
   for (const [i, query] of queries.entries()) {
-    const { tokens = [], changes, draw } = query;
+    const { tokens = [], changes, mask, draw } = query;
     const at = HEAD_WORDS + QUERY_WORDS * i;
     const changesAt = lists + tokens.length;
     words.set(
@@ -58,11 +58,13 @@ export function writeQueries(
         changesAt,
         i * answer,
         answers + i * GROUP_WORDS * groups,
+        mask === undefined ? 0 : changesAt + changeWords(query),
       ],
       at,
     );
     words.set(tokens, lists);
     if (changes !== undefined) writeChanges(words, changesAt, changes);
+    if (mask !== undefined) words.set(mask, changesAt + changeWords(query));
     lists += listWords(query);
   }
   return {
@@ -70,16 +72,18 @@ export function writeQueries(
     groups,
     answerWords: answers,
     resultWords: answers + queries.length * GROUP_WORDS * groups,
-    changes: queries.some(
-      ({ tokens, changes }) => (tokens?.length ?? 0) + (changes?.count ?? 0) > 0,
-    ),
+    changes: queries.some((query) => listWords(query) > 0),
     weights: queries.some(({ mass, draw }) => mass === true || draw !== undefined),
     draws: queries.some(({ draw }) => draw !== undefined),
   };
 }
 
-function listWords({ tokens, changes }: LogitQuery): number {
-  return (tokens?.length ?? 0) + CHANGE_WORDS * (changes?.count ?? 0);
+function changeWords({ changes }: LogitQuery): number {
+  return CHANGE_WORDS * (changes?.count ?? 0);
+}
+
+function listWords(query: LogitQuery): number {
+  return (query.tokens?.length ?? 0) + changeWords(query) + (query.mask?.length ?? 0);
 }
 
 function answerWords(vocab: number, queries: readonly LogitQuery[]): number {
