@@ -8,7 +8,7 @@ import { allowedHosts } from "../../core/http/edge/host.ts";
 import { TRACE_SPANS_LOST } from "../../core/metrics/names.ts";
 import { createExporter, type ExporterOptions } from "../../core/trace/exporter.ts";
 import { openCaching, type CachingOptions } from "./cache/open-caching.ts";
-import { DEFAULT_HOST, DEFAULT_PORT } from "./listen.ts";
+import { DEFAULT_HOST, DEFAULT_PORT, listenFailure } from "./listen.ts";
 import { loadLocal, type LoadedModel, type LoadOptions } from "./load.ts";
 import { packageVersion } from "./package-root.ts";
 
@@ -66,12 +66,12 @@ export interface Listening {
   finish(graceMs: number, stop: () => Promise<void>): Promise<void>;
 }
 
-/** A runtime's way to listen. Rejects with `INSUFFICIENT_RESOURCES` where it cannot. */
+/** A runtime's way to listen. Throws or rejects with the runtime's own error where it cannot. */
 export type Listen = (
   fetch: (request: Request) => Response | Promise<Response>,
   host: string,
   port: number,
-) => Promise<Listening>;
+) => Listening | Promise<Listening>;
 
 /** Inside the 30 s that orchestrators usually wait before they kill. */
 const DEFAULT_GRACE_MS = 25_000;
@@ -116,7 +116,12 @@ export async function serveModel(listen: Listen, options: ServeOptions): Promise
     ...(options.corsOrigins === undefined ? {} : { corsOrigins: options.corsOrigins }),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
   });
-  const listening = await listen((request) => app.fetch(request), host, port);
+  let listening: Listening;
+  try {
+    listening = await listen((request) => app.fetch(request), host, port);
+  } catch (error) {
+    throw listenFailure(error, host, port);
+  }
   log({ level: "info", event: "listening", url: listening.url });
 
   const ready = prepare(options, loading.signal, async (model) => {

@@ -168,9 +168,13 @@ export interface EngineStats {
   readonly generatedTokens: number;
   /** Times that a request's cache was taken away. */
   readonly preemptions: number;
-  /** Tokens of sequences that got a slot, and how many of them were found in the cache. */
+  /** Tokens of sequences that got a slot. */
   readonly prefixQueries: number;
+  /** How many of those were found in the cache. */
   readonly prefixHits: number;
+  /** Guesses of next tokens that were verified, and how many of them were right. */
+  readonly draftedTokens: number;
+  readonly acceptedTokens: number;
   /**
    * Milliseconds since the last finished step, or 0 while idle: liveness is progress. An engine that
    * can never finish one again, as its device failed, is not idle.

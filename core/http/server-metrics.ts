@@ -103,6 +103,8 @@ function collect(metrics: Metrics, deps: AppDeps): void {
     metrics.counter(names.PREEMPTIONS, labels).record(stats.preemptions);
     metrics.counter(names.PREFIX_QUERIES, labels).record(stats.prefixQueries);
     metrics.counter(names.PREFIX_HITS, labels).record(stats.prefixHits);
+    metrics.counter(names.DRAFT_TOKENS, labels).record(stats.draftedTokens);
+    metrics.counter(names.ACCEPTED_TOKENS, labels).record(stats.acceptedTokens);
     metrics.counter(names.PROMPT_TOKENS, labels).record(stats.promptTokens);
     metrics.counter(names.GENERATED_TOKENS, labels).record(stats.generatedTokens);
     add("weights", engine.info.memory.weights);
