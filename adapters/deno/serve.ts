@@ -13,13 +13,14 @@ export function serve(options: ServeOptions): Promise<RunningServer> {
 
 const listen: Listen = (fetch, hostname, port) => {
   let running = 0;
+  const ended = (): void => void running--;
   const stopping = new AbortController();
   const { addr, finished } = Deno.serve(
     { hostname, port, onListen: quiet, signal: stopping.signal },
     (request, { completed }) => {
       running++;
       // It rejects where the client has left; that is an end as well.
-      void completed.catch(() => {}).finally(() => running--);
+      void completed.then(ended, ended);
       return fetch(request);
     },
   );

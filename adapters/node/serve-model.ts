@@ -2,7 +2,13 @@ import { randomUUID } from "node:crypto";
 import { basename } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createApp } from "../../core/http/app.ts";
-import type { HttpLimits, LogRecord, ServedModel, ServerState } from "../../core/http/deps.ts";
+import type {
+  AppDeps,
+  HttpLimits,
+  LogRecord,
+  ServedModel,
+  ServerState,
+} from "../../core/http/deps.ts";
 import { createAccess, type ApiKey } from "../../core/http/edge/access.ts";
 import { allowedHosts } from "../../core/http/edge/host.ts";
 import { TRACE_SPANS_LOST } from "../../core/metrics/names.ts";
@@ -79,8 +85,14 @@ const DEFAULT_GRACE_MS = 25_000;
 /**
  * Serve a model over HTTP, listening as the runtime does. Resolves as soon as the server listens: while
  * the model loads, requests wait and readiness fails.
+ *
+ * @param Response A class that the runtime's server writes faster than the global one.
  */
-export async function serveModel(listen: Listen, options: ServeOptions): Promise<RunningServer> {
+export async function serveModel(
+  listen: Listen,
+  options: ServeOptions,
+  Response?: AppDeps["Response"],
+): Promise<RunningServer> {
   const { log = () => {}, drainDelayMs = 0, graceMs = DEFAULT_GRACE_MS } = options;
   const loading = new AbortController();
   const models: ServedModel[] = [];
@@ -110,6 +122,7 @@ export async function serveModel(listen: Listen, options: ServeOptions): Promise
     log,
     memory: () => ({ rss: process.memoryUsage.rss(), ...loaded?.engine.info.memory }),
     access,
+    ...(Response === undefined ? {} : { Response }),
     ...(tracer === undefined ? {} : { tracer }),
     ...(caching === undefined ? {} : { caching }),
     ...(hosts === undefined ? {} : { hosts }),
@@ -186,6 +199,7 @@ async function toServed(model: LoadedModel, options: ServeOptions): Promise<Serv
     digest: await model.digest(),
     ownedBy: "sirocco",
     architecture: model.config.architecture,
+    ...(model.config.pooling === undefined ? {} : { pooling: model.config.pooling }),
     quantization: model.quant.toUpperCase(),
   };
 }

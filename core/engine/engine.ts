@@ -1,4 +1,5 @@
 import type { Constraint } from "../grammar/constraint.ts";
+import type { Pooling } from "../model/model.ts";
 import type { SamplingParams } from "../sampler/params.ts";
 import type { KvType } from "../tensor/kv-type.ts";
 
@@ -144,9 +145,6 @@ export interface EmbedRequest {
   /** Ends the request with `ABORTED`. */
   readonly signal?: AbortSignal;
 }
-
-/** How the states of a text's tokens become one vector. */
-export type Pooling = "mean" | "last";
 
 /** A look at the loop. Counters only grow; they cover generate and score alike. */
 export interface EngineStats {

@@ -9,6 +9,8 @@ export interface WireModel {
   /** Unix seconds. */
   readonly created: number;
   readonly owned_by: string;
+  /** Of the kinds of model that Mistral's clients know: none that was tuned. */
+  readonly type: "base";
   /** What it can do, in Mistral's words. */
   readonly capabilities: {
     readonly completion_chat: boolean;
@@ -49,6 +51,7 @@ export function toWireModel(model: ServedModel): WireModel {
     object: "model",
     created: model.created,
     owned_by: model.ownedBy,
+    type: "base",
     capabilities: {
       completion_chat: model.template !== undefined,
       completion_fim: canFillIn(model.tokenizer),

@@ -1,5 +1,4 @@
-import type { Pooling } from "../../../core/engine/engine.ts";
-import type { Batch, Model, ModelLimits } from "../../../core/model/model.ts";
+import type { Batch, Model, ModelLimits, Pooling } from "../../../core/model/model.ts";
 import { createSampler } from "../../../core/sampler/sampler.ts";
 import type { SamplingParams } from "../../../core/sampler/params.ts";
 import type { Backend, KvLayer, Ops } from "../../../core/tensor/backend.ts";

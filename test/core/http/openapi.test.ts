@@ -126,6 +126,28 @@ describe.skipIf(openai.file === undefined)(
       },
     );
 
+    test("calls of tools", async () => {
+      const called = '<tool_call>\n{"name":"f","arguments":{"a":1}}\n</tool_call>';
+      const calling = createScriptedApp({ reply: `Well.\n${called}\n${called}` });
+      const wire = { name: "f", parameters: { type: "object", properties: {} } };
+      const tools = [{ type: "function", function: wire }];
+      const chat = { ...hello, tools };
+      const whole = await (await calling.post("/v1/chat/completions", chat)).json();
+      expect(whole.choices[0].message.tool_calls).toHaveLength(2);
+      expectValid("CreateChatCompletionResponse", whole);
+      const chunks = await calling.post("/v1/chat/completions", { ...chat, stream: true });
+      for (const chunk of await eventsOf(chunks))
+        expectValid("CreateChatCompletionStreamResponse", chunk);
+      const asked = { ...conversation, tools: [{ type: "function", ...wire, strict: true }] };
+      const response = await (await calling.post("/v1/responses", asked)).json();
+      expect(response.output).toHaveLength(3);
+      expectValid("Response", response);
+      const streamed = await calling.post("/v1/responses", { ...asked, stream: true });
+      const frames = (await streamed.text()).split("\n\n").slice(0, -1);
+      for (const frame of frames)
+        openai.expectEvent(JSON.parse(frame.slice(frame.indexOf("data: ") + 6)));
+    });
+
     test("models", async () => {
       expectValid("ListModelsResponse", await (await get("/v1/models")).json());
       expectValid("Model", await (await get("/v1/models/m")).json());
