@@ -37,7 +37,8 @@ export type ErrorCode =
   | "NOT_READY"
   | "MODEL_LOADING"
   | "DRAINING"
-  | "DEADLINE_EXCEEDED";
+  | "DEADLINE_EXCEEDED"
+  | "NOT_CACHED";
 
 /**
  * Every code and what it becomes at the edge; the only such table.
@@ -94,6 +95,8 @@ export const ERRORS: Readonly<Record<ErrorCode, WireError>> = {
   MODEL_LOADING: { status: 503, type: "server_error", code: "model_loading" },
   DRAINING: { status: 503, type: "server_error", code: "draining" },
   DEADLINE_EXCEEDED: { status: 504, type: "timeout_error", code: "deadline_exceeded" },
+  /** The request wants an answer that is kept (`only-if-cached`, RFC 9111 section 5.2.1.7). */
+  NOT_CACHED: { status: 504, type: "invalid_request_error", code: "not_cached" },
 };
 
 /** What an error may carry beside its message. */

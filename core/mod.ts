@@ -18,12 +18,14 @@ export type { AnswerToken, TokenChance } from "./answer/token.ts";
 export type { ChatMessage, ChatTemplate, ChatToolCall, RenderOptions } from "./chat/template.ts";
 export type {
   DoneEvent,
+  EmbedRequest,
   Engine,
   EngineInfo,
   EngineStats,
   GenerateEvent,
   GenerateRequest,
   GenerateTimings,
+  Pooling,
   ScoreRequest,
   TokenEvent,
 } from "./engine/engine.ts";
@@ -69,6 +71,9 @@ export {
   type Verdict,
   type Verifier,
 } from "./receipt/verify.ts";
+export { createExporter, type Exporter, type ExporterOptions } from "./trace/exporter.ts";
+export type { Attributes, AttributeValue, Span, Tracer } from "./trace/span.ts";
+export type { TraceContext } from "./trace/traceparent.ts";
 export type { RopeStyle } from "./tensor/backend.ts";
 export type { KvType } from "./tensor/kv-type.ts";
 export { GREEDY, type SamplingParams } from "./sampler/params.ts";

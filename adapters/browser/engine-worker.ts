@@ -6,6 +6,7 @@ import { hostEngine } from "../../core/engine/host.ts";
 import { toPlainError } from "../../core/engine/wire.ts";
 import { openGguf } from "../../core/gguf/parse.ts";
 import { startEngine } from "../portable/start-engine.ts";
+import { threadsFor } from "./compute-threads.ts";
 import { browserKernels } from "./kernels.ts";
 import { openSource, siblingOpener } from "./source.ts";
 import { createTurns } from "./turn.ts";
@@ -20,7 +21,7 @@ function say(message: WorkerMessage): void {
   self.postMessage(message);
 }
 
-async function run({ model, room, port }: WorkerTask): Promise<void> {
+async function run({ model, room, threads, port }: WorkerTask): Promise<void> {
   let told = 0;
   try {
     const gguf = await openGguf(await openSource(model), siblingOpener(model));
@@ -29,7 +30,7 @@ async function run({ model, room, port }: WorkerTask): Promise<void> {
       say({ type: "opened", metadata: gguf.metadata });
       const engine = await startEngine(
         gguf,
-        { kernels: browserKernels, yieldTurn: createTurns() },
+        { kernels: () => browserKernels(threadsFor(threads)), yieldTurn: createTurns() },
         {
           ...room,
           onProgress(done, total) {

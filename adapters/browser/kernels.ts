@@ -1,5 +1,8 @@
-import { selectKernels, type KernelBuild } from "../../backends/wasm/select.ts";
+import { selectKernels } from "../../backends/wasm/select.ts";
+import { shareMemory } from "../../backends/wasm/shared-module.ts";
 import { RuntimeError } from "../../core/errors.ts";
+import type { RuntimeKernels } from "../portable/runtime.ts";
+import { computePool } from "./compute-threads.ts";
 
 /** Kernel builds, the one that runs everywhere first. The URLs are written out for bundlers to see. */
 const BUILDS: readonly (readonly [string, URL])[] = [
@@ -8,8 +11,8 @@ const BUILDS: readonly (readonly [string, URL])[] = [
   ["relaxed16", new URL("../../kernels-simd/wasm/relaxed16.wasm", import.meta.url)],
 ];
 
-/** The best kernels for this browser. Rejects with `INSUFFICIENT_RESOURCES` where it has no SIMD. */
-export async function browserKernels(): Promise<KernelBuild> {
+/** The best kernels for this browser, on so many threads. Rejects with `INSUFFICIENT_RESOURCES` where it has no SIMD. */
+export async function browserKernels(threads: number): Promise<RuntimeKernels> {
   const fetched = await Promise.all(
     BUILDS.map(async ([variant, url]) => ({ variant, bytes: await bytesOf(url) })),
   );
@@ -26,7 +29,14 @@ export async function browserKernels(): Promise<KernelBuild> {
       module: await WebAssembly.compile(bytes),
     })),
   );
-  return selectKernels(builds, () => performance.now());
+  const chosen = await selectKernels(builds, () => performance.now());
+  if (threads < 2) return chosen;
+  const { bytes } = usable.find(({ variant }) => variant === chosen.variant)!;
+  return {
+    variant: chosen.variant,
+    module: await WebAssembly.compile(shareMemory(new Uint8Array(bytes))),
+    pool: computePool(threads),
+  };
 }
 
 async function bytesOf(url: URL): Promise<ArrayBuffer> {

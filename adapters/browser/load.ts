@@ -7,8 +7,11 @@ import { readVocabulary } from "../portable/load-model.ts";
 import type { PortableOptions } from "../portable/start-engine.ts";
 import type { WorkerMessage, WorkerTask } from "./worker-messages.ts";
 
-/** How to load a model: how much room it gets, progress, a signal. */
-export type LoadOptions = PortableOptions;
+/** How to load a model: how much room and how many threads it gets, progress, a signal. */
+export interface LoadOptions extends PortableOptions {
+  /** Threads that compute, half of the processors unless given; 1 where the page is not cross-origin isolated. */
+  readonly threads?: number;
+}
 
 /** A step that takes longer than this does not end: the worker is stopped in the middle of it. */
 const LAST_STEP_MS = 10_000;
@@ -24,12 +27,12 @@ export async function load(
   model: string | URL | Blob,
   options: LoadOptions = {},
 ): Promise<Assistant> {
-  const { onProgress, signal, ...room } = options;
+  const { onProgress, signal, threads, ...room } = options;
   const place = model instanceof Blob ? model : new URL(model, document.baseURI).href;
   // In one expression, as bundlers look for it; the compiled package has `.js` files.
   const worker = new Worker(new URL("./engine-worker.js", import.meta.url), { type: "module" });
   const { port1: here, port2: there } = new MessageChannel();
-  const task: WorkerTask = { model: place, room, port: there };
+  const task: WorkerTask = { model: place, room, threads, port: there };
   try {
     const loading = untilLoaded(worker, onProgress, signal);
     worker.postMessage(task, [there]);

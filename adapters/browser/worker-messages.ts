@@ -7,6 +7,8 @@ export interface WorkerTask {
   /** An absolute URL, or a file. */
   readonly model: string | Blob;
   readonly room: RoomOptions;
+  /** Threads that are asked for. */
+  readonly threads: number | undefined;
   /** The worker's end of the channel over which the engine is used. */
   readonly port: MessagePort;
 }

@@ -50,6 +50,8 @@ export async function bench(options: BenchOptions): Promise<readonly BenchRow[]>
     // Every sequence keeps its room, or some would wait while the others are measured.
     kvBytes: Infinity,
     inProcess: true,
+    // Repetitions begin alike, and each is to be computed.
+    sharePrefixes: false,
   });
   try {
     const tests = [

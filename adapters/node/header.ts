@@ -6,6 +6,7 @@ import type { OmitStrings } from "../../core/gguf/values.ts";
 import { createTokenizer } from "../../core/tokenizer/create.ts";
 import type { Tokenizer } from "../../core/tokenizer/tokenizer.ts";
 import { fileDigest, sha256 } from "./digest.ts";
+import type { HttpSourceOptions } from "./sources/http-source.ts";
 import { openSource, siblingOpener } from "./sources/open-source.ts";
 
 /** A model file that has been opened and checked. */
@@ -25,16 +26,36 @@ export interface ModelHeader extends OpenedModel {
 /** Hex digits that tell one remote model from another. */
 const FINGERPRINT_DIGITS = 16;
 
+/** How to open a model's files. */
+export interface OpenModelOptions extends HttpSourceOptions {
+  /** As for `openGguf`. */
+  readonly omitted?: OmitStrings;
+}
+
+/**
+ * How to fetch a model behind a URL.
+ *
+ * @param allowHosts Hosts that may have private addresses; those of `SIROCCO_MODEL_HOSTS` unless given.
+ */
+export function remoteOptions(
+  allowHosts: readonly string[] = splitList(process.env["SIROCCO_MODEL_HOSTS"]),
+  signal?: AbortSignal,
+): HttpSourceOptions {
+  return { allowHosts, ...(signal === undefined ? {} : { signal }) };
+}
+
+/** The parts of a list with commas between them. */
+function splitList(text: string | undefined): string[] {
+  return (text ?? "").split(",").flatMap((part) => part.trim() || []);
+}
+
 /**
  * Open and check a model's files: a path or a URL of a GGUF, the first file where there are several.
- * `omitted` as for `openGguf`.
  */
 export async function openModel(
   location: string,
-  signal?: AbortSignal,
-  omitted?: OmitStrings,
+  { omitted, ...remote }: OpenModelOptions = remoteOptions(),
 ): Promise<OpenedModel> {
-  const remote = signal === undefined ? {} : { signal };
   const opener = siblingOpener(location, remote);
   const source = await openSource(location, remote);
   const files = [source.name];
@@ -51,8 +72,11 @@ export async function openModel(
 }
 
 /** Open a model's files and read its vocabulary and chat template. */
-export async function openHeader(location: string, signal?: AbortSignal): Promise<ModelHeader> {
-  const opened = await openModel(location, signal);
+export async function openHeader(
+  location: string,
+  remote: HttpSourceOptions = remoteOptions(),
+): Promise<ModelHeader> {
+  const opened = await openModel(location, remote);
   const { gguf } = opened;
   try {
     const tokenizer = createTokenizer(gguf.metadata);

@@ -9,10 +9,14 @@ export interface RoomOptions {
   readonly parallel?: number;
   /** Rows of one step. */
   readonly batchSize?: number;
+  /** Rows of one step whose logits can be had, at least `parallel`; scoring a text wants many. */
+  readonly logitRows?: number;
   /** Bytes for the cache of keys and values. */
   readonly kvBytes?: number;
   /** How keys and values are cached. */
   readonly kvType?: KvType;
+  /** Whether what is computed of a prompt serves later ones that begin alike; absent means yes. */
+  readonly sharePrefixes?: boolean;
 }
 
 /** The room a model gets. */
@@ -46,6 +50,28 @@ const DEFAULT_KV_TYPE: KvType = "f32";
 /** A step judges at most this many rows at a time for `score`; the buffer is rows × vocabulary. */
 const SCORE_ROWS = 32;
 
+/** Requests that may wait for each slot: behind more, an answer would come after its client left. */
+const WAITING_PER_SLOT = 4;
+
+/** Contexts full of prompts that may wait: half a minute of computing on a small model. */
+const WAITING_CONTEXTS = 8;
+
+/** Who has waited for so long is told to come back: clients give up in about a minute. */
+const MAX_WAIT_MS = 30_000;
+
+/** What may wait for a model's slots. */
+export function planQueue({ parallel, contextLength }: Room): {
+  readonly maxWaiting: number;
+  readonly maxWaitingTokens: number;
+  readonly maxWaitMs: number;
+} {
+  return {
+    maxWaiting: WAITING_PER_SLOT * parallel,
+    maxWaitingTokens: WAITING_CONTEXTS * contextLength,
+    maxWaitMs: MAX_WAIT_MS,
+  };
+}
+
 /** Bytes of cache for one position of one sequence. */
 export function kvBytesPerToken(config: ModelConfig, type: KvType = DEFAULT_KV_TYPE): number {
   return 2 * config.layers * config.kvHeads * kvHeadBytes(type, config.headDim);
@@ -73,7 +99,7 @@ export function planRoom(
   return {
     limits: {
       maxRows,
-      maxLogitRows: Math.min(maxRows, Math.max(parallel, SCORE_ROWS)),
+      maxLogitRows: Math.min(maxRows, Math.max(parallel, options.logitRows ?? SCORE_ROWS)),
       blocks,
       blockSize,
       kvType,

@@ -6,7 +6,7 @@ import type { LoadProgress } from "../../core/model/load.ts";
 import type { ModelConfig } from "../../core/model/model.ts";
 import { weightBytes } from "../../core/model/tensors.ts";
 import type { Tokenizer } from "../../core/tokenizer/tokenizer.ts";
-import { modelDigest, openHeader } from "./header.ts";
+import { modelDigest, openHeader, remoteOptions } from "./header.ts";
 import { openEngine, type EngineOptions } from "./open-engine.ts";
 import { quantName } from "./quant-mix.ts";
 import { startWorker } from "./worker-engine.ts";
@@ -58,7 +58,7 @@ export interface LoadedModel {
 export async function loadLocal(options: LoadOptions): Promise<LoadedModel> {
   const { inProcess = false, identify = false, onProgress, signal, ...engineOptions } = options;
   if (inProcess) {
-    const header = await readModelHeader(engineOptions.model, signal);
+    const header = await readModelHeader(engineOptions, signal);
     const engine = await openEngine(engineOptions, onProgress, signal);
     const died = new Promise<RuntimeError>(() => {});
     return { ...header, engine, died, close: () => engine.close() };
@@ -70,7 +70,7 @@ export async function loadLocal(options: LoadOptions): Promise<LoadedModel> {
   // It is awaited below, but may fail before that.
   starting.catch(() => {});
   try {
-    const header = await readModelHeader(engineOptions.model, ended);
+    const header = await readModelHeader(engineOptions, ended);
     // Whoever asks later learns of a failure.
     if (identify) header.digest().catch(() => {});
     const worker = await starting;
@@ -89,10 +89,10 @@ export async function loadLocal(options: LoadOptions): Promise<LoadedModel> {
 type HeaderFacts = Omit<LoadedModel, "engine" | "died" | "close">;
 
 async function readModelHeader(
-  location: string,
+  { model: location, modelHosts }: EngineOptions,
   signal: AbortSignal | undefined,
 ): Promise<HeaderFacts> {
-  const header = await openHeader(location, signal);
+  const header = await openHeader(location, remoteOptions(modelHosts, signal));
   const { gguf, tokenizer, template } = header;
   try {
     return {

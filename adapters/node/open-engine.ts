@@ -1,21 +1,19 @@
 import { setImmediate } from "node:timers/promises";
-import { createEngine } from "../../core/engine/loop.ts";
 import type { Engine } from "../../core/engine/engine.ts";
 import type { GgufModel } from "../../core/gguf/gguf.ts";
-import { readConfig } from "../../core/model/config.ts";
-import { loadModel, type LoadProgress } from "../../core/model/load.ts";
+import type { LoadProgress } from "../../core/model/load.ts";
 import { physicalCores } from "./cores.ts";
 import { createBackend, type BackendPreference } from "./backend.ts";
-import { openModel } from "./header.ts";
-import { planRoom, type RoomOptions } from "./limits.ts";
-
-/** Requests that may wait for a slot: behind more than these, an answer would come after its client left. */
-const MAX_WAITING = 128;
+import { openModel, remoteOptions } from "./header.ts";
+import type { RoomOptions } from "./limits.ts";
+import { startOn } from "./start-on.ts";
 
 /** Which model to compute with and how; plain data, so that it crosses to a worker. */
 export interface EngineOptions extends RoomOptions {
   /** A path or an `http(s):` URL of a GGUF file, the first where there are several. */
   readonly model: string;
+  /** Hosts of URLs that may have private addresses; those of `SIROCCO_MODEL_HOSTS` unless given. */
+  readonly modelHosts?: readonly string[];
   /** What computes; by default the fastest that works here. */
   readonly backend?: BackendPreference;
   /** Threads that compute, the physical cores unless given; a backend that has fewer uses those. */
@@ -30,7 +28,10 @@ export async function openEngine(
 ): Promise<Engine> {
   const started = performance.now();
   // The tokens' texts are for who answers requests; an engine knows numbers.
-  const { gguf } = await openModel(options.model, signal, (key) => key.startsWith("tokenizer."));
+  const { gguf } = await openModel(options.model, {
+    ...remoteOptions(options.modelHosts, signal),
+    omitted: (key) => key.startsWith("tokenizer."),
+  });
   try {
     return await startEngine(gguf, options, started, onProgress, signal);
   } finally {
@@ -50,21 +51,11 @@ export async function startEngine(
     preference: options.backend ?? "auto",
     threads: options.threads ?? physicalCores(),
   });
-  try {
-    const room = planRoom(readConfig(gguf), options, backend.kvBlock);
-    const model = await loadModel(gguf, backend, room.limits, onProgress, signal);
-    return createEngine({
-      model,
-      backend,
-      contextLength: room.contextLength,
-      maxSequences: room.parallel,
-      maxWaiting: MAX_WAITING,
-      yieldTurn: () => setImmediate(),
-      now: () => performance.now(),
-      loadMs: performance.now() - started,
-    });
-  } catch (error) {
-    await backend.close();
-    throw error;
-  }
+  return startOn(backend, gguf, {
+    room: options,
+    started,
+    yieldTurn: () => setImmediate(),
+    onProgress,
+    signal,
+  });
 }

@@ -5,6 +5,9 @@ import { createApp } from "../../core/http/app.ts";
 import type { HttpLimits, LogRecord, ServedModel, ServerState } from "../../core/http/deps.ts";
 import { createAccess, type ApiKey } from "../../core/http/edge/access.ts";
 import { allowedHosts } from "../../core/http/edge/host.ts";
+import { TRACE_SPANS_LOST } from "../../core/metrics/names.ts";
+import { createExporter, type ExporterOptions } from "../../core/trace/exporter.ts";
+import { openCaching, type CachingOptions } from "./cache/open-caching.ts";
 import { DEFAULT_HOST, DEFAULT_PORT } from "./listen.ts";
 import { loadLocal, type LoadedModel, type LoadOptions } from "./load.ts";
 import { packageVersion } from "./package-root.ts";
@@ -35,6 +38,10 @@ export interface ServeOptions {
   readonly hosts?: readonly string[];
   /** Origins whose pages may read answers; none where absent. */
   readonly corsOrigins?: readonly string[];
+  /** Where traces go; none are made where absent. */
+  readonly tracing?: Omit<ExporterOptions, "version" | "onLost">;
+  /** Keep answers, and how; none are kept where absent. */
+  readonly cache?: CachingOptions;
 }
 
 /** A server that listens; its model may still be loading. */
@@ -45,6 +52,8 @@ export interface RunningServer {
   readonly ready: Promise<LoadedModel>;
   /** Take other keys from now on; running requests are left alone. */
   setKeys(keys: readonly ApiKey[] | undefined): void;
+  /** Take other limits of requests from now on; those that are not given have their defaults again. */
+  setLimits(limits: Partial<HttpLimits>): void;
   /** Drain, then stop. Resolves when the last request has ended. */
   close(): Promise<void>;
 }
@@ -81,6 +90,16 @@ export async function serveModel(listen: Listen, options: ServeOptions): Promise
   const { host = DEFAULT_HOST, port = DEFAULT_PORT } = options;
   const access = createAccess(options.keys, () => performance.now());
   const hosts = allowedHosts(host, options.hosts);
+  const tracer =
+    options.tracing === undefined
+      ? undefined
+      : createExporter({
+          ...options.tracing,
+          version: packageVersion(),
+          onLost: (spans) => app.metrics.counter(TRACE_SPANS_LOST, {}).add(spans),
+        });
+  const caching =
+    options.cache === undefined ? undefined : await openCaching({ log, ...options.cache });
   const app = createApp({
     models: () => models,
     state: () => state,
@@ -91,6 +110,8 @@ export async function serveModel(listen: Listen, options: ServeOptions): Promise
     log,
     memory: () => ({ rss: process.memoryUsage.rss(), ...loaded?.engine.info.memory }),
     access,
+    ...(tracer === undefined ? {} : { tracer }),
+    ...(caching === undefined ? {} : { caching }),
     ...(hosts === undefined ? {} : { hosts }),
     ...(options.corsOrigins === undefined ? {} : { corsOrigins: options.corsOrigins }),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
@@ -116,12 +137,15 @@ export async function serveModel(listen: Listen, options: ServeOptions): Promise
       const model = await ready.catch(() => undefined);
       await model?.close();
     });
+    await tracer?.close();
+    await caching?.close();
     log({ level: "info", event: "stopped" });
   };
   return {
     url: listening.url,
     ready,
     setKeys: (keys) => access.update(keys),
+    setLimits: (limits) => app.setLimits(limits),
     close: () => (closed ??= close()),
   };
 }
@@ -156,6 +180,8 @@ async function toServed(model: LoadedModel, options: ServeOptions): Promise<Serv
     contextLength: model.engine.info.contextLength,
     digest: await model.digest(),
     ownedBy: "sirocco",
+    architecture: model.config.architecture,
+    quantization: model.quant.toUpperCase(),
   };
 }
 

@@ -1,14 +1,11 @@
 import { createWasmBackend } from "../../backends/wasm/backend.ts";
-import { createEngine, type SteppedEngine } from "../../core/engine/loop.ts";
+import type { SteppedEngine } from "../../core/engine/loop.ts";
 import type { GgufModel } from "../../core/gguf/gguf.ts";
-import { readConfig } from "../../core/model/config.ts";
-import { loadModel as loadWeights, type LoadProgress } from "../../core/model/load.ts";
-// It holds arithmetic only, nothing of Node.
-import { planRoom, type RoomOptions } from "../node/limits.ts";
+import type { LoadProgress } from "../../core/model/load.ts";
+// Arithmetic and core, nothing of Node.
+import type { RoomOptions } from "../node/limits.ts";
+import { startOn } from "../node/start-on.ts";
 import type { Runtime } from "./runtime.ts";
-
-/** Requests that may wait for a slot: behind more than these, an answer would come after its client left. */
-const MAX_WAITING = 128;
 
 /** How to load, beside the model's bytes. */
 export interface PortableOptions extends RoomOptions {
@@ -29,30 +26,18 @@ export async function startEngine(
   options: PortableOptions = {},
 ): Promise<SteppedEngine> {
   const started = performance.now();
-  const { module, variant, instantiate } = await runtime.kernels();
+  const kernels = await runtime.kernels();
   const { yieldTurn, maxBytes } = runtime;
   const backend = await createWasmBackend({
-    module,
-    variant,
+    ...kernels,
     ...(maxBytes === undefined ? {} : { maxBytes }),
-    ...(instantiate === undefined ? {} : { instantiate }),
   });
-  try {
-    const room = planRoom(readConfig(gguf), options, backend.kvBlock);
-    const { onProgress, signal } = options;
-    const model = await loadWeights(gguf, backend, room.limits, onProgress, signal);
-    return createEngine({
-      model,
-      backend,
-      contextLength: room.contextLength,
-      maxSequences: room.parallel,
-      maxWaiting: MAX_WAITING,
-      ...(yieldTurn === undefined ? {} : { yieldTurn }),
-      now: () => performance.now(),
-      loadMs: performance.now() - started,
-    });
-  } catch (error) {
-    await backend.close();
-    throw error;
-  }
+  const { onProgress, signal, ...room } = options;
+  return startOn(backend, gguf, {
+    room,
+    started,
+    ...(yieldTurn === undefined ? {} : { yieldTurn }),
+    onProgress,
+    signal,
+  });
 }

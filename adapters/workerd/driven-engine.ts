@@ -7,20 +7,7 @@ import type { SteppedEngine } from "../../core/engine/loop.ts";
  * in it. Here each reader that waits runs steps, for all of them, between turns of its own timers.
  */
 export function driveByReaders(engine: SteppedEngine): Engine {
-  async function drive<T>(wanted: Promise<T>): Promise<T> {
-    const state = { settled: false };
-    const settle = (): void => {
-      state.settled = true;
-    };
-    wanted.then(settle, settle);
-    // What waits already is there after one microtask.
-    await Promise.resolve();
-    while (!state.settled) {
-      await engine.step();
-      await turn();
-    }
-    return wanted;
-  }
+  const drive = <T>(wanted: Promise<T>): Promise<T> => driveSteps(engine, wanted);
 
   return {
     ...engine,
@@ -39,7 +26,24 @@ export function driveByReaders(engine: SteppedEngine): Engine {
       };
     },
     score: (request) => drive(engine.score(request)),
+    embed: (request) => drive(engine.embed(request)),
   };
+}
+
+/** Run steps, for all who wait, until `wanted` is there. */
+export async function driveSteps<T>(engine: SteppedEngine, wanted: Promise<T>): Promise<T> {
+  const state = { settled: false };
+  const settle = (): void => {
+    state.settled = true;
+  };
+  wanted.then(settle, settle);
+  // What waits already is there after one microtask.
+  await Promise.resolve();
+  while (!state.settled) {
+    await engine.step();
+    await turn();
+  }
+  return wanted;
 }
 
 /** Lets what was computed leave, requests arrive and the clock go on. */

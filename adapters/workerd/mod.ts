@@ -2,10 +2,6 @@
 export * from "../../core/mod.ts";
 export type { RoomOptions } from "../node/limits.ts";
 export { BUDGET_BYTES } from "./budget.ts";
-export {
-  createWorker,
-  WORKER_ROOM,
-  type ModelBody,
-  type WorkerHandler,
-  type WorkerOptions,
-} from "./worker.ts";
+export { cachedModel, r2Model, responseModel, type ModelBody } from "./sources.ts";
+export type { WarmStart } from "./warm.ts";
+export { createWorker, WORKER_ROOM, type WorkerHandler, type WorkerOptions } from "./worker.ts";

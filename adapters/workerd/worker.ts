@@ -2,32 +2,27 @@ import { createApp, type App } from "../../core/http/app.ts";
 import type { HttpLimits, ServedModel, ServerState } from "../../core/http/deps.ts";
 import { toFailure } from "../../core/http/failure.ts";
 import { RuntimeError } from "../../core/errors.ts";
+import { readConfig } from "../../core/model/config.ts";
 import { openGguf } from "../../core/gguf/parse.ts";
 import { streamSource } from "../../core/gguf/stream-source.ts";
 // Plain numbers, nothing of Node.
-import type { RoomOptions } from "../node/limits.ts";
+import { kvBytesPerToken, type RoomOptions } from "../node/limits.ts";
 import { readVocabulary } from "../portable/load-model.ts";
 import { startEngine } from "../portable/start-engine.ts";
 import { BUDGET_BYTES, planMemory } from "./budget.ts";
 import { driveByReaders } from "./driven-engine.ts";
 import { workerdKernels } from "./kernels.ts";
-
-/** A model's bytes as they come: an object of R2, or what is made of a response of assets or a cache. */
-export interface ModelBody {
-  /** The bytes of a GGUF file. */
-  readonly body: ReadableStream;
-  /** Bytes in all. */
-  readonly size: number;
-  /** What identifies the bytes: an ETag, a version, a digest. */
-  readonly version: string;
-}
+import { type ModelBody, unbroken } from "./sources.ts";
+import { type WarmStart, warmUp } from "./warm.ts";
 
 /** What a worker serves. */
 export interface WorkerOptions<Env> {
   /** The model's name for requests. */
   readonly name: string;
-  /** Fetch the model; called once per isolate, and again where that failed. */
-  readonly open: (env: Env) => Promise<ModelBody | null>;
+  /** Fetch the model; called once per isolate, and again where that failed. `later` outlives the request. */
+  readonly open: (env: Env, later: (work: Promise<unknown>) => void) => Promise<ModelBody | null>;
+  /** Begin with keys and values that an earlier isolate has computed. */
+  readonly warm?: WarmStart<Env>;
   /** How much room the model gets; absent values take {@linkcode WORKER_ROOM}'s. */
   readonly room?: RoomOptions;
   /** Bytes that JavaScript and WebAssembly may use together; at most what the platform allows. */
@@ -50,10 +45,11 @@ export interface WorkerHandler<Env> {
  * Room for four short conversations. Steps are small: while one computes nothing else happens in the
  * isolate, and what was computed leaves between two of them.
  */
-export const WORKER_ROOM: RoomOptions = {
+export const WORKER_ROOM: RoomOptions & { readonly parallel: number } = {
   contextSize: 1024,
   parallel: 4,
   batchSize: 32,
+  logitRows: 4,
   kvBytes: 16 * 1024 * 1024,
 };
 
@@ -78,29 +74,36 @@ export function createWorker<Env>(options: WorkerOptions<Env>): WorkerHandler<En
   let loading: Promise<void> | undefined;
   let app: App | undefined;
 
-  async function load(env: Env): Promise<void> {
-    const object = await options.open(env);
+  async function load(env: Env, later: (work: Promise<unknown>) => void): Promise<void> {
+    const object = await options.open(env, later);
     if (object === null) {
       throw new RuntimeError(
         "MODEL_NOT_FOUND",
         `Cannot load ${options.name}: there is no such object`,
       );
     }
-    const { body, size, version } = object;
-    const gguf = await openGguf(
-      streamSource(body as ReadableStream<Uint8Array>, size, options.name),
-    );
+    const { size, version } = object;
+    const gguf = await openGguf(streamSource(unbroken(object), size, options.name));
     try {
       const vocabulary = readVocabulary(gguf.metadata);
-      const plan = planMemory(vocabulary.tokenizer.vocabSize, budget);
+      const { vocabSize } = vocabulary.tokenizer;
       const room = { ...WORKER_ROOM, ...options.room };
-      const engine = await startEngine(
-        gguf,
-        { kernels: workerdKernels, maxBytes: plan.wasm },
-        room,
-      );
+      const { warm } = options;
+      const beginning =
+        warm === undefined ? [] : (vocabulary.template?.tokens(warm.messages) ?? []);
+      const snapshotBytes = beginning.length * kvBytesPerToken(readConfig(gguf), room.kvType);
+      const plan = planMemory({ vocabSize, streams: room.parallel, snapshotBytes }, budget);
+      const runtime = { kernels: workerdKernels, maxBytes: plan.wasm };
+      const engine = await startEngine(gguf, runtime, room);
       const { weights, kv, activations } = engine.info.memory;
-      memory = { budget, js_reserved: plan.js, total: plan.js + weights + kv + activations };
+      const total = plan.js + weights + kv + activations;
+      memory = { budget, js_reserved: plan.js, wasm: weights + kv + activations, total };
+      if (warm !== undefined && beginning.length > 0) {
+        memory = {
+          ...memory,
+          snapshot: await warmUp(engine, beginning, version, warm, env, later),
+        };
+      }
       models.push({
         ...vocabulary,
         id: options.name,
@@ -135,7 +138,10 @@ export function createWorker<Env>(options: WorkerOptions<Env>): WorkerHandler<En
     async fetch(request, env, context) {
       app ??= makeApp();
       if (loading === undefined) {
-        const attempt = load(env);
+        // What storage does not take is no failure of an answer.
+        const later = (work: Promise<unknown>): void =>
+          context.waitUntil(work.catch(() => undefined));
+        const attempt = load(env, later);
         loading = attempt;
         // Others wait for it even where this request's client leaves.
         context.waitUntil(attempt.catch(() => undefined));

@@ -4,7 +4,7 @@ import { checkQuery } from "../../core/tensor/logits.ts";
 import { reduceLogits } from "../../core/tensor/reduce-logits.ts";
 import { byteLength } from "../../core/tensor/dtype.ts";
 import { referenceOps } from "./ops.ts";
-import { allocate, own, ReferenceKv, ReferenceTensor, sizeOf } from "./tensors.ts";
+import { allocate, own, ownKv, ReferenceKv, ReferenceTensor, sizeOf, slotsOf } from "./tensors.ts";
 
 /** Bytes asked for at once: few calls, and the file's bytes are never all held beside the values. */
 const READ_BYTES = 2 ** 20;
@@ -52,6 +52,24 @@ export function createReferenceBackend(): Backend {
       const layer = new ReferenceKv(label, slots, shape);
       kv += layer.keys.byteLength + layer.values.byteLength;
       return layer;
+    },
+
+    // eslint-disable-next-line typescript/require-await
+    async readKv(layer, first, count) {
+      const { keys, values, from, to } = slotsOf(layer, first, count);
+      const bytes = new Float32Array(2 * (to - from));
+      bytes.set(keys.subarray(from, to));
+      bytes.set(values.subarray(from, to), to - from);
+      return new Uint8Array(bytes.buffer);
+    },
+
+    writeKv(layer, first, bytes) {
+      const { kvHeads, headDim } = ownKv(layer);
+      const count = bytes.byteLength / (2 * kvHeads * headDim * Float32Array.BYTES_PER_ELEMENT);
+      const { keys, values, from, to } = slotsOf(layer, first, count);
+      const copy = new Float32Array(bytes.slice().buffer);
+      keys.set(copy.subarray(0, to - from), from);
+      values.set(copy.subarray(to - from), from);
     },
 
     view(tensor, rows) {

@@ -74,6 +74,22 @@ export function ownKv(kv: KvLayer): ReferenceKv {
   throw new TypeError(`Cannot use cache "${kv.label}": it belongs to another backend`);
 }
 
+/** Where `count` slots from `first` on lie in a cache's keys and values, or a `RangeError`. */
+export function slotsOf(
+  kv: KvLayer,
+  first: number,
+  count: number,
+): Pick<ReferenceKv, "keys" | "values"> & { readonly from: number; readonly to: number } {
+  const { label, slots, kvHeads, headDim, keys, values } = ownKv(kv);
+  if (![first, count].every((n) => Number.isInteger(n) && n >= 0) || first + count > slots) {
+    throw new RangeError(
+      `Cannot copy ${count} slots from ${first} on of "${label}": it has ${slots}`,
+    );
+  }
+  const width = kvHeads * headDim;
+  return { keys, values, from: first * width, to: (first + count) * width };
+}
+
 /** Throws `RangeError` unless `tensor` is `rows` rows of `width` elements. */
 export function expectShape(
   operation: string,

@@ -1,4 +1,4 @@
-import type { Backend } from "../../core/tensor/backend.ts";
+import type { Backend, KvLayer } from "../../core/tensor/backend.ts";
 import { byteLength } from "../../core/tensor/dtype.ts";
 import { kvHeadBytes } from "../../core/tensor/kv-type.ts";
 import type { Tensor } from "../../core/tensor/tensor.ts";
@@ -19,6 +19,9 @@ const STACK_BYTES = 65_536;
 
 /** Bytes of a weight that are read at once, before they are laid out anew: small beside any model. */
 const STAGING_BYTES = 2 ** 20;
+
+/** The same where memory is bounded, and so counted: there are two such pieces. */
+const BOUNDED_STAGING_BYTES = 2 ** 17;
 
 /** Nanoseconds to lay a byte of weights out, roughly: what is worth sharing. */
 const REPACK_NS = 0.2;
@@ -78,6 +81,7 @@ export async function createWasmBackend(options: WasmBackendOptions): Promise<Ba
     arena,
     args,
     executor,
+    stagingBytes: maxBytes === undefined ? STAGING_BYTES : BOUNDED_STAGING_BYTES,
     createReduce: (context) => createReduce({ ...context, arena }),
   });
 }
@@ -89,12 +93,14 @@ export interface KernelMachine {
   readonly arena: Arena;
   readonly args: ArgsWriter;
   readonly executor: Executor;
+  /** Bytes of a weight to read at once; a mebibyte unless given. */
+  readonly stagingBytes?: number;
   readonly createReduce: (context: OpsContext) => Reduce;
 }
 
 /** A backend over kernels. */
 export function createKernelBackend(machine: KernelMachine): Backend {
-  const { name, arena, args, executor } = machine;
+  const { name, arena, args, executor, stagingBytes = STAGING_BYTES } = machine;
   const owner = {};
   const used = { weights: 0, kv: 0, activations: 0 };
   let staging = { offset: 0, bytes: 0 };
@@ -109,6 +115,21 @@ export function createKernelBackend(machine: KernelMachine): Backend {
       throw new TypeError(`Cannot use tensor "${tensor.label}": it belongs to another backend`);
     }
     return tensor;
+  };
+  const ownKv = (layer: KvLayer): WasmKv => {
+    if (!(layer instanceof WasmKv) || layer.owner !== owner) {
+      throw new TypeError(`Cannot use cache "${layer.label}": it belongs to another backend`);
+    }
+    return layer;
+  };
+  /** Our own cache, if it has these slots and they are whole blocks. */
+  const slotsOf = (layer: KvLayer, first: number, count: number): WasmKv => {
+    const kv = ownKv(layer);
+    const whole = [first, count].every((n) => Number.isInteger(n / KV_BLOCK) && n >= 0);
+    if (whole && first + count <= kv.slots) return kv;
+    throw new RangeError(
+      `Cannot copy ${count} slots from ${first} on of "${kv.label}": it has ${kv.slots} in blocks of ${KV_BLOCK}`,
+    );
   };
   const stage = (bytes: number): number => {
     if (bytes > staging.bytes) staging = { offset: take("weights", "staging", bytes), bytes };
@@ -140,7 +161,7 @@ export function createKernelBackend(machine: KernelMachine): Backend {
       const target = vector
         ? stage(2 * rowBytes + panel + 64) + 2 * rowBytes
         : take("weights", label, Math.ceil(rows / PANEL_ROWS) * panel);
-      const atOnce = Math.max(1, Math.floor(STAGING_BYTES / rowBytes / PANEL_ROWS)) * PANEL_ROWS;
+      const atOnce = Math.max(1, Math.floor(stagingBytes / rowBytes / PANEL_ROWS)) * PANEL_ROWS;
       const pieceBytes = Math.min(atOnce, rows) * rowBytes;
       const raw = stage(2 * pieceBytes);
       const panels = vector ? Math.ceil(target / 64) * 64 : target;
@@ -190,6 +211,21 @@ export function createKernelBackend(machine: KernelMachine): Backend {
       return new WasmKv(owner, label, slots, offset, shape);
     },
 
+    // An async function turns what these throw into a rejection.
+    // eslint-disable-next-line typescript/require-await
+    async readKv(layer, first, count) {
+      const { offset, slotBytes } = slotsOf(layer, first, count);
+      const words = arena.get(offset + first * slotBytes, (count * slotBytes) / 4);
+      return new Uint8Array(words.slice().buffer);
+    },
+
+    writeKv(layer, first, bytes) {
+      const { slotBytes } = ownKv(layer);
+      const { offset } = slotsOf(layer, first, bytes.byteLength / slotBytes);
+      // A copy begins at a multiple of four, which the bytes need not.
+      arena.put(offset + first * slotBytes, new Uint32Array(bytes.slice().buffer));
+    },
+
     view(tensor, rows) {
       const whole = own(tensor);
       if (!Number.isInteger(rows) || rows < 0 || rows > whole.rows) {
@@ -209,7 +245,6 @@ export function createKernelBackend(machine: KernelMachine): Backend {
       arena.put(target.offset, values);
     },
 
-    // An async function turns what these throw into a rejection.
     // eslint-disable-next-line typescript/require-await
     async read(tensor) {
       const source = own(tensor);

@@ -4,6 +4,7 @@ import {
   type LogitQuery,
   type LogitSummary,
   MAX_CANDIDATES,
+  maskLogits,
   pickLogits,
 } from "../../core/tensor/logits.ts";
 import type { LocalArena } from "./arena.ts";
@@ -82,6 +83,7 @@ export function createReduce(context: OpsContext & { readonly arena: LocalArena 
     const at = logits.offset + query.row * vocab * 4;
     const row = arena.f32(at, vocab);
     const tokenLogits = pickLogits(row, query.tokens);
+    if (query.mask !== undefined) maskLogits(row, query.mask);
     if (query.changes !== undefined) changeLogits(row, query.changes);
 
     const k = Math.min(query.k, vocab);

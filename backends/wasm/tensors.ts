@@ -1,5 +1,6 @@
 import type { WeightType } from "../../core/tensor/dtype.ts";
 import { WEIGHT_TYPES } from "../../core/tensor/dtype.ts";
+import { kvHeadBytes } from "../../core/tensor/kv-type.ts";
 import { kernelId } from "./kernels.ts";
 import type { KvLayer, KvShape } from "../../core/tensor/backend.ts";
 import type { Tensor } from "../../core/tensor/tensor.ts";
@@ -90,6 +91,8 @@ export class WasmKv implements KvLayer {
   readonly offset: number;
   readonly kvHeads: number;
   readonly headDim: number;
+  /** Bytes of one slot, keys and values of all heads; a block's are together. */
+  readonly slotBytes: number;
   /** Kernels of this type, by their ids. */
   readonly store: number;
   readonly attention: number;
@@ -107,6 +110,7 @@ export class WasmKv implements KvLayer {
     this.offset = offset;
     this.kvHeads = kvHeads;
     this.headDim = headDim;
+    this.slotBytes = 2 * kvHeads * kvHeadBytes(type, headDim);
     this.store = kernelId(`kv_store_${type}`);
     this.attention = kernelId(`attention_${type}`);
   }

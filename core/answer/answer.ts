@@ -1,4 +1,7 @@
 import type { Engine, GenerateRequest, GenerateTimings } from "../engine/engine.ts";
+import type { Constraint } from "../grammar/constraint.ts";
+import type { Grammar } from "../grammar/grammar.ts";
+import { tokenBytes } from "../grammar/vocabulary.ts";
 import type { SamplingParams } from "../sampler/params.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { createStopMatcher, type StopResult } from "./stop.ts";
@@ -16,8 +19,14 @@ export interface AnswerRequest {
   readonly stop: readonly string[];
   /** Report each token's log-probability and this many alternatives. */
   readonly logprobs?: number;
+  /** The texts that the answer may be. */
+  readonly grammar?: Grammar;
   /** Ends the answer with `ABORTED`. */
   readonly signal?: AbortSignal;
+  /** Whose it is, how urgent, and until when: see `GenerateRequest`. */
+  readonly tenant?: string;
+  readonly priority?: number;
+  readonly deadlineMs?: number;
   /** Called as each token arrives, before its text is released; for latency metrics. */
   readonly onToken?: () => void;
 }
@@ -43,8 +52,12 @@ export interface AnswerDone {
   readonly reason: "stop" | "length";
   /** The stop string that ended the answer. */
   readonly stopSequence?: string;
-  /** Tokens of the prompt and of the answer. */
-  readonly usage: { readonly promptTokens: number; readonly completionTokens: number };
+  /** Tokens of the prompt, how many of those were found in the cache, and tokens of the answer. */
+  readonly usage: {
+    readonly promptTokens: number;
+    readonly cachedTokens: number;
+    readonly completionTokens: number;
+  };
   /** How long it took. */
   readonly timings: AnswerTimings;
 }
@@ -79,6 +92,7 @@ export async function* answer(
   let first: number | undefined;
   let last = asked;
   let completionTokens = 0;
+  let cachedTokens = 0;
   let reason: AnswerDone["reason"] = "stop";
   let stopped: StopResult | undefined;
   let timings: GenerateTimings | undefined;
@@ -92,6 +106,7 @@ export async function* answer(
     last = now();
     first ??= last;
     completionTokens++;
+    cachedTokens += event.cachedTokens ?? 0;
     request.onToken?.();
     const decoded = decoder.push(event.token);
     details.add(event, decoded);
@@ -114,7 +129,7 @@ export async function* answer(
     type: "done",
     reason: tail.stop === undefined ? reason : "stop",
     ...(tail.stop === undefined ? {} : { stopSequence: tail.stop }),
-    usage: { promptTokens: request.prompt.length, completionTokens },
+    usage: { promptTokens: request.prompt.length, cachedTokens, completionTokens },
     timings: {
       firstTokenMs: (first ?? now()) - asked,
       decodeMs: first === undefined ? 0 : last - first,
@@ -124,13 +139,28 @@ export async function* answer(
 }
 
 function toGenerate(request: AnswerRequest, tokenizer: Tokenizer): GenerateRequest {
-  const { prompt, maxTokens, sampling, logprobs, signal } = request;
+  const { prompt, maxTokens, sampling, logprobs, grammar, tenant, priority, deadlineMs, signal } =
+    request;
   return {
     tokens: prompt,
     maxTokens,
     sampling,
     stopTokens: [...tokenizer.stops],
     ...(logprobs === undefined ? {} : { logprobs }),
+    ...(grammar === undefined ? {} : { constraint: constrain(grammar, prompt, tokenizer) }),
+    ...(tenant === undefined ? {} : { tenant }),
+    ...(priority === undefined ? {} : { priority }),
+    ...(deadlineMs === undefined ? {} : { deadlineMs }),
     ...(signal === undefined ? {} : { signal }),
+  };
+}
+
+function constrain(grammar: Grammar, prompt: readonly number[], tokenizer: Tokenizer): Constraint {
+  const vocabulary = tokenBytes(tokenizer);
+  const blank = vocabulary.blank;
+  return {
+    grammar,
+    vocabulary,
+    blank: blank !== undefined && tokenizer.decoder(prompt).push(blank) === "",
   };
 }

@@ -59,6 +59,7 @@ export function createChatTemplate(source: string, tokenizer: Tokenizer): ChatTe
     );
 
   return {
+    readsClock: source.includes("strftime_now"),
     render: (messages, options = {}) => render(messages, options, (text) => text),
     tokens(messages, options = {}) {
       const mark = forgery.chooseMark(textsOf(messages, options));

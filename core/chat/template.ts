@@ -32,6 +32,8 @@ export interface RenderOptions {
 
 /** A model's chat template. */
 export interface ChatTemplate {
+  /** Whether a prompt may depend on the time: then the same conversation is another prompt tomorrow. */
+  readonly readsClock: boolean;
   /**
    * The prompt's text. Throws `TEMPLATE_FAILED` where the template refuses the conversation or
    * exceeds its budget of steps, output or depth.

@@ -1,6 +1,7 @@
 import { RuntimeError } from "../errors.ts";
 import { MAX_CANDIDATES } from "../tensor/logits.ts";
-import type { GenerateRequest, ScoreRequest } from "./engine.ts";
+import type { EmbedRequest, GenerateRequest, ScoreRequest } from "./engine.ts";
+import { MAX_PRIORITY } from "./queue.ts";
 
 /**
  * Check a request to generate; returns how many tokens it may come to hold. Throws `INVALID_REQUEST`,
@@ -11,7 +12,14 @@ export function checkGenerate(
   vocabSize: number,
   contextLength: number,
 ): number {
-  const { tokens, maxTokens, logprobs = 0 } = request;
+  const {
+    tokens,
+    maxTokens,
+    logprobs = 0,
+    priority = 0,
+    deadlineMs = Infinity,
+    constraint,
+  } = request;
   checkTokens(tokens, vocabSize);
   if (tokens.length === 0)
     throw invalid("Cannot generate from no tokens: a prompt has at least one");
@@ -22,6 +30,17 @@ export function checkGenerate(
   if (!Number.isInteger(logprobs) || logprobs < 0 || logprobs > most) {
     throw invalid(`Cannot report ${logprobs} alternatives: expected 0 to ${most}`);
   }
+  if (constraint !== undefined && constraint.vocabulary.size !== vocabSize) {
+    throw invalid(
+      `Cannot constrain an answer with a vocabulary of ${constraint.vocabulary.size} tokens: the model has ${vocabSize}`,
+    );
+  }
+  if (!Number.isInteger(priority) || Math.abs(priority) > MAX_PRIORITY) {
+    throw invalid(
+      `Cannot take priority ${priority}: expected a whole number from -${MAX_PRIORITY} to ${MAX_PRIORITY}`,
+    );
+  }
+  if (!(deadlineMs > 0)) throw invalid(`Cannot answer within ${deadlineMs} ms: expected more`);
   if (tokens.length >= contextLength) {
     throw tooLong(`Cannot continue ${tokens.length} tokens`, contextLength);
   }
@@ -37,6 +56,23 @@ export function checkScore(request: ScoreRequest, vocabSize: number, contextLeng
   }
   if (tokens.length > contextLength)
     throw tooLong(`Cannot score ${tokens.length} tokens`, contextLength);
+}
+
+/** Check a request to embed. Throws as {@linkcode checkGenerate}. */
+export function checkEmbed(request: EmbedRequest, vocabSize: number, contextLength: number): void {
+  const { tokens } = request;
+  checkTokens(tokens, vocabSize);
+  if (tokens.length === 0) throw invalid("Cannot embed no tokens: a text has at least one");
+  if (tokens.length > contextLength)
+    throw tooLong(`Cannot embed ${tokens.length} tokens`, contextLength);
+}
+
+/** Check an engine's limits, both at least 1; returns `maxSequences`. Throws `RangeError`. */
+export function checkLimits(maxSequences: number, chunk: number): number {
+  if (!(maxSequences >= 1))
+    throw new RangeError(`Cannot run ${maxSequences} sequences: at least 1`);
+  if (!(chunk >= 1)) throw new RangeError(`Cannot chunk prompts by ${chunk} rows: at least 1`);
+  return maxSequences;
 }
 
 function checkTokens(tokens: readonly number[], vocabSize: number): void {

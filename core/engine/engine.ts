@@ -1,3 +1,4 @@
+import type { Constraint } from "../grammar/constraint.ts";
 import type { SamplingParams } from "../sampler/params.ts";
 import type { KvType } from "../tensor/kv-type.ts";
 
@@ -11,11 +12,17 @@ export interface Engine {
   /**
    * Generate tokens. Ends after a `done` event; leaving the loop early or aborting the signal frees
    * the slot within one step. Throws `RuntimeError`: `ABORTED`, `CONTEXT_LENGTH_EXCEEDED`,
-   * `QUEUE_FULL`, `NOT_READY`.
+   * `QUEUE_FULL`, `DEADLINE_EXCEEDED`, `NOT_READY`; `INVALID_REQUEST` for a constraint that is too
+   * ambiguous to follow.
    */
   generate(request: GenerateRequest): AsyncIterable<GenerateEvent>;
   /** Log-probabilities of `tokens[from..]`, each given all tokens before it, for perplexity. */
   score(request: ScoreRequest): Promise<Float64Array>;
+  /**
+   * One vector [dim] of Euclidean length 1 for a text, made of its tokens' final hidden states. Its bits do
+   * not depend on what else runs. Throws as {@linkcode Engine.generate} does.
+   */
+  embed(request: EmbedRequest): Promise<Float32Array>;
   /** What the loop is doing now. */
   stats(): EngineStats;
   /** Stop after the current step; waiting and running requests end with `NOT_READY`. */
@@ -56,6 +63,17 @@ export interface GenerateRequest {
   readonly stopTokens: readonly number[];
   /** Report the log-probability of each token and of this many alternatives. */
   readonly logprobs?: number;
+  /** What the answer has to be; it then ends only where that is complete, or at `maxTokens`. */
+  readonly constraint?: Constraint;
+  /**
+   * Whose request it is: queueing is fair between tenants, and no cached prefix is shared between them.
+   * Absent: anybody's.
+   */
+  readonly tenant?: string;
+  /** Higher goes first, from -4 to 4; absent means 0. Each step doubles a tenant's share. */
+  readonly priority?: number;
+  /** Milliseconds after which it ends with `DEADLINE_EXCEEDED`, answered or not. */
+  readonly deadlineMs?: number;
   /** Ends the request with `ABORTED`. */
   readonly signal?: AbortSignal;
 }
@@ -73,6 +91,8 @@ export interface TokenEvent {
   readonly logprob?: number;
   /** The likeliest tokens, best first, where asked for. */
   readonly top?: readonly { readonly token: number; readonly logprob: number }[];
+  /** With the first token: how many tokens of the prompt were found in the cache, where any were. */
+  readonly cachedTokens?: number;
 }
 
 /** The end of an answer. */
@@ -111,6 +131,23 @@ export interface ScoreRequest {
   readonly signal?: AbortSignal;
 }
 
+/** A text to embed. */
+export interface EmbedRequest {
+  /** At least one token. */
+  readonly tokens: readonly number[];
+  /** `mean` of all tokens' states, or that of the `last`, which alone has seen all of them. */
+  readonly pooling: Pooling;
+  /** As of a {@linkcode GenerateRequest}. */
+  readonly tenant?: string;
+  /** As of a {@linkcode GenerateRequest}. */
+  readonly priority?: number;
+  /** Ends the request with `ABORTED`. */
+  readonly signal?: AbortSignal;
+}
+
+/** How the states of a text's tokens become one vector. */
+export type Pooling = "mean" | "last";
+
 /** A look at the loop. Counters only grow; they cover generate and score alike. */
 export interface EngineStats {
   /** Requests that have a slot. */
@@ -131,6 +168,9 @@ export interface EngineStats {
   readonly generatedTokens: number;
   /** Times that a request's cache was taken away. */
   readonly preemptions: number;
+  /** Tokens of sequences that got a slot, and how many of them were found in the cache. */
+  readonly prefixQueries: number;
+  readonly prefixHits: number;
   /**
    * Milliseconds since the last finished step, or 0 while idle: liveness is progress. An engine that
    * can never finish one again, as its device failed, is not idle.

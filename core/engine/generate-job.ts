@@ -5,7 +5,17 @@ import type { LogitQuery, LogitSummary } from "../tensor/logits.ts";
 import type { GenerateEvent, GenerateRequest, TokenEvent } from "./engine.ts";
 import type { Job, Tally } from "./job.ts";
 import { createSequence } from "./sequence.ts";
+import { END, type Steering } from "./steering.ts";
 import type { Stream } from "./stream.ts";
+
+/** What a request is answered with. */
+export interface GenerateContext {
+  readonly tally: Tally;
+  /** Absent where any text will do. */
+  readonly steering: Steering | undefined;
+  /** When the request came. */
+  readonly arrived: number;
+}
 
 /** Answers a request: samples a token whenever its sequence has caught up, and streams it. */
 export function createGenerateJob(
@@ -13,13 +23,12 @@ export function createGenerateJob(
   limit: number,
   vocabSize: number,
   stream: Stream<GenerateEvent>,
-  tally: Tally,
-  arrived: number,
+  { tally, steering, arrived }: GenerateContext,
 ): Job {
   const { tokens: prompt, sampling, logprobs: alternatives } = request;
   const sampler = createSampler(sampling, vocabSize);
-  const stops = new Set(request.stopTokens);
-  const sequence = createSequence(prompt, limit, prompt.length - 1, stops);
+  const stops = new Set([...request.stopTokens, ...(steering === undefined ? [] : [END])]);
+  const sequence = createSequence(prompt, limit, prompt.length - 1, stops, request);
   /** The tokens whose logits are changed before one is chosen. */
   let changed: Int32Array | undefined;
 
@@ -29,25 +38,38 @@ export function createGenerateJob(
   let last = 0;
 
   function ask(row: number, _count: number, queries: LogitQuery[]): void {
-    const query = sampler.ask(row, sequence.tokens, generated);
+    const mask = steering?.mask();
+    const plain = sampler.ask(row, sequence.tokens, generated);
+    const query = mask === undefined ? plain : { ...plain, mask };
     changed = query.changes?.ids.subarray(0, query.changes.count);
     if (alternatives === undefined) {
       queries.push(query);
-    } else if (changed === undefined) {
+    } else if (changed === undefined && mask === undefined) {
       queries.push({ ...query, k: Math.max(query.k, alternatives), mass: true });
     } else {
       // Probabilities are reported as they were before the changes.
-      queries.push({ row, k: alternatives, mass: true, tokens: changed }, query);
+      queries.push({ row, k: alternatives, mass: true, tokens: changed ?? [] }, query);
     }
   }
 
-  function take(answers: readonly LogitSummary[], now: number, row?: Float32Array): number | "row" {
+  function take(
+    answers: readonly LogitSummary[],
+    now: number,
+    row?: Float32Array,
+  ): number | "row" | undefined {
     const answer = answers.at(-1)!;
-    const token =
+    const chosen =
       row === undefined
         ? sampler.choose(answer, generated)
         : sampler.chooseFromRow(row, answer, generated);
-    if (token === undefined) return "row";
+    if (chosen === undefined) return "row";
+    let token = chosen;
+    try {
+      token = steering?.correct(chosen) ?? chosen;
+    } catch (error) {
+      stream.fail(error);
+      return undefined;
+    }
     if (first === undefined) {
       first = now;
       tally.promptTokens += prompt.length;
@@ -65,7 +87,10 @@ export function createGenerateJob(
     answers: readonly LogitSummary[],
     row: Float32Array | undefined,
   ): TokenEvent {
-    if (alternatives === undefined) return { type: "token", token };
+    // The first token has been counted by now.
+    const found = generated === 1 ? (sequence.cached ?? 0) : 0;
+    const cached = found > 0 ? { cachedTokens: found } : {};
+    if (alternatives === undefined) return { type: "token", token, ...cached };
     const plain = answers[0]!;
     const logit = untouchedLogit(token, answers, row);
     return {
@@ -73,6 +98,7 @@ export function createGenerateJob(
       token,
       logprob: logprobOf(plain, logit),
       top: topLogprobs(plain, alternatives),
+      ...cached,
     };
   }
 
@@ -85,7 +111,8 @@ export function createGenerateJob(
     if (change >= 0) return answers[0]!.tokenLogits[change]!;
     if (row !== undefined) return row[token]!;
     const { drawn, drawnLogit, ids, logits } = answers.at(-1)!;
-    return token === drawn ? drawnLogit : logits[ids.indexOf(token)]!;
+    // What is among neither was taken for want of anything likelier.
+    return token === drawn ? drawnLogit : (logits[ids.indexOf(token)] ?? -Infinity);
   }
 
   function finish(reason: "stop" | "length"): void {
@@ -105,6 +132,8 @@ export function createGenerateJob(
 
   return {
     sequence,
+    arrived,
+    deadline: arrived + (request.deadlineMs ?? Infinity),
     begin(now) {
       begun ??= now;
     },

@@ -1,5 +1,13 @@
-import type { Engine, GenerateRequest, ScoreRequest } from "./engine.ts";
-import { type Command, type EnginePort, type Outcome, type Report, toPlainError } from "./wire.ts";
+import type { TokenBytes } from "../grammar/vocabulary.ts";
+import type { EmbedRequest, Engine, GenerateRequest, ScoreRequest } from "./engine.ts";
+import {
+  type Command,
+  type EnginePort,
+  type Outcome,
+  type Report,
+  toPlainError,
+  type WireRequest,
+} from "./wire.ts";
 
 /**
  * How often the other side hears of progress while no tokens come, as in the middle of a long prompt.
@@ -13,6 +21,7 @@ const STATS_INTERVAL_MS = 100;
  */
 export function hostEngine(engine: Engine, port: EnginePort): void {
   const requests = new Map<number, AbortController>();
+  const vocabularies = new Map<number, TokenBytes>();
   let outcomes: Outcome[] = [];
   let timer: ReturnType<typeof setInterval> | undefined;
 
@@ -32,12 +41,23 @@ export function hostEngine(engine: Engine, port: EnginePort): void {
     outcomes.push(outcome);
   }
 
+  function fromWire({ constraint, ...request }: WireRequest): GenerateRequest {
+    if (constraint === undefined) return request;
+    // It was sent before the first request that names it.
+    const vocabulary = vocabularies.get(constraint.vocabulary)!;
+    return { ...request, constraint: { ...constraint, vocabulary } };
+  }
+
   async function generate(id: number, request: GenerateRequest): Promise<void> {
     for await (const event of engine.generate(request)) tell({ id, event });
   }
 
   async function score(id: number, request: ScoreRequest): Promise<void> {
     tell({ id, scores: await engine.score(request) });
+  }
+
+  async function embed(id: number, request: EmbedRequest): Promise<void> {
+    tell({ id, embedding: await engine.embed(request) });
   }
 
   async function serve(id: number, run: (signal: AbortSignal) => Promise<void>): Promise<void> {
@@ -69,11 +89,19 @@ export function hostEngine(engine: Engine, port: EnginePort): void {
   port.addEventListener("message", ({ data }) => {
     const command = data as Command;
     switch (command.type) {
+      case "vocabulary":
+        vocabularies.set(command.id, command.vocabulary);
+        break;
       case "generate":
-        void serve(command.id, (signal) => generate(command.id, { ...command.request, signal }));
+        void serve(command.id, (signal) =>
+          generate(command.id, { ...fromWire(command.request), signal }),
+        );
         break;
       case "score":
         void serve(command.id, (signal) => score(command.id, { ...command.request, signal }));
+        break;
+      case "embed":
+        void serve(command.id, (signal) => embed(command.id, { ...command.request, signal }));
         break;
       case "abort":
         requests.get(command.id)?.abort();

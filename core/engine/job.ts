@@ -5,6 +5,9 @@ import type { Sequence } from "./sequence.ts";
 /** What the loop does for one request: a sequence to compute, and what becomes of its logits. */
 export interface Job {
   readonly sequence: Sequence;
+  /** When it came, and when it ends with `DEADLINE_EXCEEDED` whatever has become of it. */
+  readonly arrived: number;
+  readonly deadline: number;
   /** Its first row is about to be computed; called before every step that holds some. */
   begin(now: number): void;
   /** Add what it has to know of its `count` rows of logits, which begin with row `first`. */
@@ -18,6 +21,13 @@ export interface Job {
     now: number,
     row?: Float32Array,
   ): number | "row" | undefined;
+  /**
+   * Use the final hidden states[rows, dim] of its rows, in order of positions; absent where it wants their
+   * logits.
+   */
+  pool?(states: Float32Array): void;
+  /** All is computed, and the sequence still has its blocks; the step waits. */
+  capture?(): Promise<void>;
   /** All is computed. */
   finish(reason: "stop" | "length"): void;
   /** It ends here, computed or not. */

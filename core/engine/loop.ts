@@ -1,11 +1,15 @@
 import { RuntimeError } from "../errors.ts";
+import { createMatchers } from "../grammar/matcher.ts";
 import type { Batch, Model } from "../model/model.ts";
 import type { Backend } from "../tensor/backend.ts";
 import type { LogitQuery } from "../tensor/logits.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { createLayOut } from "./batch.ts";
-import { checkGenerate, checkScore } from "./check.ts";
+import { checkEmbed, checkGenerate, checkLimits, checkScore } from "./check.ts";
+import { createEmbedJob } from "./embed-job.ts";
+import { aborted, late, notReady, waitedTooLong } from "./endings.ts";
 import type {
+  EmbedRequest,
   Engine,
   EngineStats,
   GenerateEvent,
@@ -14,10 +18,15 @@ import type {
 } from "./engine.ts";
 import { createGenerateJob } from "./generate-job.ts";
 import type { Job } from "./job.ts";
+import { steer } from "./steering.ts";
+import { poolStates, wantedStates } from "./states.ts";
 import { type StepPlan, createScheduler } from "./scheduler.ts";
+import { createKvPrefixes, type KvPrefix } from "./kv-prefix.ts";
+import { createPrefixJob } from "./prefix-job.ts";
 import { createScoreJob } from "./score-job.ts";
 import type { Sequence } from "./sequence.ts";
-import { type Stream, createStream } from "./stream.ts";
+import type { Stream } from "./stream.ts";
+import { createTokenStream } from "./token-stream.ts";
 
 /** What an engine is made of. */
 export interface EngineOptions {
@@ -30,6 +39,12 @@ export interface EngineOptions {
   readonly maxSequences: number;
   /** Requests that may wait beyond those; the next one is refused with `QUEUE_FULL`. */
   readonly maxWaiting: number;
+  /** Prompt tokens that may wait; absent means any number. */
+  readonly maxWaitingTokens?: number;
+  /** Milliseconds after which a request that has not begun ends with `QUEUE_FULL`; absent means never. */
+  readonly maxWaitMs?: number;
+  /** Whether what is computed of a prompt serves later ones that begin alike; absent means yes. */
+  readonly sharePrefixes?: boolean;
   /** Tokens that a request may hold; the model's context and the cache bound it in any case. */
   readonly contextLength?: number;
   /**
@@ -50,6 +65,16 @@ export interface EngineOptions {
 export interface SteppedEngine extends Engine {
   /** Run one step; `false` where there is nothing to do or a step is under way. Does not reject. */
   step(): Promise<boolean>;
+  /**
+   * Compute `tokens` and copy out the cache of their whole blocks. Rejects as {@linkcode Engine.score} does, and
+   * with `MODEL_UNSUPPORTED` where the backend cannot.
+   */
+  savePrefix(tokens: readonly number[], signal?: AbortSignal): Promise<KvPrefix>;
+  /**
+   * From now on requests that begin with these tokens do not compute them; answers are the same bits. Rejects
+   * with `RangeError` for a prefix of another shape, and with `MODEL_UNSUPPORTED`.
+   */
+  restorePrefix(prefix: KvPrefix): Promise<void>;
 }
 
 type State = "open" | "closing" | "failed";
@@ -64,12 +89,22 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     model.config.contextLength,
     limits.blocks * limits.blockSize,
   );
+  const { maxWaitMs = Infinity } = options;
   const chunk = options.chunk ?? limits.maxRows;
   const maxJobs = checkLimits(options.maxSequences, chunk) + options.maxWaiting;
-  const scheduler = createScheduler({ ...limits, maxSequences: options.maxSequences, chunk });
+  const prefixes = createKvPrefixes(backend, model);
+  const scheduler = createScheduler({
+    ...limits,
+    maxSequences: options.maxSequences,
+    chunk,
+    queue: { requests: maxJobs, tokens: options.maxWaitingTokens ?? Infinity },
+    sharePrefixes: options.sharePrefixes ?? true,
+    fill: (sequence, computed) => prefixes.fill(sequence, computed),
+  });
   const layOut = createLayOut(limits);
 
   const jobs = new Map<Sequence, Job>();
+  const matchers = createMatchers();
   const tally = { promptTokens: 0, generatedTokens: 0 };
   let steps = 0;
   let rows = 0;
@@ -88,7 +123,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
   async function loop(yieldToOthers: () => Promise<void>): Promise<void> {
     try {
       while (isOpen()) {
-        const plan = scheduler.plan();
+        const plan = nextPlan();
         if (plan === undefined) {
           await new Promise<void>((resolve) => (wake = resolve));
         } else {
@@ -103,7 +138,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
 
   async function advance(): Promise<boolean> {
     if (stepping || !isOpen()) return false;
-    const plan = scheduler.plan();
+    const plan = nextPlan();
     if (plan === undefined) return false;
     stepping = true;
     try {
@@ -117,17 +152,38 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     }
   }
 
+  /** The next step without those whose time is over. */
+  function nextPlan(): StepPlan | undefined {
+    const at = now();
+    for (const [sequence, job] of jobs) {
+      // Who has once been let in does not wait for a slot, even where it gave way.
+      const waits = sequence.cached === undefined;
+      if (at >= job.deadline) end(sequence, late());
+      else if (waits && at - job.arrived >= maxWaitMs) end(sequence, waitedTooLong());
+    }
+    return scheduler.plan();
+  }
+
   /** One turn: plan, prepare, run, read, sample, commit. */
   async function step(plan: StepPlan): Promise<void> {
     const started = now();
     for (const { sequence } of plan.work) jobs.get(sequence)?.begin(started);
-    const batch = layOut(plan);
+    const states = wantedStates(plan, jobs);
+    const laid = layOut(plan);
+    const batch = states === "only" ? { ...laid, headless: true } : laid;
     model.prepare(batch);
     const output = await run(batch);
+    if (states !== "none")
+      poolStates(plan, jobs, await backend.read(model.states(batch)), model.config.dim);
     const sampled = plan.logitRows > 0 ? await sample(plan, output) : [];
     progressed = now();
     steps++;
     rows += plan.rows;
+    for (const { sequence, rows: computed } of plan.work) {
+      if (sequence.computed + computed < sequence.tokens.length) continue;
+      const job = jobs.get(sequence);
+      if (job?.capture !== undefined) await job.capture();
+    }
     for (const { sequence, reason } of scheduler.commit(plan, sampled)) {
       const job = jobs.get(sequence);
       forget(sequence);
@@ -189,20 +245,19 @@ export function createEngine(options: EngineOptions): SteppedEngine {
   }
 
   function endAll(why: (sequence: Sequence) => RuntimeError): void {
-    for (const [sequence, job] of jobs) {
-      const error = why(sequence);
-      forget(sequence);
-      job.fail(error);
-    }
+    for (const sequence of jobs.keys()) end(sequence, why(sequence));
+  }
+
+  function end(sequence: Sequence, error: RuntimeError): void {
+    const job = jobs.get(sequence);
+    forget(sequence);
+    job?.fail(error);
   }
 
   /** Refuse what cannot be taken in now. */
-  function checkRoom(signal: AbortSignal | undefined): void {
+  function checkOpen(signal: AbortSignal | undefined): void {
     if (signal?.aborted === true) throw aborted();
     if (!isOpen()) throw notReady();
-    if (jobs.size >= maxJobs) {
-      throw new RuntimeError("QUEUE_FULL", `Cannot queue a request: ${jobs.size} are in progress`);
-    }
   }
 
   function enqueue(job: Job): void {
@@ -221,14 +276,15 @@ export function createEngine(options: EngineOptions): SteppedEngine {
   function start(request: GenerateRequest): AsyncIterator<GenerateEvent, undefined> {
     let job: Job | undefined;
     const abort = (): void => stream.fail(aborted());
-    const stream: Stream<GenerateEvent> = createStream(() => {
+    const stream: Stream<GenerateEvent> = createTokenStream(() => {
       request.signal?.removeEventListener("abort", abort);
       if (job !== undefined) forget(job.sequence);
     });
     try {
       const limit = checkGenerate(request, vocabSize, contextLength);
-      checkRoom(request.signal);
-      job = createGenerateJob(request, limit, vocabSize, stream, tally, now());
+      checkOpen(request.signal);
+      const context = { tally, steering: steer(request, matchers), arrived: now() };
+      job = createGenerateJob(request, limit, vocabSize, stream, context);
       enqueue(job);
       request.signal?.addEventListener("abort", abort);
     } catch (error) {
@@ -240,12 +296,43 @@ export function createEngine(options: EngineOptions): SteppedEngine {
   async function score(request: ScoreRequest): Promise<Float64Array> {
     const { signal, tokens, from } = request;
     checkScore(request, vocabSize, contextLength);
-    checkRoom(signal);
+    checkOpen(signal);
     if (from === tokens.length) return new Float64Array(0);
+    return answered<Float64Array>(signal, (reader) =>
+      createScoreJob(request, reader, tally, now()),
+    );
+  }
+
+  async function embed(request: EmbedRequest): Promise<Float32Array> {
+    checkEmbed(request, vocabSize, contextLength);
+    checkOpen(request.signal);
+    return answered<Float32Array>(request.signal, (reader) =>
+      createEmbedJob(request, model.config.dim, reader, tally, now()),
+    );
+  }
+
+  async function savePrefix(tokens: readonly number[], signal?: AbortSignal): Promise<KvPrefix> {
+    const count = prefixes.whole(tokens.length);
+    checkScore({ tokens, from: tokens.length }, vocabSize, contextLength);
+    // A backend that cannot is found out now, and not in a step.
+    const nothingYet = await prefixes.read([], []);
+    checkOpen(signal);
+    if (count === 0) return nothingYet;
+    const beginning = tokens.slice(0, count);
+    return answered<KvPrefix>(signal, (reader) =>
+      createPrefixJob(beginning, prefixes, reader, now()),
+    );
+  }
+
+  /** Do a job that answers all at once. */
+  async function answered<T>(
+    signal: AbortSignal | undefined,
+    create: (reader: { resolve(value: T): void; reject(error: RuntimeError): void }) => Job,
+  ): Promise<T> {
     let abort = nothing;
     try {
-      return await new Promise<Float64Array>((resolve, reject) => {
-        const job = createScoreJob(request, { resolve, reject }, tally);
+      return await new Promise<T>((resolve, reject) => {
+        const job = create({ resolve, reject });
         abort = () => {
           forget(job.sequence);
           reject(aborted());
@@ -259,7 +346,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
   }
 
   function stats(): EngineStats {
-    const { running, waiting, blocksUsed, blocksTotal } = scheduler.load;
+    const { running, waiting, blocksUsed, blocksTotal, prefixQueries, prefixHits } = scheduler.load;
     let taken = preemptions;
     for (const sequence of jobs.keys()) taken += sequence.preemptions;
     return {
@@ -272,6 +359,8 @@ export function createEngine(options: EngineOptions): SteppedEngine {
       promptTokens: tally.promptTokens,
       generatedTokens: tally.generatedTokens,
       preemptions: taken,
+      prefixQueries,
+      prefixHits,
       stalledMs: jobs.size === 0 && state !== "failed" ? 0 : now() - progressed,
     };
   }
@@ -297,26 +386,13 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     },
     generate: (request) => ({ [Symbol.asyncIterator]: () => start(request) }),
     score,
+    embed,
     stats,
     step: advance,
+    savePrefix,
+    restorePrefix: (prefix) => prefixes.add(prefix),
     close: () => (closed ??= shutDown()),
   };
 }
 
-/** Returns `maxSequences`. */
-function checkLimits(maxSequences: number, chunk: number): number {
-  if (!(maxSequences >= 1))
-    throw new RangeError(`Cannot run ${maxSequences} sequences: at least 1`);
-  if (!(chunk >= 1)) throw new RangeError(`Cannot chunk prompts by ${chunk} rows: at least 1`);
-  return maxSequences;
-}
-
 function nothing(): void {}
-
-function notReady(): RuntimeError {
-  return new RuntimeError("NOT_READY", "The engine has stopped and takes no requests");
-}
-
-function aborted(): RuntimeError {
-  return new RuntimeError("ABORTED", "The request was aborted");
-}

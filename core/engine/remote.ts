@@ -1,5 +1,6 @@
 import { RuntimeError } from "../errors.ts";
 import type {
+  EmbedRequest,
   Engine,
   EngineInfo,
   EngineStats,
@@ -7,12 +8,14 @@ import type {
   GenerateRequest,
   ScoreRequest,
 } from "./engine.ts";
-import { createStream } from "./stream.ts";
+import type { TokenBytes } from "../grammar/vocabulary.ts";
+import { createTokenStream } from "./token-stream.ts";
 import {
   type Command,
   type EnginePort,
   type Outcome,
   type Report,
+  type WireRequest,
   fromPlainError,
 } from "./wire.ts";
 
@@ -73,6 +76,8 @@ function createConnection(
   now: () => number,
 ): Connection {
   const readers = new Map<number, Reader>();
+  /** Vocabularies that the host has. A model has one. */
+  const vocabularies = new Map<TokenBytes, number>();
   let nextId = 0;
   let latest = firstStats;
   /** When the engine last finished a step, or got something to do. */
@@ -103,10 +108,21 @@ function createConnection(
     return new RuntimeError("NOT_READY", failure.message, { cause: failure });
   }
 
+  function toWire({ constraint, ...request }: Omit<GenerateRequest, "signal">): WireRequest {
+    if (constraint === undefined) return request;
+    let vocabulary = vocabularies.get(constraint.vocabulary);
+    if (vocabulary === undefined) {
+      vocabulary = vocabularies.size;
+      vocabularies.set(constraint.vocabulary, vocabulary);
+      send({ type: "vocabulary", id: vocabulary, vocabulary: constraint.vocabulary });
+    }
+    return { ...request, constraint: { ...constraint, vocabulary } };
+  }
+
   function start({ signal, ...request }: GenerateRequest): AsyncIterator<GenerateEvent, undefined> {
     let id: number | undefined;
     const abort = (): void => stream.fail(aborted());
-    const stream = createStream<GenerateEvent>(() => {
+    const stream = createTokenStream(() => {
       signal?.removeEventListener("abort", abort);
       drop(id);
     });
@@ -126,23 +142,45 @@ function createConnection(
       },
       fail: (error) => stream.fail(error),
     };
-    id = open(reader, (given) => ({ type: "generate", id: given, request }));
+    id = open(reader, (given) => ({ type: "generate", id: given, request: toWire(request) }));
     signal?.addEventListener("abort", abort);
     return stream.iterator;
   }
 
-  async function score({ signal, ...request }: ScoreRequest): Promise<Float64Array> {
+  function score({ signal, ...request }: ScoreRequest): Promise<Float64Array> {
+    return result(
+      signal,
+      (id) => ({ type: "score", id, request }),
+      (outcome) => ("scores" in outcome ? outcome.scores : undefined),
+    );
+  }
+
+  function embed({ signal, ...request }: EmbedRequest): Promise<Float32Array> {
+    return result(
+      signal,
+      (id) => ({ type: "embed", id, request }),
+      (outcome) => ("embedding" in outcome ? outcome.embedding : undefined),
+    );
+  }
+
+  /** The one result of a request. */
+  async function result<T>(
+    signal: AbortSignal | undefined,
+    command: (id: number) => Command,
+    find: (outcome: Outcome) => T | undefined,
+  ): Promise<T> {
     const refused = refusal(signal);
     if (refused !== undefined) throw refused;
     let abort = nothing;
     try {
-      return await new Promise<Float64Array>((resolve, reject) => {
+      return await new Promise<T>((resolve, reject) => {
         const take = (outcome: Outcome): void => {
-          if (!("scores" in outcome)) return;
+          const found = find(outcome);
+          if (found === undefined) return;
           readers.delete(outcome.id);
-          resolve(outcome.scores);
+          resolve(found);
         };
-        const id = open({ take, fail: reject }, (given) => ({ type: "score", id: given, request }));
+        const id = open({ take, fail: reject }, command);
         abort = () => {
           drop(id);
           reject(aborted());
@@ -203,6 +241,7 @@ function createConnection(
     info,
     generate: (request) => ({ [Symbol.asyncIterator]: () => start(request) }),
     score,
+    embed,
     stats,
     close,
     fail,

@@ -1,5 +1,7 @@
 import { RuntimeError } from "../errors.ts";
 import { createKvBlocks } from "./kv-blocks.ts";
+import { createPrefixIndex } from "./prefix-index.ts";
+import { type QueueLimits, createFairQueue } from "./queue.ts";
 import type { Sequence } from "./sequence.ts";
 
 /** What one step is to compute. */
@@ -26,7 +28,9 @@ export interface Finished {
 
 /** Decides; never computes, never waits, never reads a clock. */
 export interface Scheduler {
-  /** Queue a sequence. Throws `CONTEXT_LENGTH_EXCEEDED` for one that could never fit. */
+  /**
+   * Queue a sequence. Throws `CONTEXT_LENGTH_EXCEEDED` for one that could never fit, and `QUEUE_FULL`.
+   */
   add(sequence: Sequence): void;
   /** The next step, or `undefined` when there is nothing to do. */
   plan(): StepPlan | undefined;
@@ -46,6 +50,9 @@ export interface SchedulerLoad {
   readonly running: number;
   readonly blocksUsed: number;
   readonly blocksTotal: number;
+  /** Tokens of sequences that were let in, and how many of those were found in the cache. */
+  readonly prefixQueries: number;
+  readonly prefixHits: number;
 }
 
 /** Fixed budgets of a scheduler, all ≥ 1. */
@@ -60,25 +67,39 @@ export interface SchedulerLimits {
   readonly maxSequences: number;
   readonly blocks: number;
   readonly blockSize: number;
+  /** Fills blocks of a sequence that was let in, see {@linkcode KvPrefixes.fill}. */
+  readonly fill?: (sequence: Sequence, computed: number) => number;
+  /** What may wait; absent means any number. */
+  readonly queue?: QueueLimits;
+  /** Whether sequences of a tenant that begin alike share blocks; absent means yes. */
+  readonly sharePrefixes?: boolean;
 }
 
+const UNBOUNDED: QueueLimits = { requests: Infinity, tokens: Infinity };
+
 /**
- * Continuous batching, first come first served.
+ * Continuous batching, fair between tenants, first come first served within one.
  *
  * There is no prefill or decode phase: a sequence has tokens and a count of computed ones, and each
  * step lets sequences catch up. Those one token behind, the ones that are being answered, go first;
- * what is left of the row budget, and at most `chunk`, goes to longer ones, oldest first. So a long
- * prompt never halts answers and is never halted itself. When the cache is full, the youngest
- * sequence gives its blocks back, goes to the head of the queue and is computed again later.
+ * what is left of the row budget, and at most `chunk`, goes to longer ones: to the tenant that has been
+ * given least, and of one tenant to the oldest. So a long prompt never halts answers and is never halted
+ * itself. When the cache is full, the youngest sequence gives its blocks back, goes to the head of its
+ * tenant's queue and is computed again later; so does one of a tenant that has several slots where another
+ * has none. Full blocks stay known by their tokens: who begins with the same ones does not compute them again.
  */
 export function createScheduler(limits: SchedulerLimits): Scheduler {
   const { maxRows, maxLogitRows, chunk } = limits;
   // With a row and a logit row for each, no running sequence can be crowded out of a step.
   const maxSequences = Math.min(limits.maxSequences, maxRows, maxLogitRows);
-  const blocks = createKvBlocks(limits.blocks, limits.blockSize);
-  // Both oldest first, and all that run are older than all that wait.
-  const waiting: Sequence[] = [];
+  const { blockSize, sharePrefixes = true } = limits;
+  const prefixes = createPrefixIndex(blockSize);
+  const blocks = createKvBlocks(limits.blocks, blockSize, (block) => prefixes.forget(block));
+  const queue = createFairQueue(limits.queue ?? UNBOUNDED);
+  /** In the order in which they were let in. */
   const running: Sequence[] = [];
+  let prefixQueries = 0;
+  let prefixHits = 0;
 
   function add(sequence: Sequence): void {
     // Without this it would preempt everyone and then itself, for ever.
@@ -88,7 +109,7 @@ export function createScheduler(limits: SchedulerLimits): Scheduler {
         `Cannot schedule ${sequence.limit} tokens: the cache holds ${blocks.capacity}`,
       );
     }
-    waiting.push(sequence);
+    queue.add(sequence);
   }
 
   function plan(): StepPlan | undefined {
@@ -96,7 +117,8 @@ export function createScheduler(limits: SchedulerLimits): Scheduler {
     let rows = 0;
     let logitRows = 0;
     // Each sequence may have one row of logits; those that want many share what is over.
-    let spare = maxLogitRows - Math.min(maxSequences, running.length + waiting.length);
+    let spare = maxLogitRows - Math.min(maxSequences, running.length + queue.waiting);
+    makeWay();
 
     function give(sequence: Sequence, most: number): number {
       const { computed, wanted, tokens } = sequence;
@@ -115,8 +137,14 @@ export function createScheduler(limits: SchedulerLimits): Scheduler {
       if (behind(sequence) === 1 && makeRoom(sequence)) give(sequence, 1);
     }
     let budget = Math.min(chunk, maxRows - rows);
-    for (const sequence of running) {
-      if (budget > 0 && behind(sequence) > 1) budget -= give(sequence, budget);
+    // A tenant without a slot is let in before others' long prompts have eaten the budget.
+    if (budget > 0) admitNewcomers();
+    const given = new Set(work.map(({ sequence }) => sequence));
+    const longer = running.filter((sequence) => !given.has(sequence));
+    for (const sequence of longer.toSorted(
+      (a, b) => queue.served(a.tenant) - queue.served(b.tenant),
+    )) {
+      if (budget > 0) budget -= give(sequence, budget);
     }
     while (budget > 0 && running.length < maxSequences && admitNext()) {
       budget -= give(running.at(-1)!, budget);
@@ -128,31 +156,108 @@ export function createScheduler(limits: SchedulerLimits): Scheduler {
   function makeRoom(sequence: Sequence): boolean {
     while (!blocks.reserve(sequence.blocks, sequence.computed + 1)) {
       // It comes after `sequence` or is it, so this step has no work for it yet.
-      const youngest = running.pop()!;
-      blocks.release(youngest.blocks);
-      youngest.computed = 0;
-      youngest.preemptions++;
-      youngest.state = "waiting";
-      waiting.unshift(youngest);
+      const youngest = running.at(-1)!;
+      giveWay(youngest);
       if (youngest === sequence) return false;
     }
     return true;
   }
 
+  /** Let a sequence wait again; what it has computed is found again unless the room is needed. */
+  function giveWay(sequence: Sequence): void {
+    running.splice(running.indexOf(sequence), 1);
+    letGo(sequence);
+    sequence.computed = 0;
+    sequence.preemptions++;
+    sequence.state = "waiting";
+    queue.putBack(sequence);
+  }
+
+  function letGo(sequence: Sequence): void {
+    blocks.release(sequence.blocks);
+    sequence.chain.length = 0;
+  }
+
   /**
-   * Let the oldest waiting sequence run if all it has fits at once and leaves a block for each running
-   * one to grow: who is let in earlier is soon preempted again, and its rows were computed in vain.
+   * Where the next one's tenant has no slot and there is no room, tenants with several give up their youngest.
+   * Nothing is given up in vain: either that makes room, or all stay.
+   */
+  function makeWay(): void {
+    const next = queue.head();
+    if (next === undefined || queue.running(next.tenant) > 0) return;
+    const victims: Sequence[] = [];
+    let { free } = blocks;
+    const fits = (): boolean => {
+      const left = running.length - victims.length;
+      return left < maxSequences && free - blocks.needed(next.tokens.length) >= left;
+    };
+    const slots = new Map<string, number>();
+    for (const { tenant } of running) slots.set(tenant, queue.running(tenant));
+    while (!fits()) {
+      const most = Math.max(0, ...slots.values());
+      if (most < 2) return;
+      const victim = running.findLast(
+        (one) => slots.get(one.tenant) === most && !victims.includes(one),
+      )!;
+      slots.set(victim.tenant, most - 1);
+      victims.push(victim);
+      free += victim.blocks.length;
+    }
+    for (const victim of victims) giveWay(victim);
+  }
+
+  function admitNewcomers(): void {
+    while (running.length < maxSequences) {
+      const next = queue.head();
+      if (next === undefined || queue.running(next.tenant) > 0 || !admitNext()) return;
+    }
+  }
+
+  /**
+   * Let the next sequence run if all it has fits at once and leaves a block for each running one to
+   * grow: who is let in earlier is soon preempted again, and its rows were computed in vain.
    */
   function admitNext(): boolean {
-    const next = waiting[0];
+    const next = queue.head();
     if (next === undefined) return false;
-    const left = blocks.free - blocks.needed(next.tokens.length);
-    if (running.length > 0 && left < running.length) return false;
-    if (!blocks.reserve(next.blocks, next.tokens.length)) return false;
-    waiting.shift();
+    if (sharePrefixes) shareBlocks(next);
+    const left = blocks.free + next.blocks.length - blocks.needed(next.tokens.length);
+    const fits = running.length === 0 || left >= running.length;
+    if (!fits || !blocks.reserve(next.blocks, next.tokens.length)) {
+      letGo(next);
+      return false;
+    }
+    const shared = next.chain.length * blockSize;
+    next.computed = limits.fill?.(next, shared) ?? shared;
+    if (next.cached === undefined) {
+      next.cached = next.computed;
+      prefixQueries += next.tokens.length;
+      prefixHits += next.computed;
+    }
+    queue.take();
     next.state = "running";
     running.push(next);
     return true;
+  }
+
+  /** Hold the known blocks of a sequence's beginning, up to the first position whose logits are wanted. */
+  function shareBlocks(sequence: Sequence): void {
+    const last = Math.min(sequence.wanted, sequence.tokens.length - 1);
+    for (const node of prefixes.find(sequence, Math.floor(last / blockSize))) {
+      blocks.share(sequence.blocks, node.block);
+      sequence.chain.push(node);
+    }
+  }
+
+  /** Make a sequence's full blocks known. */
+  function publish(sequence: Sequence): void {
+    const { chain } = sequence;
+    while ((chain.length + 1) * blockSize <= sequence.computed) {
+      const own = sequence.blocks[chain.length]!;
+      const node = prefixes.add(sequence);
+      if (node.block === own) blocks.keep(own);
+      chain.push(node);
+    }
   }
 
   function commit(step: StepPlan, sampled: readonly (number | undefined)[]): readonly Finished[] {
@@ -160,6 +265,8 @@ export function createScheduler(limits: SchedulerLimits): Scheduler {
     for (const [i, { sequence, rows }] of step.work.entries()) {
       if (sequence.state === "ended") continue; // aborted while the step was computed
       sequence.computed += rows;
+      queue.charge(sequence, rows);
+      if (sharePrefixes) publish(sequence);
       sequence.wanted = Math.max(sequence.wanted, sequence.computed);
       if (behind(sequence) > 0) continue;
       const token = sampled[i];
@@ -176,11 +283,10 @@ export function createScheduler(limits: SchedulerLimits): Scheduler {
 
   function abort(sequence: Sequence): void {
     if (sequence.state === "ended") return;
-    const queue = sequence.state === "running" ? running : waiting;
-    const at = queue.indexOf(sequence);
-    if (at < 0) return; // never added
-    queue.splice(at, 1);
-    blocks.release(sequence.blocks);
+    queue.remove(sequence);
+    const at = running.indexOf(sequence);
+    if (at >= 0) running.splice(at, 1);
+    letGo(sequence);
     sequence.state = "ended";
   }
 
@@ -191,10 +297,12 @@ export function createScheduler(limits: SchedulerLimits): Scheduler {
     abort,
     get load() {
       return {
-        waiting: waiting.length,
+        waiting: queue.waiting,
         running: running.length,
         blocksUsed: blocks.total - blocks.free,
         blocksTotal: blocks.total,
+        prefixQueries,
+        prefixHits,
       };
     },
   };

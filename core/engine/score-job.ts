@@ -15,6 +15,7 @@ export function createScoreJob(
   { tokens, from }: ScoreRequest,
   reader: ScoreReader,
   tally: Tally,
+  arrived: number,
 ): Job {
   const computed = tokens.slice(0, -1);
   const sequence = createSequence(computed, computed.length, from - 1, NO_STOPS);
@@ -24,6 +25,8 @@ export function createScoreJob(
 
   return {
     sequence,
+    arrived,
+    deadline: Infinity,
     begin: () => {},
     ask(first, count, queries) {
       for (let i = 0; i < count; i++) {

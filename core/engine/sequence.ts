@@ -1,5 +1,11 @@
+import { ANYONE } from "./queue.ts";
+
 /** Tokens that are to be computed, and how far they have been. Only the scheduler changes one. */
 export interface Sequence {
+  /** Whose it is: queues are fair between tenants, and nothing is shared between them. */
+  readonly tenant: string;
+  /** Higher goes first, from -{@linkcode MAX_PRIORITY} to {@linkcode MAX_PRIORITY}. */
+  readonly priority: number;
   /** What was asked for, followed by what has been sampled. */
   readonly tokens: number[];
   /** It is finished when it holds so many tokens. */
@@ -13,12 +19,29 @@ export interface Sequence {
   wanted: number;
   /** Cache blocks held, in order. */
   readonly blocks: number[];
+  /** What the prefix cache knows the first of them by. */
+  readonly chain: PrefixNode[];
+  /** Tokens found in the cache when it first ran. */
+  cached: number | undefined;
   /** Times that its blocks were taken away. */
   preemptions: number;
 }
 
+/** A full block that others may share, see `prefix-index.ts`. */
+export interface PrefixNode {
+  readonly key: string;
+  readonly id: number;
+  readonly block: number;
+}
+
 /** `ended`: finished or aborted; it holds no blocks and is in no queue. */
 export type SequenceState = "waiting" | "running" | "ended";
+
+/** Whose a sequence is, and how urgent. */
+export interface SequenceClass {
+  readonly tenant?: string;
+  readonly priority?: number;
+}
 
 /** A sequence that has not been computed at all; logits are wanted from position `wanted` on. */
 export function createSequence(
@@ -26,8 +49,11 @@ export function createSequence(
   limit: number,
   wanted: number,
   stops: ReadonlySet<number>,
+  { tenant = ANYONE, priority = 0 }: SequenceClass = {},
 ): Sequence {
   return {
+    tenant,
+    priority,
     tokens: tokens.slice(),
     limit,
     stops,
@@ -35,6 +61,8 @@ export function createSequence(
     computed: 0,
     wanted,
     blocks: [],
+    chain: [],
+    cached: undefined,
     preemptions: 0,
   };
 }

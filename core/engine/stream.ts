@@ -1,3 +1,12 @@
+/** How much may wait for a reader. */
+export interface Backlog<T> {
+  /** What a value weighs. */
+  readonly weigh: (value: T) => number;
+  readonly most: number;
+  /** What the reader gets for being slow, once it has pulled what waited. */
+  readonly overflow: () => unknown;
+}
+
 /** The writing end of an async iterator. Values wait until they are pulled. */
 export interface Stream<T> {
   readonly iterator: AsyncIterator<T, undefined>;
@@ -18,9 +27,11 @@ const END: IteratorReturnResult<undefined> = { done: true, value: undefined };
 /**
  * A stream that calls `closed` once: when it is ended or failed, or when its reader goes away. Unlike
  * an async generator it hears of that at once, even while the reader's own `next` is still unanswered.
+ * With a bounded backlog a value that would exceed it fails the stream instead.
  */
-export function createStream<T>(closed: () => void): Stream<T> {
+export function createStream<T>(closed: () => void, backlog?: Backlog<T>): Stream<T> {
   const values: T[] = [];
+  let weight = 0;
   let waiters: Waiter<T>[] = [];
   let ended = false;
   let failure: { readonly error: unknown } | undefined;
@@ -28,8 +39,13 @@ export function createStream<T>(closed: () => void): Stream<T> {
   function push(value: T): void {
     if (ended) return;
     const waiter = waiters.shift();
-    if (waiter === undefined) values.push(value);
-    else waiter.resolve({ done: false, value });
+    if (waiter !== undefined) {
+      waiter.resolve({ done: false, value });
+      return;
+    }
+    weight += backlog?.weigh(value) ?? 0;
+    if (backlog !== undefined && weight > backlog.most) fail(backlog.overflow());
+    else values.push(value);
   }
 
   function end(): void {
@@ -50,7 +66,11 @@ export function createStream<T>(closed: () => void): Stream<T> {
   }
 
   function next(): Promise<IteratorResult<T, undefined>> {
-    if (values.length > 0) return Promise.resolve({ done: false, value: values.shift()! });
+    if (values.length > 0) {
+      const value = values.shift()!;
+      weight -= backlog?.weigh(value) ?? 0;
+      return Promise.resolve({ done: false, value });
+    }
     if (failure !== undefined) {
       const { error } = failure;
       failure = undefined;

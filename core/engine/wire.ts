@@ -1,5 +1,8 @@
 import { ERRORS, RuntimeError, type ErrorCode } from "../errors.ts";
+import type { Constraint } from "../grammar/constraint.ts";
+import type { TokenBytes } from "../grammar/vocabulary.ts";
 import type {
+  EmbedRequest,
   EngineInfo,
   EngineStats,
   GenerateEvent,
@@ -28,10 +31,17 @@ export interface PortMessage {
   readonly data: unknown;
 }
 
-/** To the host. The caller numbers its requests. */
+/** A request as it crosses: a vocabulary is named by its number once it has been sent. */
+export interface WireRequest extends Omit<GenerateRequest, "signal" | "constraint"> {
+  readonly constraint?: Omit<Constraint, "vocabulary"> & { readonly vocabulary: number };
+}
+
+/** To the host. The caller numbers its requests, and the vocabularies that they name. */
 export type Command =
-  | { readonly type: "generate"; readonly id: number; readonly request: GenerateRequest }
+  | { readonly type: "vocabulary"; readonly id: number; readonly vocabulary: TokenBytes }
+  | { readonly type: "generate"; readonly id: number; readonly request: WireRequest }
   | { readonly type: "score"; readonly id: number; readonly request: ScoreRequest }
+  | { readonly type: "embed"; readonly id: number; readonly request: EmbedRequest }
   | { readonly type: "abort"; readonly id: number }
   | { readonly type: "close" };
 
@@ -46,6 +56,7 @@ export type Report =
 export type Outcome =
   | { readonly id: number; readonly event: GenerateEvent }
   | { readonly id: number; readonly scores: Float64Array }
+  | { readonly id: number; readonly embedding: Float32Array }
   | { readonly id: number; readonly error: PlainError };
 
 /** A `RuntimeError` as plain data: a structured clone of an error loses all but its message. */

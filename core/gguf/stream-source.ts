@@ -65,8 +65,9 @@ export function streamSource(
       const chunk = await pull();
       copyOverlap(chunk, offset, into);
       reached = chunk.start + chunk.bytes.byteLength;
-      // Within the loop, so that a large tensor is not kept here as a whole.
-      forget(reached);
+      // Within the loop, so that a large tensor is not kept here as a whole; and by what was read, not by
+      // what arrived, as a chunk may be larger than all that is remembered.
+      forget(Math.min(reached, end));
     }
   };
 

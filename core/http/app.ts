@@ -4,8 +4,7 @@ import { matchedRoutes } from "hono/route";
 import { RuntimeError } from "../errors.ts";
 import { createMetrics, type Metrics } from "../metrics/metrics.ts";
 import { PROMETHEUS_CONTENT_TYPE } from "../metrics/prometheus.ts";
-import { chatRoute } from "./chat.ts";
-import { completionRoute } from "./completions.ts";
+import { API_ROUTES } from "./apis.ts";
 import { DEFAULT_LIMITS, type AppDeps, type HttpLimits } from "./deps.ts";
 import { ANYONE, type Scope } from "./edge/access.ts";
 import { corsOptions } from "./edge/cors.ts";
@@ -15,9 +14,9 @@ import { errorCode, toFailure } from "./failure.ts";
 import { liveness, readiness, startup, type Health } from "./health.ts";
 import { findModel, toWireModel } from "./models.ts";
 import { PAGE_CSP, PAGE_HTML } from "./page/generated.ts";
-import { complete, type Route, type Server } from "./pipeline.ts";
+import type { Server } from "./pipeline.ts";
+import { createRequestMemo } from "./request-memo.ts";
 import { createServerMetrics } from "./server-metrics.ts";
-import type { Asked } from "./wire/asked.ts";
 
 /** The server as one function, for every runtime's way of listening. */
 export interface App {
@@ -25,6 +24,8 @@ export interface App {
   fetch(request: Request, env?: unknown): Response | Promise<Response>;
   /** What the server counts; others may add theirs. */
   readonly metrics: Metrics;
+  /** Take other limits of requests from now on; those that are not given have their defaults again. */
+  setLimits(limits: Partial<HttpLimits>): void;
   /** Every route of the router and the scope that it needs; none where somebody forgot to give one. */
   readonly routes: readonly RouteScope[];
 }
@@ -46,7 +47,12 @@ type Handler = (c: Context<Env>) => Response | Promise<Response>;
 export function createApp(deps: AppDeps): App {
   const limits: HttpLimits = { ...DEFAULT_LIMITS, ...deps.limits };
   const metrics = createMetrics();
-  const server: Server = { deps, limits, metrics: createServerMetrics(metrics, deps) };
+  const server: Server = {
+    deps,
+    limits,
+    metrics: createServerMetrics(metrics, deps),
+    ...(deps.caching === undefined ? {} : { memo: createRequestMemo(() => deps.models()) }),
+  };
   const app = new Hono<Env>();
 
   app.use(async (c, next) => {
@@ -54,7 +60,11 @@ export function createApp(deps: AppDeps): App {
     c.set("exchange", exchange);
     await next();
     c.res.headers.set("x-request-id", exchange.id);
+    // Where Anthropic's clients look for it.
+    if (c.req.path.startsWith("/v1/messages")) c.res.headers.set("request-id", exchange.id);
     c.res.headers.set("x-content-type-options", "nosniff");
+    const { traceparent } = exchange.trace;
+    if (traceparent !== undefined) c.res.headers.set("traceparent", traceparent);
     c.res.headers.set("openai-processing-ms", String(Math.round(deps.now() - exchange.arrived)));
     const used = exchange.caller.allowance.headers();
     for (const [name, value] of Object.entries(used)) c.res.headers.set(name, value);
@@ -77,16 +87,14 @@ export function createApp(deps: AppDeps): App {
     await next();
   });
 
-  const post =
-    <A extends Asked>(route: Route<A>): Handler =>
-    (c) =>
-      complete(c.req.raw, route, c.get("exchange"), server);
   const live = probe(() => liveness(deps, limits));
   const ready = probe(() => readiness(deps, limits));
   const list: Handler = () => json({ object: "list", data: deps.models().map(toWireModel) });
   const routes: readonly (readonly ["GET" | "POST", string, Scope, Handler])[] = [
-    ["POST", "/v1/chat/completions", "inference", post(chatRoute)],
-    ["POST", "/v1/completions", "inference", post(completionRoute)],
+    ...API_ROUTES.map((route) => {
+      const handler: Handler = (c) => route.answer(c.req.raw, c.get("exchange"), server);
+      return [route.method, route.path, "inference", handler] as const;
+    }),
     ["GET", "/v1/models", "inference", list],
     // Ids may have slashes: organisation/model.
     [
@@ -121,6 +129,7 @@ export function createApp(deps: AppDeps): App {
   return {
     fetch: (request) => app.fetch(request),
     metrics,
+    setLimits: (next) => void Object.assign(limits, DEFAULT_LIMITS, next),
     routes: app.routes
       .filter(({ path }) => path !== EVERY_PATH)
       .map(({ method, path }) => ({ method, path, scope: scopes.get(path) })),
@@ -142,9 +151,11 @@ function refuse(
   headers: Readonly<Record<string, string>> = {},
   retryAfterSeconds?: number,
 ): Response {
-  c.get("exchange").fail(error);
+  const exchange = c.get("exchange");
+  exchange.fail(error);
   const failure = toFailure(error, retryAfterSeconds);
-  return json(failure.body, failure.status, { ...failure.headers, ...headers });
+  const { status, body } = exchange.style(failure);
+  return json(body, status, { ...failure.headers, ...headers });
 }
 
 /** A path that exists, asked in another way. */

@@ -3,19 +3,27 @@ import type { HttpLimits } from "./deps.ts";
 import { parseJson } from "./wire/json.ts";
 
 /**
- * The JSON of a request's body. Nothing is believed: the type is checked first, bytes are counted as
- * they arrive, and nesting is checked before parsing. Throws `UNSUPPORTED_MEDIA_TYPE`,
- * `REQUEST_TOO_LARGE`, `REQUEST_TIMEOUT`, `ABORTED`, `INVALID_REQUEST`.
+ * The text of a request's JSON body. Nothing is believed: the type is checked first, and bytes are counted
+ * as they arrive. Throws `UNSUPPORTED_MEDIA_TYPE`, `REQUEST_TOO_LARGE`, `REQUEST_TIMEOUT`, `ABORTED`,
+ * `INVALID_REQUEST`.
  */
-export async function readJson(request: Request, limits: HttpLimits): Promise<unknown> {
+export async function readText(request: Request, limits: HttpLimits): Promise<string> {
   checkType(request.headers);
   const bytes = await readBytes(request, limits);
-  let text: string;
   try {
-    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (cause) {
     throw new RuntimeError("INVALID_REQUEST", "Cannot read the body: it is not UTF-8", { cause });
   }
+}
+
+/** The JSON of a request's body. Throws what {@linkcode readText} and {@linkcode parseBody} throw. */
+export async function readJson(request: Request, limits: HttpLimits): Promise<unknown> {
+  return parseBody(await readText(request, limits));
+}
+
+/** The value of a body's text. Nesting is checked before parsing. Throws `INVALID_REQUEST`. */
+export function parseBody(text: string): unknown {
   try {
     return parseJson(text);
   } catch (cause) {

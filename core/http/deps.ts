@@ -1,6 +1,9 @@
+import type { AnswerCache } from "../cache/answers.ts";
+import type { StaleLimits } from "../cache/freshness.ts";
 import type { ChatTemplate } from "../chat/template.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import type { Tracer } from "../trace/span.ts";
 import type { Access } from "./edge/access.ts";
 
 /** A model that requests can name. */
@@ -23,6 +26,9 @@ export interface ServedModel {
   readonly digest: string;
   /** For `/v1/models`. */
   readonly ownedBy: string;
+  /** `general.architecture` of its file, and what that calls its quantisation; for those who list models. */
+  readonly architecture?: string;
+  readonly quantization?: string;
 }
 
 /**
@@ -51,12 +57,30 @@ export interface AppDeps {
   memory?(): Readonly<Record<string, number>>;
   /** Who may do what; everybody everything where absent. */
   readonly access?: Access;
+  /** Answers that are kept; none where absent. */
+  readonly caching?: AnswerCaching;
   /** Names, without port, that `Host` may have; any where absent. */
   readonly hosts?: readonly string[];
   /** Origins whose pages may read answers; none where absent. */
   readonly corsOrigins?: readonly string[];
+  /** Takes the spans of requests; none are made where absent. */
+  readonly tracer?: Tracer;
   /** Limits that differ from {@linkcode DEFAULT_LIMITS}. */
   readonly limits?: Partial<HttpLimits>;
+}
+
+/** Answering from a cache. */
+export interface AnswerCaching {
+  readonly answers: AnswerCache;
+  readonly stale: StaleLimits;
+  /** Compute one in so many answers again that came from the cache, and compare; 0 for none. */
+  readonly verifyOneIn: number;
+  /** Digest of whatever else decides what an answer may be, such as filters. */
+  readonly policy?: string;
+  /** Milliseconds since 1970. */
+  wallClock(): number;
+  /** Take care of work that nobody waits for; in workerd, that the isolate lives until it is done. */
+  background(work: Promise<unknown>): void;
 }
 
 /** A line of the log: plain data, never the content of a prompt or an answer. */

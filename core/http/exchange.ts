@@ -2,19 +2,25 @@ import { ERRORS } from "../errors.ts";
 import type { AppDeps, LogRecord } from "./deps.ts";
 import { ANYONE, type Caller } from "./edge/access.ts";
 import type { Reservation } from "./edge/allowance.ts";
-import { errorCode } from "./failure.ts";
+import { beginTrace, NO_TRACE, type ExchangeTrace } from "./exchange-trace.ts";
+import { errorCode, type Failure } from "./failure.ts";
 import { requestId } from "./request-id.ts";
 import type { ServerMetrics } from "./server-metrics.ts";
+import { failureStyle, statusIn } from "./wire/failure-body.ts";
 
 /** One request and its answer, watched until the last byte. */
 export interface Exchange {
   /** Goes into `x-request-id` and the log. */
   readonly id: string;
+  /** Of its address, without a query. */
+  readonly path: string;
   /** When the request arrived, by the monotonic clock. */
   readonly arrived: number;
   /** Whether {@linkcode end} will be called by the stream that answers, and not when its headers leave. */
   readonly streaming: boolean;
   startStreaming(): void;
+  /** What becomes of it, stage by stage. */
+  readonly trace: ExchangeTrace;
   /** Who sent it: anyone, until the door has said who. */
   readonly caller: Caller;
   admit(caller: Caller): void;
@@ -29,6 +35,8 @@ export interface Exchange {
   note(facts: Readonly<Record<string, string | number | boolean | null>>): void;
   /** Note what went wrong: its code, and for our own defects where it happened. */
   fail(error: unknown): void;
+  /** A failure as the API of this request writes it. */
+  style(failure: Failure): { readonly status: number; readonly body: object };
   /** The answer is complete, has failed or was left, as `status` says; later calls do nothing. */
   end(status: number): void;
 }
@@ -38,7 +46,10 @@ export function beginExchange(request: Request, deps: AppDeps, metrics: ServerMe
   const arrived = deps.now();
   const path = new URL(request.url).pathname;
   const id = requestId(request.headers, () => deps.randomId());
+  const isApi = path.startsWith("/v1/") || path.startsWith("/api/");
+  const trace = isApi ? beginTrace(request.headers, arrived, deps) : NO_TRACE;
   const facts: Record<string, string | number | boolean | null> = {};
+  if (trace.traceparent !== undefined) facts["traceparent"] = trace.traceparent;
   let streaming = false;
   let ended = false;
   let caller = ANYONE;
@@ -46,12 +57,15 @@ export function beginExchange(request: Request, deps: AppDeps, metrics: ServerMe
   let usedTokens = 0;
   return {
     id,
+    path,
     arrived,
+    trace,
     get streaming() {
       return streaming;
     },
     startStreaming() {
       streaming = true;
+      trace.writing();
     },
     get caller() {
       return caller;
@@ -78,12 +92,16 @@ export function beginExchange(request: Request, deps: AppDeps, metrics: ServerMe
       if (ERRORS[code].status < 500) return;
       facts["error"] = error instanceof Error ? (error.stack ?? error.message) : String(error);
     },
+    style(failure) {
+      const style = failureStyle(path);
+      return { status: statusIn(style, failure.status), body: style(failure, id) };
+    },
     end(status) {
       if (ended) return;
       ended = true;
       reservation?.settle(usedTokens);
       const milliseconds = deps.now() - arrived;
-      if (path.startsWith("/v1/")) metrics.request(status, milliseconds);
+      if (isApi) metrics.request(status, milliseconds);
       const record: LogRecord = {
         ...facts,
         level: status >= 500 ? "error" : "info",
@@ -95,6 +113,8 @@ export function beginExchange(request: Request, deps: AppDeps, metrics: ServerMe
         duration_ms: Math.round(milliseconds),
       };
       deps.log(record);
+      const { code } = facts;
+      trace.end(status, request.method, path, typeof code === "string" ? code : undefined);
     },
   };
 }

@@ -1,7 +1,7 @@
 import { ERRORS, RuntimeError, type ErrorCode } from "../errors.ts";
 
 /** The body of every error. All four keys are always there. */
-interface ErrorBody {
+export interface ErrorBody {
   readonly error: {
     readonly message: string;
     readonly type: string;
@@ -34,6 +34,7 @@ const RETRY: Readonly<Partial<Record<ErrorCode, boolean>>> = {
   MODEL_MALFORMED: false,
   MODEL_UNSUPPORTED: false,
   DEADLINE_EXCEEDED: false,
+  NOT_CACHED: false,
 };
 
 /** Seconds after which to try again when nothing better is known; models load and nodes move in about that time. */

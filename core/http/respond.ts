@@ -1,31 +1,37 @@
-import type { AnswerText } from "../answer/answer.ts";
+import type { ChoiceEvent } from "../answer/several.ts";
 import { RuntimeError } from "../errors.ts";
-import type { ToolCallDelta, TurnDone, TurnEvent } from "../tools/events.ts";
+import type { TurnDone } from "../tools/events.ts";
 import type { Leaving } from "./abort.ts";
 import type { HttpLimits } from "./deps.ts";
 import type { Exchange } from "./exchange.ts";
-import { errorCode, toFailure } from "./failure.ts";
-import type { AnswerMeter } from "./server-metrics.ts";
-import { SSE_DONE, SSE_HEADERS, sseBody, sseFrame, within } from "./sse.ts";
-import type { Format } from "./wire/format.ts";
+import { toFailure } from "./failure.ts";
+import { chunksOf, createGathering } from "./gather.ts";
+import { streamBody, within } from "./sse.ts";
+import { toTotal, type Choice, type Format, type Total } from "./wire/format.ts";
 
-/** An answer under way. */
+/** Answers under way. */
 export interface Job {
-  readonly events: AsyncGenerator<TurnEvent, void, undefined>;
+  readonly events: AsyncGenerator<ChoiceEvent, void, undefined>;
   readonly format: Format;
-  readonly includeUsage: boolean;
-  readonly meter: AnswerMeter;
+  /** How many prompts they answer, each as often as the others. */
+  readonly prompts: number;
   /** Aborted when the client leaves; frees the engine. */
   readonly leaving: Leaving;
   readonly exchange: Exchange;
 }
 
+/** Answers that are sent in one piece. */
+export interface WholeJob extends Job {
+  /** Which of the answers are sent. */
+  keep(choices: readonly Choice[]): readonly Choice[];
+}
+
 /** nginx's number for a client that left: for the log, nobody receives it. */
 const LEFT = 499;
 
-/** The answer in one piece. */
+/** The answers in one piece. */
 export async function respondWhole(
-  job: Job,
+  job: WholeJob,
   encodeMs: number,
   limits: HttpLimits,
 ): Promise<Response> {
@@ -36,34 +42,26 @@ export async function respondWhole(
     if ((await within(whole, limits.wholeKeepAliveMs)) === undefined)
       return drip(job, whole, limits);
   }
-  const { body, done } = await whole;
-  return Response.json(body, { headers: { "server-timing": serverTiming(done, encodeMs) } });
+  const { body, total } = await whole;
+  return Response.json(body, { headers: { "server-timing": serverTiming(total, encodeMs) } });
 }
 
 interface Whole {
   readonly body: object;
-  readonly done: TurnDone;
+  readonly total: Total;
 }
 
-async function collect(job: Job): Promise<Whole> {
-  const { events, format, meter, leaving } = job;
-  const texts: AnswerText[] = [];
-  const calls: ToolCallDelta[] = [];
+async function collect(job: WholeJob): Promise<Whole> {
+  const { events, format, leaving, prompts } = job;
+  const gathering = createGathering();
   try {
-    for await (const event of events) {
-      if (event.type === "text") {
-        texts.push(event);
-      } else if (event.type === "tool_call") {
-        calls.push(event);
-      } else {
-        recordDone(job, event);
-        return { body: format.whole(texts, calls, event), done: event };
-      }
-    }
-    throw new RuntimeError("INTERNAL", "The answer ended without a reason");
-  } catch (error) {
-    if (errorCode(error) === "ABORTED") meter.aborted();
-    throw error;
+    for await (const event of events) gathering.add(event);
+    const choices = gathering.choices();
+    const dones = choices.map(({ done }) => done);
+    const total = toTotal(dones, prompts);
+    recordDone(job, total, dones);
+    job.exchange.trace.writing();
+    return { body: format.whole(job.keep(choices), total), total };
   } finally {
     leaving.release();
   }
@@ -83,7 +81,7 @@ function drip({ leaving, exchange }: Job, whole: Promise<Whole>, limits: HttpLim
       exchange.fail(error);
       const failure = toFailure(error);
       ({ status } = failure);
-      yield JSON.stringify(failure.body);
+      yield JSON.stringify(exchange.style(failure).body);
     }
   }
   const keepAlive = { keepAliveMs: limits.wholeKeepAliveMs, stallMs: limits.stallMs };
@@ -91,13 +89,13 @@ function drip({ leaving, exchange }: Job, whole: Promise<Whole>, limits: HttpLim
     leaving.abort();
     exchange.end(status);
   };
-  const body = sseBody(text(), keepAlive, release, " ");
+  const body = streamBody(text(), keepAlive, release, " ");
   return new Response(body, { headers: { "content-type": "application/json" } });
 }
 
-/** The answer as a stream of events. */
+/** The answers as a stream of chunks. */
 export async function respondInPieces(job: Job, limits: HttpLimits): Promise<Response> {
-  const { events, meter, leaving, exchange } = job;
+  const { events, format, leaving, exchange } = job;
   const first = events.next();
   // It is awaited below; where the client leaves before that, nobody is left to hear of its failure.
   first.catch(() => {});
@@ -107,7 +105,6 @@ export async function respondInPieces(job: Job, limits: HttpLimits): Promise<Res
     if (leaving.signal.aborted) throw new RuntimeError("ABORTED", "The client left");
   } catch (error) {
     leaving.release();
-    if (errorCode(error) === "ABORTED") meter.aborted();
     throw error;
   }
 
@@ -117,61 +114,69 @@ export async function respondInPieces(job: Job, limits: HttpLimits): Promise<Res
   leaving.signal.addEventListener("abort", () => {
     leaving.release();
     events.return().catch(() => {});
-    if (outcome === LEFT) meter.aborted();
     exchange.end(outcome);
   });
   const frames = toFrames(job, first, (status) => {
     outcome = status;
   });
-  const body = sseBody(frames, limits, () => leaving.abort());
-  return new Response(body, { headers: SSE_HEADERS });
+  const { headers, ping } = format.framing;
+  return new Response(
+    streamBody(unempty(frames), limits, () => leaving.abort(), ping),
+    { headers },
+  );
 }
 
-/** The frames of a stream. A failure becomes the last of them, and `[DONE]` does not follow. */
+/** Without frames that need not be sent. */
+async function* unempty(frames: AsyncIterable<string>): AsyncGenerator<string, void, undefined> {
+  for await (const frame of frames) if (frame !== "") yield frame;
+}
+
+/** The frames of a stream. A failure becomes the last of them, and the framing's end does not follow. */
 async function* toFrames(
   job: Job,
-  first: Promise<IteratorResult<TurnEvent, void>>,
+  first: Promise<IteratorResult<ChoiceEvent, void>>,
   setOutcome: (status: number) => void,
 ): AsyncGenerator<string, void, undefined> {
-  const { events, format, includeUsage, leaving, exchange } = job;
+  const { events, format, leaving, exchange, prompts } = job;
+  const { framing } = format;
+  const dones: TurnDone[] = [];
   try {
     let next = await first;
-    for (const chunk of format.opening()) yield sseFrame(chunk);
+    for (const chunk of format.opening()) yield framing.frame(chunk);
     for (; next.done !== true; next = await events.next()) {
-      const event = next.value;
-      if (event.type === "text") {
-        yield sseFrame(format.text(event));
-        continue;
-      }
-      if (event.type === "tool_call") {
-        yield sseFrame(format.toolCall(event));
-        continue;
-      }
-      recordDone(job, event);
-      setOutcome(200);
-      yield sseFrame(format.finish(event));
-      if (includeUsage) yield sseFrame(format.usage(event));
-      yield SSE_DONE;
+      const { choice, event } = next.value;
+      if (event.type === "done") dones[choice] = event;
+      for (const chunk of chunksOf(format, next.value)) yield framing.frame(chunk);
     }
+    const total = toTotal(dones, prompts);
+    recordDone(job, total, dones);
+    setOutcome(200);
+    for (const chunk of format.closing(total)) yield framing.frame(chunk);
+    if (framing.end !== "") yield framing.end;
   } catch (error) {
     if (leaving.signal.aborted) return;
-    const { status, body } = toFailure(error);
+    const failure = toFailure(error);
     exchange.fail(error);
-    setOutcome(status);
-    yield sseFrame(body);
+    setOutcome(failure.status);
+    yield framing.frame(format.failed(failure, exchange.id));
   }
 }
 
-function recordDone({ meter, exchange }: Job, event: TurnDone): void {
-  meter.done(event);
+function recordDone(
+  { exchange }: Job,
+  { usage, timings }: Total,
+  dones: readonly TurnDone[],
+): void {
+  const finishReasons = dones.map(({ reason }) => reason);
   exchange.note({
-    completion_tokens: event.usage.completionTokens,
-    finish_reason: event.reason,
+    completion_tokens: usage.completionTokens,
+    finish_reason: finishReasons[0] ?? null,
   });
+  exchange.trace.answered(timings, { ...usage, finishReasons });
 }
 
 /** The stages of an answer in milliseconds, for the network panel of a browser. */
-function serverTiming({ timings }: TurnDone, encodeMs: number): string {
+function serverTiming({ timings }: Total, encodeMs: number): string {
   const { firstTokenMs, decodeMs, engine } = timings;
   const stages: readonly (readonly [string, number | undefined])[] = [
     ["queue", engine?.queueMs],

@@ -9,9 +9,16 @@ export interface ServerMetrics {
   request(status: number, milliseconds: number): void;
   /** Watch one answer of a model; `arrived` by the monotonic clock. */
   answer(model: ServedModel, arrived: number): AnswerMeter;
+  /** What the cache did for a request. */
+  cache(result: CacheResult): void;
+  /** An answer from the cache was computed again, and was the same or not. */
+  verified(same: boolean): void;
   /** When a full queue will have room again, by how fast answers have ended so far. */
   retryAfterSeconds(): number;
 }
+
+/** What a cache does for a request: it had the answer, fresh or stale; nobody had it; others were computing it. */
+export type CacheResult = "hit" | "stale" | "miss" | "collapsed" | "bypass";
 
 /** Watches one answer. */
 export interface AnswerMeter {
@@ -65,6 +72,11 @@ export function createServerMetrics(metrics: Metrics, deps: AppDeps): ServerMetr
         aborted: () => finish("abort"),
       };
     },
+    cache: (result) => metrics.counter(names.CACHE_REQUESTS, { result }).add(),
+    verified(same) {
+      metrics.counter(names.CACHE_VERIFICATIONS, {}).add();
+      if (!same) metrics.counter(names.CACHE_MISMATCHES, {}).add();
+    },
     retryAfterSeconds() {
       const meanSeconds = answers === 0 ? 1 : answerMs / answers / 1000;
       const rounds = deps.models().map(({ engine }) => {
@@ -89,6 +101,8 @@ function collect(metrics: Metrics, deps: AppDeps): void {
       .gauge(names.KV_CACHE_USAGE, labels)
       .set(stats.kvBlocksUsed / Math.max(stats.kvBlocksTotal, 1));
     metrics.counter(names.PREEMPTIONS, labels).record(stats.preemptions);
+    metrics.counter(names.PREFIX_QUERIES, labels).record(stats.prefixQueries);
+    metrics.counter(names.PREFIX_HITS, labels).record(stats.prefixHits);
     metrics.counter(names.PROMPT_TOKENS, labels).record(stats.promptTokens);
     metrics.counter(names.GENERATED_TOKENS, labels).record(stats.generatedTokens);
     add("weights", engine.info.memory.weights);

@@ -1,34 +1,16 @@
 import type { HttpLimits } from "./deps.ts";
 
-/** Headers of an event stream: nothing between us and the client may keep or collect it. */
-export const SSE_HEADERS: Readonly<Record<string, string>> = {
-  "content-type": "text/event-stream; charset=utf-8",
-  "cache-control": "no-cache",
-  "x-accel-buffering": "no",
-};
-
-/** The frame that ends a stream that went well. */
-export const SSE_DONE = "data: [DONE]\n\n";
-
-/** A comment: clients skip it, connections stay open, and writing it shows whether anyone is there. */
-const PING = ": ping\n\n";
-
-/** One event. JSON has no line breaks of its own, so the frame is one line. */
-export function sseFrame(data: object): string {
-  return `data: ${JSON.stringify(data)}\n\n`;
-}
-
 /**
  * Frames as a response body that is pulled: the next frame is asked for when the client has taken the
  * last one, so a slow reader slows production. Silence is filled with `ping`. The stream ends when the
  * frames end, when the client leaves, or when it has not read for `stallMs`; `release` is then called,
  * exactly once, and has to stop whatever produces the frames.
  */
-export function sseBody(
+export function streamBody(
   frames: AsyncIterator<string, void>,
   limits: Pick<HttpLimits, "keepAliveMs" | "stallMs">,
   release: () => void,
-  ping: string = PING,
+  ping: string,
 ): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
   let pending: Promise<IteratorResult<string, void>> | undefined;

@@ -84,6 +84,16 @@ export const PREEMPTIONS: CounterSpec<"model_name"> = counter(
   "Times that a request's cache was taken away and computed again.",
   ["model_name"],
 );
+export const PREFIX_QUERIES: CounterSpec<"model_name"> = counter(
+  "vllm:prefix_cache_queries_total",
+  "Tokens of requests that got a place in the engine.",
+  ["model_name"],
+);
+export const PREFIX_HITS: CounterSpec<"model_name"> = counter(
+  "vllm:prefix_cache_hits_total",
+  "Those of them whose keys and values were in the cache already.",
+  ["model_name"],
+);
 export const PROMPT_TOKENS: CounterSpec<"model_name"> = counter(
   "vllm:prompt_tokens_total",
   "Prompt tokens that the engine was given.",
@@ -158,6 +168,21 @@ export const REQUEST_SECONDS: HistogramSpec<"code_class"> = histogram(
   ["code_class"],
   REQUEST_BUCKETS,
 );
+export const CACHE_REQUESTS: CounterSpec<"result"> = counter(
+  "sirocco_cache_requests_total",
+  "Requests by what the cache of answers did: hit, stale, miss, collapsed (others were computing it), bypass.",
+  ["result"],
+);
+export const CACHE_VERIFICATIONS: CounterSpec<never> = counter(
+  "sirocco_cache_verifications_total",
+  "Answers from the cache that were computed again to compare.",
+  [],
+);
+export const CACHE_MISMATCHES: CounterSpec<never> = counter(
+  "sirocco_cache_verification_mismatch_total",
+  "Those of them that came out differently: any at all is a defect.",
+  [],
+);
 export const MEMORY_BYTES: GaugeSpec<"kind"> = gauge(
   "sirocco_memory_bytes",
   "Bytes in use by kind.",
@@ -167,6 +192,11 @@ export const BUILD_INFO: GaugeSpec<"version"> = gauge(
   "sirocco_build_info",
   "Always 1; the version is the label.",
   ["version"],
+);
+export const TRACE_SPANS_LOST: CounterSpec<never> = counter(
+  "sirocco_trace_spans_lost_total",
+  "Spans that the collector did not take, or too slowly.",
+  [],
 );
 export const SERIES_OVERFLOW: CounterSpec<"metric"> = counter(
   "sirocco_metric_overflow_total",

@@ -142,11 +142,15 @@ export function createLlama(
     if (batch.logitRows.length === 0) return logits;
     ops.gather(y, x, batch.logitRows);
     ops.rmsNorm(y, y, weights.norm, normEps);
-    ops.matmul(y, [{ weight: weights.head, out: logits }]);
+    if (batch.headless !== true) ops.matmul(y, [{ weight: weights.head, out: logits }]);
     return logits;
   }
 
-  return { config, limits, prepare, forward };
+  function states({ logitRows }: Batch): Tensor {
+    return tailOf(logitRows.length).y;
+  }
+
+  return { config, limits, cache, prepare, forward, states };
 }
 
 function productsOf(layer: LlamaLayer, { h, q, k, v, gate, up }: Wave): LayerProducts {

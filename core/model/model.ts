@@ -1,4 +1,4 @@
-import type { BatchLayout, Ops, RopeStyle } from "../tensor/backend.ts";
+import type { BatchLayout, KvLayer, Ops, RopeStyle } from "../tensor/backend.ts";
 import type { KvType } from "../tensor/kv-type.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
@@ -68,16 +68,25 @@ export interface Batch extends BatchLayout {
   readonly tokens: Uint32Array;
   /** [s] rows whose logits are wanted. */
   readonly logitRows: Uint32Array;
+  /** Only the final states of those rows are wanted: their logits may be left out. */
+  readonly headless?: boolean;
 }
 
 /** A network that records one step. It keeps no per-request state. */
 export interface Model {
   readonly config: ModelConfig;
   readonly limits: ModelLimits;
+  /** The layers' caches, where they may be saved and restored. */
+  readonly cache?: readonly KvLayer[];
   /** Upload what depends on the batch alone; call it before `run`. */
   prepare(batch: Batch): void;
   /** Record the forward pass; the result holds logits[logitRows, vocab] once the step has run. */
   forward(ops: Ops, batch: Batch): Tensor;
+  /**
+   * The final hidden states[logitRows, dim] after the last norm, which the head makes logits of, once the
+   * step has run; until the next one.
+   */
+  states(batch: Batch): Tensor;
 }
 
 /** Sizes that are fixed when a model is loaded, so that the token loop allocates nothing. */

@@ -33,6 +33,14 @@ export interface Backend {
    * or the backend cannot cache heads of this size.
    */
   allocKv(label: string, slots: number, shape: KvShape): KvLayer;
+  /**
+   * Copy out the keys and values of `count` slots of a layer's cache from slot `first` on, both multiples of
+   * `kvBlock`, as this kind of backend stores them; equal slots are equal bytes. A backend that cannot has
+   * neither this nor `writeKv`. Rejects with `RangeError` for slots that are not there.
+   */
+  readKv?(layer: KvLayer, first: number, count: number): Promise<Uint8Array>;
+  /** Put back what `readKv` gave, at slot `first` on. Throws `RangeError` where that is no such range. */
+  writeKv?(layer: KvLayer, first: number, bytes: Uint8Array): void;
   /** The first `rows` rows of a tensor, sharing its memory. */
   view(tensor: Tensor, rows: number): Tensor;
   /** Copy activations in, from element 0 on. */

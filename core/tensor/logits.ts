@@ -11,6 +11,11 @@ export interface LogitQuery {
   readonly row: number;
   /** Tokens whose logits are wanted as they are before `changes`. */
   readonly tokens?: ArrayLike<number>;
+  /**
+   * [⌈vocab / 32⌉] tokens that may be chosen, bit `token % 32` of word `token / 32`: the logits of all others become
+   * -Infinity before anything is changed, and stay it until the next step.
+   */
+  readonly mask?: Uint32Array;
   /** Logits to change first; they stay changed until the next step. */
   readonly changes?: LogitChanges;
   /** How many of the best tokens are wanted, in order: 0 to {@linkcode MAX_CANDIDATES}. */
@@ -80,6 +85,22 @@ export function changeLogits(row: Float32Array, { count, ids, terms }: LogitChan
     const repeat = terms[4 * i + 1]!;
     const repeated = biased <= 0 ? biased * repeat : biased / repeat;
     row[id] = repeated - terms[4 * i + 2]! - terms[4 * i + 3]!;
+  }
+}
+
+const ALL = 0xffff_ffff;
+
+/** Make the tokens that a mask leaves out impossible, where the row lies. */
+export function maskLogits(row: Float32Array, mask: Uint32Array): void {
+  for (let word = 0, id = 0; id < row.length; word++, id += 32) {
+    const bits = mask[word]!;
+    if (bits === ALL) continue;
+    if (bits === 0) {
+      row.fill(-Infinity, id, id + 32);
+      continue;
+    }
+    const end = Math.min(32, row.length - id);
+    for (let bit = 0; bit < end; bit++) if (((bits >>> bit) & 1) === 0) row[id + bit] = -Infinity;
   }
 }
 

@@ -4,6 +4,7 @@ import {
   type Draw,
   type LogitQuery,
   type LogitSummary,
+  maskLogits,
   pickLogits,
 } from "./logits.ts";
 import { maximum, selectTop } from "./order.ts";
@@ -14,6 +15,7 @@ import { maximum, selectTop } from "./order.ts";
  */
 export function reduceLogits(row: Float32Array, query: LogitQuery): LogitSummary {
   const tokenLogits = pickLogits(row, query.tokens);
+  if (query.mask !== undefined) maskLogits(row, query.mask);
   if (query.changes !== undefined) changeLogits(row, query.changes);
   const max = maximum(row) + 0; // -0 is 0, whichever of them came first
   const k = Math.min(query.k, row.length);

@@ -9,7 +9,7 @@ import { bundleEdgeWorker, DEMO, type EdgeBundle, startEdge } from "./edge-worke
 
 const run = promisify(execFile);
 const FIRST_TOKEN = fileURLToPath(new URL("first-token.mjs", import.meta.url));
-const FILES = { "sirocco-demo.q8_0.gguf": DEMO };
+const FILES = { files: { "sirocco-demo.q8_0.gguf": DEMO } };
 const MESSAGES = [{ role: "user" as const, content: "What is quantization?" }];
 const ANSWER = /^Quantization stores model weights with fewer bits/;
 /** What a worker may weigh without its weights, compressed. */

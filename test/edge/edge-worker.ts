@@ -1,7 +1,7 @@
 /** The edge worker of the examples in workerd, with the demo model in its bucket. */
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { Miniflare } from "miniflare";
+import { Miniflare, type MiniflareOptions } from "miniflare";
 import { bundle } from "../runtimes/bundle.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
@@ -24,12 +24,44 @@ export async function bundleEdgeWorker(
   };
 }
 
+/** What an isolate has beside its code. */
+export interface EdgeOptions {
+  /** Objects of the bucket, by key. */
+  readonly files?: Readonly<Record<string, string>>;
+  /** A folder of static assets. */
+  readonly assets?: string;
+  /** Bindings of plain data, by name. */
+  readonly bindings?: Readonly<Record<string, Json>>;
+}
+
+type Json = string | number | boolean | null | { readonly [key: string]: Json };
+
 /** Start an isolate. The bucket is given; the first request loads the model. */
-export async function startEdge(
+export async function startEdge(edge: EdgeBundle, options: EdgeOptions): Promise<Miniflare> {
+  const miniflare = new Miniflare(miniflareOptions(edge, options));
+  const bucket = await miniflare.getR2Bucket("MODELS");
+  for (const [key, path] of Object.entries(options.files ?? {})) {
+    await bucket.put(key, readFileSync(path));
+  }
+  return miniflare;
+}
+
+/** Throw the isolate away and start another, with the same storage. */
+export async function restartEdge(
+  miniflare: Miniflare,
+  edge: EdgeBundle,
+  options: EdgeOptions,
+): Promise<void> {
+  // An isolate is new where its worker is.
+  const script = `${edge.script}\n// ${Math.random()}`;
+  await miniflare.setOptions(miniflareOptions({ ...edge, script }, options));
+}
+
+function miniflareOptions(
   { script, kernels }: EdgeBundle,
-  files: Readonly<Record<string, string>>,
-): Promise<Miniflare> {
-  const miniflare = new Miniflare({
+  { assets, bindings = {} }: EdgeOptions,
+): MiniflareOptions {
+  return {
     modules: [
       { type: "ESModule", path: "worker.js", contents: script },
       { type: "CompiledWasm", path: "relaxed.wasm", contents: kernels },
@@ -37,9 +69,13 @@ export async function startEdge(
     compatibilityDate: "2026-07-01",
     compatibilityFlags: ["enable_request_signal"],
     r2Buckets: ["MODELS"],
+    bindings: { ...bindings },
+    ...(assets === undefined
+      ? {}
+      : {
+          assets: { directory: assets, binding: "ASSETS", routerConfig: { has_user_worker: true } },
+        }),
     cf: false,
-  });
-  const bucket = await miniflare.getR2Bucket("MODELS");
-  for (const [key, path] of Object.entries(files)) await bucket.put(key, readFileSync(path));
-  return miniflare;
+    inspectorPort: 0,
+  };
 }

@@ -23,7 +23,8 @@ export async function bundle(entry: string, kind: "script" | "worker" | "page"):
   mkdirSync(BUNDLES, { recursive: true });
   // Node asks the nearest package.json what a `.js` file is.
   writeFileSync(`${BUNDLES}/package.json`, '{"type": "module"}');
-  const outfile = `${BUNDLES}/${entry.replace(/.*\//, "").replace(/\.ts$/, ".js")}`;
+  // A folder for each kind: a thread's file is called the same on Node and in a browser.
+  const outfile = `${BUNDLES}/${kind}/${entry.replace(/.*\//, "").replace(/\.ts$/, ".js")}`;
   await runEsbuild({
     entryPoints: [`${root}${entry}`],
     outfile,

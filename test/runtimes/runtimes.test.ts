@@ -27,6 +27,17 @@ interface Runtime {
   run(task: Task): Promise<Findings>;
 }
 
+/** Runs the cases in a worker, as what computes does in a browser. */
+const PAGE = `<script type="module">
+  globalThis.run = (task) =>
+    new Promise((resolve, reject) => {
+      const worker = new Worker("page.js", { type: "module" });
+      worker.addEventListener("message", ({ data }) => resolve(data));
+      worker.addEventListener("error", ({ message }) => reject(new Error(message)));
+      worker.postMessage(task);
+    });
+</script>`;
+
 let script = "";
 const RUNTIMES: readonly Runtime[] = [
   ...SCRIPT_RUNTIMES.map((runtime) => ({
@@ -51,12 +62,13 @@ beforeAll(async () => {
   script = await bundle("test/runtimes/main.ts", "script");
   // The bundle looks for it beside itself.
   await bundle("adapters/node/compute-thread.ts", "script");
+  await bundle("adapters/browser/compute-thread.ts", "page");
   server = await serveFiles((path) => {
     const [, folder, name = ""] = /^\/(?:(\w+)\/)?([\w.]+)$/.exec(path) ?? [];
     if (folder === "models") return { file: FILES[name as ModelName] };
     if (folder === "kernels") return { file: join(ROOT, "kernels-simd/wasm", name) };
-    if (name === "page.js") return { file: join(BUNDLES, name) };
-    if (name === "page.html") return { text: '<script type="module" src="page.js"></script>' };
+    if (name.endsWith(".js")) return { file: join(BUNDLES, "page", name) };
+    if (name === "page.html") return { text: PAGE };
     return undefined;
   });
   task = {

@@ -17,9 +17,10 @@ const TYPES: Readonly<Record<string, string>> = {
   wasm: "application/wasm",
 };
 
-/** Serve what `find` gives for a path: a file, or a text. Isolated, so that browsers offer shared memory. */
+/** Serve what `find` gives for a path: a file, or a text. Where `isolated`, browsers offer shared memory. */
 export async function serveFiles(
   find: (path: string) => { readonly file: string } | { readonly text: string } | undefined,
+  isolated = true,
 ): Promise<FileServer> {
   const server = createServer((request, response) => {
     const { pathname } = new URL(request.url ?? "/", "http://localhost");
@@ -31,8 +32,10 @@ export async function serveFiles(
       "content-type",
       TYPES[extension?.[1] ?? "html"] ?? "application/octet-stream",
     );
-    response.setHeader("cross-origin-opener-policy", "same-origin");
-    response.setHeader("cross-origin-embedder-policy", "require-corp");
+    if (isolated) {
+      response.setHeader("cross-origin-opener-policy", "same-origin");
+      response.setHeader("cross-origin-embedder-policy", "require-corp");
+    }
     if (found === undefined || ("file" in found && !existsSync(found.file))) {
       response.writeHead(404).end();
     } else if ("text" in found) {

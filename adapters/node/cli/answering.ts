@@ -1,6 +1,6 @@
 import { answer, type AnswerDone } from "../../../core/answer/answer.ts";
 import { RuntimeError } from "../../../core/errors.ts";
-import type { Engine } from "../../../core/engine/engine.ts";
+import { recordAnswer, type Recording } from "../../../core/receipt/recording.ts";
 import type { SamplingParams } from "../../../core/sampler/params.ts";
 import type { LoadedModel } from "../load.ts";
 
@@ -11,8 +11,8 @@ export interface Question {
   readonly maxTokens?: number;
   readonly sampling: SamplingParams;
   readonly stop?: readonly string[];
-  /** Note the log-probability of every token, for a receipt. */
-  readonly logprobs?: boolean;
+  /** Note what a receipt needs. */
+  readonly receipt?: boolean;
   readonly signal?: AbortSignal;
 }
 
@@ -21,10 +21,8 @@ export interface Answer {
   readonly text: string;
   /** The generated tokens, those of a stop string included. */
   readonly tokens: readonly number[];
-  /** One for each token where they were asked for, else none. */
-  readonly logprobs: readonly number[];
-  /** What the answer was allowed to have: the context may hold fewer than were asked for. */
-  readonly maxTokens: number;
+  /** What a receipt is made of, where one was asked for. */
+  readonly recording: Recording;
   readonly done: AnswerDone;
 }
 
@@ -43,20 +41,18 @@ export async function ask(
         `${model.engine.info.contextLength} with the answer; shorten the prompt or raise --ctx-size`,
     );
   }
-  const tokens: number[] = [];
-  const logprobs: number[] = [];
-  const maxTokens = Math.min(room, question.maxTokens ?? room);
+  const recording = recordAnswer(model.engine, question.receipt === true);
+  const { tokens } = recording;
   let text = "";
-  const engine = recording(model.engine, tokens, question.logprobs === true ? logprobs : undefined);
-  const events = answer(engine, model.tokenizer, {
+  const events = answer(recording.engine, model.tokenizer, {
     prompt,
-    maxTokens,
+    maxTokens: Math.min(room, question.maxTokens ?? room),
     sampling,
     stop,
     ...(signal === undefined ? {} : { signal }),
   });
   for await (const event of events) {
-    if (event.type === "done") return { text, tokens, logprobs, maxTokens, done: event };
+    if (event.type === "done") return { text, tokens, recording, done: event };
     text += event.text;
     await onText(event.text);
   }
@@ -85,24 +81,4 @@ export function speedLine(model: LoadedModel, { done }: Answer): string {
 /** `null` where nothing was timed. */
 export function tokensPerSecond(tokens: number, milliseconds: number): number | null {
   return tokens > 0 && milliseconds > 0 ? (tokens * 1000) / milliseconds : null;
-}
-
-/** The engine, noting each token that it generates, and its log-probability where there is room for them. */
-function recording(engine: Engine, into: number[], logprobs: number[] | undefined): Engine {
-  return {
-    info: engine.info,
-    async *generate(request) {
-      const asked = logprobs === undefined ? request : { ...request, logprobs: 0 };
-      for await (const event of engine.generate(asked)) {
-        if (event.type === "token") {
-          into.push(event.token);
-          if (event.logprob !== undefined) logprobs?.push(event.logprob);
-        }
-        yield event;
-      }
-    },
-    score: (request) => engine.score(request),
-    stats: () => engine.stats(),
-    close: () => engine.close(),
-  };
 }

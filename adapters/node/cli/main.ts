@@ -7,6 +7,8 @@ import { chatCommand } from "./chat.ts";
 import { demoCommand } from "./demo.ts";
 import { doctorCommand } from "./doctor.ts";
 import { UsageError } from "./options.ts";
+import { keysCommand } from "./keys.ts";
+import { loadCommand } from "./load.ts";
 import { perplexityCommand } from "./perplexity.ts";
 import { runCommand } from "./run.ts";
 import { serveCommand } from "./serve.ts";
@@ -37,12 +39,15 @@ async function main(argv: readonly string[]): Promise<number> {
     showCommand(),
     tokenizeCommand(),
     benchCommand(),
+    loadCommand(),
     perplexityCommand(),
     verifyCommand(),
     doctorCommand(),
+    keysCommand(),
   ];
   for (const command of commands) program.addCommand(command.copyInheritedSettings(program));
-  for (const command of [program, ...commands]) command.exitOverride();
+  for (const command of [program, ...commands, ...commands.flatMap(({ commands: inner }) => inner)])
+    command.exitOverride();
 
   try {
     await program.parseAsync(
@@ -76,10 +81,12 @@ Examples:
   sirocco chat -m model.gguf                        talk
   sirocco serve -m model.gguf --port 8080           OpenAI-compatible HTTP server
   sirocco verify answer.json                        compute an answer again
+  sirocco load http://127.0.0.1:8080 --rate 4       latency of a server under load
   sirocco doctor                                    what works on this machine
 
 Variables: SIROCCO_MODEL, SIROCCO_CTX_SIZE, SIROCCO_THREADS, SIROCCO_BACKEND, SIROCCO_PARALLEL,
-SIROCCO_HOST and SIROCCO_PORT stand in for the flags of the same name.`;
+SIROCCO_HOST and SIROCCO_PORT stand in for the flags of the same name; \`serve\` has more. A flag goes before
+a variable, that before the file of \`serve --config\`.`;
 
 leaveWhenUnread();
 process.exitCode = await main(process.argv);

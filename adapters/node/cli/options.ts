@@ -9,6 +9,7 @@ import { demoModelPath } from "../package-root.ts";
 /** Flags that say which model to load and how. */
 export interface ModelFlags {
   readonly model: string;
+  readonly modelHost?: readonly string[];
   readonly ctxSize?: number;
   readonly threads: number;
   readonly backend: BackendPreference;
@@ -47,6 +48,12 @@ export function modelOption(): Option {
 export function addModelOptions(command: Command): Command {
   command
     .addOption(modelOption())
+    .addOption(
+      listOption(
+        "--model-host <name>",
+        "host of a model URL that may have private addresses; repeatable",
+      ).env("SIROCCO_MODEL_HOSTS"),
+    )
     .addOption(
       new Option("-c, --ctx-size <n>", "tokens of prompt and answer together")
         .env("SIROCCO_CTX_SIZE")
@@ -160,6 +167,7 @@ export function toLoadOptions(flags: ModelFlags): LoadOptions {
     model: flags.model,
     threads: flags.threads,
     backend: flags.backend,
+    ...(flags.modelHost === undefined ? {} : { modelHosts: flags.modelHost }),
     ...(flags.ctxSize === undefined ? {} : { contextSize: flags.ctxSize }),
     ...(flags.batchSize === undefined ? {} : { batchSize: flags.batchSize }),
     ...(flags.parallel === undefined ? {} : { parallel: flags.parallel }),
@@ -185,6 +193,14 @@ export function toSampling(flags: SamplingFlags): SamplingParams {
     logitBias: [],
     seed: flags.seed ?? Math.floor(Math.random() * 2 ** 32),
   };
+}
+
+/** An option that may be given several times, or once with commas. */
+export function listOption(flags: string, description: string): Option {
+  return new Option(flags, description).argParser((text: string, before: string[] | undefined) => [
+    ...(before ?? []),
+    ...text.split(",").flatMap((part) => part.trim() || []),
+  ]);
 }
 
 /** Parser of a whole number of at least `least`. */

@@ -1,33 +1,21 @@
 import { createReadStream } from "node:fs";
 import { writeFile } from "node:fs/promises";
-import { numericsOf } from "../../../core/engine/numerics.ts";
 import { RuntimeError } from "../../../core/errors.ts";
 import { MAX_RECEIPT_BYTES, parseReceipt } from "../../../core/receipt/parse.ts";
-import { MAX_NAME_LENGTH, toReceiptJson, type Receipt } from "../../../core/receipt/receipt.ts";
+import type { Receipt } from "../../../core/receipt/receipt.ts";
 import type { LoadedModel } from "../load.ts";
 import type { Answer, Question } from "./answering.ts";
 
-/** Write the receipt of an answer whose log-probabilities were asked for. */
+/** Write the receipt of an answer. */
 export async function writeReceipt(
   path: string,
   model: LoadedModel,
-  { prompt, sampling, stop = [] }: Question,
-  { tokens, logprobs, maxTokens, done }: Answer,
+  { stop = [] }: Question,
+  { recording, done }: Answer,
 ): Promise<void> {
-  const receipt = await toReceiptJson({
-    model: {
-      name: model.config.name.slice(0, MAX_NAME_LENGTH),
-      digest: await model.digest(),
-    },
-    numerics: numericsOf(model.engine.info),
-    prompt,
-    maxTokens,
-    stop,
-    sampling,
-    tokens,
-    logprobs,
-    finishReason: done.reason,
-  });
+  const { name } = model.config;
+  const digest = await model.digest();
+  const receipt = await recording.receipt({ name, digest }, stop, done.reason);
   await writeFile(path, `${JSON.stringify(receipt)}\n`);
 }
 

@@ -83,7 +83,7 @@ async function run(asked: string | undefined, flags: RunFlags): Promise<void> {
       maxTokens: flags.predict,
       sampling: toSampling(flags),
       stop: flags.stop ?? [],
-      logprobs: flags.receipt !== undefined,
+      receipt: flags.receipt !== undefined,
       signal: interrupt.signal,
     };
     const answer = await ask(model, question, json ? undefined : (text) => print(printable(text)));

@@ -1,5 +1,7 @@
 import { Command, Option } from "commander";
 import type { LogRecord } from "../../../core/http/deps.ts";
+import { isLoopback } from "../../../core/http/edge/host.ts";
+import type { ConfigFile } from "../config/schema.ts";
 import { DEFAULT_HOST, DEFAULT_PORT } from "../listen.ts";
 import type { RunningServer, ServeOptions } from "../serve.ts";
 import {
@@ -10,6 +12,14 @@ import {
   toLoadOptions,
   type ModelFlags,
 } from "./options.ts";
+import {
+  addEdgeOptions,
+  applyConfig,
+  readConfig,
+  tracingOf,
+  withFlagKey,
+  type EdgeFlags,
+} from "./serve-config.ts";
 import { createProgress, formatBytes, note, noteThreads } from "./terminal.ts";
 
 /** Flags that say where to listen. */
@@ -18,11 +28,15 @@ export interface ListenFlags {
   readonly port: number;
 }
 
-interface ServeFlags extends ModelFlags, ListenFlags {
+interface ServeFlags extends ModelFlags, ListenFlags, EdgeFlags {
   readonly alias?: string;
   readonly drainDelay: number;
   readonly grace: number;
   readonly json?: true;
+  readonly cache?: readonly string[];
+  readonly cacheSize: number;
+  readonly cacheTtl: number;
+  readonly cacheVerify: number;
 }
 
 const LARGEST_PORT = 65_535;
@@ -34,8 +48,20 @@ export function serveCommand(): Command {
     .option("-a, --alias <name>", "name of the model for requests (default: the file's name)")
     .option("--drain-delay <s>", "after SIGTERM serve on for so long, unready", decimal(0, 600), 0)
     .option("--grace <s>", "then let running requests take so long to end", decimal(0, 3600), 25)
+    .option(
+      "--cache <where...>",
+      "keep answers that are certain: memory, sqlite:FILE, redis://HOST (SIROCCO_CACHE_SECRET)",
+    )
+    .option("--cache-size <MiB>", "answers in memory", integer(1, 1_048_576), 64)
+    .option("--cache-ttl <s>", "an answer is fresh for so long", integer(1, 31_536_000), 86_400)
+    .option(
+      "--cache-verify <n>",
+      "compute one in n kept answers again; 0 = none",
+      integer(0, 1e9),
+      1000,
+    )
     .option("--json", "log JSON lines on stderr, for programs");
-  return addParallelOption(addModelOptions(command))
+  return addParallelOption(addModelOptions(addEdgeOptions(command)))
     .addHelpText(
       "after",
       `
@@ -63,18 +89,34 @@ export function addListenOptions(command: Command): Command {
     );
 }
 
-async function run(flags: ServeFlags): Promise<void> {
+async function run(_flags: ServeFlags, command: Command): Promise<void> {
+  const { config: path } = command.opts<ServeFlags>();
+  const settings = path === undefined ? {} : await readConfig(path);
+  applyConfig(command, settings);
+  const flags = command.opts<ServeFlags>();
+  const { toApiKeys, toHttpLimits } = await import("../config/read-config.ts");
+  const keys = await withFlagKey(toApiKeys(settings), flags.apiKey);
+  const tracing = tracingOf(flags, settings);
+  const log = flags.json === true ? logJson : logText;
+
   const progress = createProgress("loading");
   const { serve } = await import("../serve.ts");
   const server = await serve({
-    ...listenOptions(flags),
+    ...listenOptions(flags, keys !== undefined),
+    ...(keys === undefined ? {} : { keys }),
+    ...(flags.allowHost === undefined ? {} : { hosts: flags.allowHost }),
+    ...(flags.corsOrigin === undefined ? {} : { corsOrigins: flags.corsOrigin }),
+    ...(tracing === undefined ? {} : { tracing }),
+    limits: toHttpLimits(settings),
     load: { ...toLoadOptions(flags), onProgress: (done, total) => progress.update(done, total) },
     ...(flags.alias === undefined ? {} : { name: flags.alias }),
     drainDelayMs: flags.drainDelay * 1000,
     graceMs: flags.grace * 1000,
-    log: flags.json === true ? logJson : logText,
+    ...cacheOptions(flags),
+    log,
   });
   const stopped = stopOnSignal(server);
+  if (path !== undefined) await followConfig(path, settings, server, flags.apiKey, log);
   try {
     const { engine, config, quant } = await server.ready.finally(() => progress.end());
     noteThreads(flags.threads, engine.info.threads);
@@ -91,11 +133,51 @@ async function run(flags: ServeFlags): Promise<void> {
   await stopped;
 }
 
+/** Take keys and limits over from the configuration whenever it changes; running requests go on. */
+async function followConfig(
+  path: string,
+  known: ConfigFile,
+  server: RunningServer,
+  apiKey: string | undefined,
+  log: (record: LogRecord) => void,
+): Promise<void> {
+  const { toApiKeys, toHttpLimits } = await import("../config/read-config.ts");
+  const { watchConfig } = await import("../config/watch-config.ts");
+  watchConfig(path, known, {
+    async changed(config) {
+      const keys = await withFlagKey(toApiKeys(config), apiKey);
+      server.setKeys(keys);
+      server.setLimits(toHttpLimits(config));
+      log({ level: "info", event: "config_reloaded", keys: keys?.length ?? null });
+    },
+    refused: ({ message }) => log({ level: "error", event: "config_refused", message }),
+  });
+}
+
+/** Which answers to keep where. */
+function cacheOptions(flags: ServeFlags): Pick<ServeOptions, "cache"> {
+  const { cache: stores, cacheSize, cacheTtl, cacheVerify } = flags;
+  if (stores === undefined) return {};
+  const secret = process.env["SIROCCO_CACHE_SECRET"];
+  return {
+    cache: {
+      stores,
+      memoryBytes: cacheSize * 1024 * 1024,
+      ttlSeconds: cacheTtl,
+      verifyOneIn: cacheVerify,
+      ...(secret === undefined ? {} : { secret }),
+    },
+  };
+}
+
 /** Where to listen, with a word of warning where others can reach it. */
-export function listenOptions({ host, port }: ListenFlags): Pick<ServeOptions, "host" | "port"> {
-  if (!["127.0.0.1", "::1", "localhost"].includes(host)) {
+export function listenOptions(
+  { host, port }: ListenFlags,
+  keyed = false,
+): Pick<ServeOptions, "host" | "port"> {
+  if (!keyed && !isLoopback(host)) {
     note(
-      `sirocco: ${host} can be reached from the network and there are no keys: put a proxy before it`,
+      `sirocco: ${host} can be reached from the network and there are no keys: give --api-key or \`keys\` of --config`,
     );
   }
   return { host, port };
@@ -127,5 +209,6 @@ function logJson(record: LogRecord): void {
 function logText(record: LogRecord): void {
   const { event, method, path, status, duration_ms: duration } = record;
   if (event === "request") note(`${status} ${method} ${path} ${duration} ms`);
+  if (event === "config_reloaded") note("sirocco: keys and limits are read again");
   if (record.level === "error") note(JSON.stringify(record));
 }

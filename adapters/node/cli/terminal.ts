@@ -81,8 +81,15 @@ const PATIENCE_MS = 400;
 const REDRAW_MS = 80;
 const BAR_CELLS = 24;
 
-/** A bar on stderr, where that is a terminal and somebody watches; otherwise nothing. */
-export function createProgress(label: string): Progress {
+/**
+ * A bar on stderr, where that is a terminal and somebody watches; otherwise nothing. `describe` says how
+ * far it is in words, as bytes unless given.
+ */
+export function createProgress(
+  label: string,
+  describe: (done: number, total: number) => string = (done, total) =>
+    `${formatBytes(done)} of ${formatBytes(total)}`,
+): Progress {
   if (!process.stderr.isTTY) return { update: () => {}, end: () => {} };
   const started = performance.now();
   let drawn = 0;
@@ -93,8 +100,7 @@ export function createProgress(label: string): Progress {
       drawn = now;
       const filled = Math.round((BAR_CELLS * done) / total);
       const bar = "█".repeat(filled) + "░".repeat(BAR_CELLS - filled);
-      const sizes = `${formatBytes(done)} of ${formatBytes(total)}`;
-      process.stderr.write(`\r\u001B[2K${label} ${bar} ${sizes}`);
+      process.stderr.write(`\r\u001B[2K${label} ${bar} ${describe(done, total)}`);
     },
     end() {
       if (drawn > 0) process.stderr.write("\r\u001B[2K");

@@ -1,16 +1,19 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { Agent, interceptors } from "undici";
+import { interceptors } from "undici";
 import type { Dispatcher } from "undici";
 import { RuntimeError } from "../../../core/errors.ts";
 import { checkRange } from "../../../core/gguf/source.ts";
 import type { ByteSource } from "../../../core/gguf/source.ts";
+import { addressGuard, guardedAgent } from "./guarded-connections.ts";
 import { requestRange, TransientError } from "./range-request.ts";
 import type { RangeRequest, RemoteFile } from "./range-request.ts";
 
 /** How a file is fetched. */
 export interface HttpSourceOptions {
-  /** Connections to use instead of our own; the caller closes them. */
+  /** Connections to use instead of our own; the caller closes them, and checks where names lead. */
   readonly dispatcher?: Dispatcher;
+  /** Hosts that may have private addresses, as the URL names them; none unless given. */
+  readonly allowHosts?: readonly string[];
   /** Ends the source: reads under way and later ones reject with its reason. */
   readonly signal?: AbortSignal;
   /** Sent with every request; `authorization` and `cookie` stay behind when another host takes over. */
@@ -44,15 +47,15 @@ export async function openHttpSource(
   options: HttpSourceOptions = {},
 ): Promise<ByteSource> {
   const address = new URL(url);
+  const { allowHosts = [] } = options;
   // Queries carry signatures, and user names passwords: neither belongs in an error or a log.
   const name = `${address.origin}${address.pathname}`;
   const own =
     options.dispatcher === undefined
-      ? new Agent({
-          connections: CONNECTIONS,
-          headersTimeout: SILENCE_MS,
-          bodyTimeout: SILENCE_MS,
-        })
+      ? guardedAgent(
+          { connections: CONNECTIONS, headersTimeout: SILENCE_MS, bodyTimeout: SILENCE_MS },
+          allowHosts,
+        )
       : undefined;
   const closed = new AbortController();
   const signal =
@@ -61,6 +64,7 @@ export async function openHttpSource(
     url: address,
     name,
     dispatcher: (options.dispatcher ?? own!).compose(
+      addressGuard(allowHosts),
       interceptors.redirect({ maxRedirections: MAX_REDIRECTIONS }),
     ),
     headers: options.headers ?? {},

@@ -25,6 +25,7 @@ const REQUEST_HEADERS = [
   "tracestate",
   "x-api-key",
   "x-request-id",
+  "x-sirocco-receipt",
 ];
 const RESPONSE_HEADERS = [
   "retry-after",

@@ -1,28 +1,23 @@
 import * as v from "valibot";
 import type { ChatMessage, ChatToolCall } from "../../chat/template.ts";
-import { RuntimeError } from "../../errors.ts";
 import type { AskedChat } from "./asked.ts";
-import { check } from "./check.ts";
+import { FORMAT_FIELDS, toAskedFormat } from "./answer-format.ts";
+import { check, invalid, unsupported } from "./check.ts";
 import { flag, integer, list, maybe, object, text } from "./fields.ts";
 import { parseJson } from "./json.ts";
-import { screen } from "./parameters.ts";
-import { SHARED_FIELDS, toAsked } from "./shared-fields.ts";
+import { content, MAX_TEXT, textPart, toText } from "./parts.ts";
+import { OPENAI_RULES, screen } from "./parameters.ts";
+import { withSafePrompt } from "./safe-prompt.ts";
+import {
+  countChoices,
+  MAX_CHOICES,
+  MAX_MESSAGES,
+  SHARED_FIELDS,
+  toAsked,
+} from "./shared-fields.ts";
 
-/** Turns of a conversation; each costs the template some steps. */
-const MAX_MESSAGES = 1024;
-/** Parts of one message. */
-const MAX_PARTS = 1024;
 /** Calls in one message; OpenAI allows as many tools. */
 const MAX_TOOL_CALLS = 128;
-/** Text of one message: the body's own limit is smaller, this one only closes the range. */
-const MAX_TEXT = 16 * 1024 * 1024;
-
-const content: v.GenericSchema<unknown, string | unknown[]> = v.lazy((input) =>
-  Array.isArray(input)
-    ? list(v.unknown(), 1, MAX_PARTS, "parts")
-    : v.pipe(v.string("text or an array of parts"), v.maxLength(MAX_TEXT, "shorter text")),
-);
-
 const toolCall = object({
   id: text(1, 128),
   type: v.literal("function", '"function"'),
@@ -43,6 +38,7 @@ const message = object({
   tool_calls: maybe(list(toolCall, 1, MAX_TOOL_CALLS, "calls")),
   refusal: nothing,
   audio: nothing,
+  prefix: maybe(flag()),
   function_call: nothing,
   annotations: maybe(list(v.unknown(), 0, 0, "annotations")),
 });
@@ -51,20 +47,24 @@ type Message = v.InferOutput<typeof message>;
 
 const request = object({
   ...SHARED_FIELDS,
+  ...FORMAT_FIELDS,
   messages: list(message, 1, MAX_MESSAGES, "messages"),
   max_completion_tokens: SHARED_FIELDS.max_tokens,
+  n: maybe(integer(1, MAX_CHOICES)),
+  safe_prompt: maybe(flag()),
   logprobs: maybe(flag()),
   top_logprobs: maybe(integer(0, 20)),
 });
 
-const textPart = object({ type: v.literal("text", '"text"'), text: text(0, MAX_TEXT) });
+/** How this API calls a part that is text. */
+const TEXT_PART = textPart(["text"]);
 
 /**
  * A body of `POST /v1/chat/completions`, checked. Throws `INVALID_REQUEST`, `UNSUPPORTED_PARAMETER`,
  * `UNSUPPORTED_MODALITY`.
  */
 export function parseChatRequest(body: unknown): AskedChat {
-  const { fields, ignored } = screen(body);
+  const { fields, ignored } = screen(body, OPENAI_RULES);
   const values = check(request, fields);
   const { max_tokens: older, max_completion_tokens: newer } = values;
   if (older !== undefined && newer !== undefined && older !== newer) {
@@ -73,11 +73,42 @@ export function parseChatRequest(body: unknown): AskedChat {
   if (values.top_logprobs !== undefined && values.logprobs !== true) {
     throw invalid("top_logprobs", "it is for requests with logprobs: true");
   }
+  const { n = 1 } = values;
+  const { format } = toAskedFormat(values);
+  const turns = toTurns(values.messages, values.safe_prompt ?? false);
+  if (format !== undefined && turns.prefill !== undefined) {
+    throw unsupported(format.param, "the form of an answer that has been begun cannot be enforced");
+  }
   return {
     ...toAsked({ ...values, max_tokens: newer ?? older }, ignored),
+    ...(format === undefined ? {} : { format }),
+    ...countChoices(1, n, n),
     promptParam: "messages",
-    messages: values.messages.map(toMessage),
+    ...turns,
     logprobs: values.logprobs === true ? (values.top_logprobs ?? 0) : undefined,
+  };
+}
+
+/** The turns to answer, and where the last one is marked as begun, what it begins with (Mistral's `prefix`). */
+function toTurns(
+  given: readonly Message[],
+  safe: boolean,
+): Pick<AskedChat, "messages" | "prefill"> {
+  for (const [i, { role, prefix, tool_calls: calls }] of given.entries()) {
+    if (prefix !== true) continue;
+    if (role !== "assistant" || i !== given.length - 1 || calls !== undefined) {
+      throw invalid(
+        `messages[${i}].prefix`,
+        "it is for the last message, of the assistant and with text",
+      );
+    }
+  }
+  const turns = given.map(toMessage);
+  const prefill = given.at(-1)?.prefix === true ? turns.pop()?.content : undefined;
+  if (turns.length === 0) throw invalid("messages", "there is nothing before the prefix");
+  return {
+    messages: safe ? withSafePrompt(turns) : turns,
+    ...(prefill === undefined ? {} : { prefill: { text: prefill, sent: true } }),
   };
 }
 
@@ -95,7 +126,7 @@ function toMessage(given: Message, index: number): ChatMessage {
   return {
     // "developer" is what newer models call the same thing.
     role: given.role === "developer" ? "system" : given.role,
-    content: toText(given.content ?? "", index),
+    content: toText(given.content ?? "", ["messages", index, "content"], TEXT_PART),
     ...(given.name === undefined ? {} : { name: given.name }),
     ...(given.tool_call_id === undefined ? {} : { toolCallId: given.tool_call_id }),
     ...(given.tool_calls === undefined
@@ -106,38 +137,6 @@ function toMessage(given: Message, index: number): ChatMessage {
   };
 }
 
-/** Parts that would need another kind of model. */
-const OTHER_MODALITIES: ReadonlySet<unknown> = new Set([
-  "image_url",
-  "input_image",
-  "image",
-  "input_audio",
-  "audio",
-  "audio_url",
-  "video_url",
-  "file",
-  "document_url",
-]);
-
-/** Parts are joined with nothing between them: no character that the client has not written. */
-function toText(given: string | readonly unknown[], index: number): string {
-  if (typeof given === "string") return given;
-  return given.map((part, i) => toPartText(part, ["messages", index, "content", i])).join("");
-}
-
-function toPartText(part: unknown, at: readonly (string | number)[]): string {
-  const type = typeof part === "object" && part !== null && "type" in part ? part.type : undefined;
-  if (OTHER_MODALITIES.has(type)) {
-    const param = `messages[${at[1]}].content[${at[3]}]`;
-    throw new RuntimeError(
-      "UNSUPPORTED_MODALITY",
-      `Cannot accept '${param}' of type ${JSON.stringify(type)}: this model reads text only`,
-      { param },
-    );
-  }
-  return check(textPart, part, at).text;
-}
-
 function toToolCall(call: NonNullable<Message["tool_calls"]>[number], at: string): ChatToolCall {
   const { name, arguments: json } = call.function;
   try {
@@ -145,8 +144,4 @@ function toToolCall(call: NonNullable<Message["tool_calls"]>[number], at: string
   } catch {
     throw invalid(`${at}.function.arguments`, "it is not valid JSON");
   }
-}
-
-function invalid(param: string, why: string): RuntimeError {
-  return new RuntimeError("INVALID_REQUEST", `Cannot accept '${param}': ${why}`, { param });
 }

@@ -2,7 +2,9 @@ import type { AnswerText } from "../../answer/answer.ts";
 import type { AnswerToken, TokenChance } from "../../answer/token.ts";
 import { joinToolCalls, type ToolCallDelta } from "../../tools/events.ts";
 import type { Asked } from "./asked.ts";
-import { toUsage, type Format, type Head } from "./format.ts";
+import { openaiFailure } from "./failure-body.ts";
+import { textOf, toUsage, type Choice, type Format, type Head } from "./format.ts";
+import { SSE } from "./framing.ts";
 
 /** The shapes of `chat.completion` and `chat.completion.chunk`. */
 export function createChatFormat(head: Head, asked: Asked): Format {
@@ -18,56 +20,66 @@ export function createChatFormat(head: Head, asked: Asked): Format {
     wanted
       ? { content: texts.flatMap(({ tokens }) => tokens.map(toLogprob)), refusal: null }
       : null;
-  const chunk = (choice: object) => ({
+  const chunk = (index: number, choice: object) => ({
     ...common,
     object: "chat.completion.chunk",
-    choices: [{ index: 0, ...choice }],
+    choices: [{ index, ...choice }],
     ...unused,
   });
 
   return {
+    framing: SSE,
     opening() {
       const delta = { role: "assistant", content: "", refusal: null };
-      return [chunk({ delta, logprobs: null, finish_reason: null })];
+      return Array.from({ length: asked.choices }, (_, index) =>
+        chunk(index, { delta, logprobs: null, finish_reason: null }),
+      );
     },
-    text(event) {
+    text(event, index) {
       const delta = { content: event.text };
-      return chunk({ delta, logprobs: logprobs([event]), finish_reason: null });
+      return [chunk(index, { delta, logprobs: logprobs([event]), finish_reason: null })];
     },
-    toolCall(event) {
-      return chunk({
-        delta: { tool_calls: [toCallPiece(event)] },
-        logprobs: null,
-        finish_reason: null,
-      });
+    toolCall(event, index) {
+      const delta = { tool_calls: [toCallPiece(event)] };
+      return [chunk(index, { delta, logprobs: null, finish_reason: null })];
     },
-    finish({ reason }) {
-      return chunk({ delta: {}, logprobs: null, finish_reason: reason });
+    finish({ reason }, index) {
+      return [chunk(index, { delta: {}, logprobs: null, finish_reason: reason })];
     },
-    usage(done) {
-      return { ...common, object: "chat.completion.chunk", choices: [], ...toUsage(done) };
+    closing(total) {
+      if (!asked.includeUsage) return [];
+      return [{ ...common, object: "chat.completion.chunk", choices: [], ...toUsage(total) }];
     },
-    whole(texts, deltas, done) {
-      const text = texts.map((event) => event.text).join("");
-      const calls = joinToolCalls(deltas).map(({ id, name, arguments: json }) => ({
-        id,
-        type: "function",
-        function: { name, arguments: json },
-      }));
-      const choice = {
-        index: 0,
-        message: {
-          role: "assistant",
-          // A turn that only calls has nothing to say.
-          content: calls.length > 0 && text === "" ? null : text,
-          refusal: null,
-          ...(calls.length > 0 ? { tool_calls: calls } : {}),
-        },
-        logprobs: logprobs(texts),
-        finish_reason: done.reason,
+    failed: openaiFailure,
+    whole(choices, total) {
+      return {
+        ...common,
+        object: "chat.completion",
+        choices: choices.map((choice, index) => ({
+          index,
+          message: toMessage(choice),
+          logprobs: logprobs(choice.texts),
+          finish_reason: choice.done.reason,
+        })),
+        ...toUsage(total),
       };
-      return { ...common, object: "chat.completion", choices: [choice], ...toUsage(done) };
     },
+  };
+}
+
+function toMessage(choice: Choice): object {
+  const text = textOf(choice);
+  const calls = joinToolCalls(choice.calls).map(({ id, name, arguments: json }) => ({
+    id,
+    type: "function",
+    function: { name, arguments: json },
+  }));
+  return {
+    role: "assistant",
+    // A turn that only calls has nothing to say.
+    content: calls.length > 0 && text === "" ? null : text,
+    refusal: null,
+    ...(calls.length > 0 ? { tool_calls: calls } : {}),
   };
 }
 

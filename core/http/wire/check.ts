@@ -43,8 +43,13 @@ export function unsupported(param: string | undefined, why: string): RuntimeErro
   );
 }
 
+/** The error for a field whose value cannot be. */
+export function invalid(param: string, why: string): RuntimeError {
+  return new RuntimeError("INVALID_REQUEST", `Cannot accept '${param}': ${why}`, { param });
+}
+
 /** `messages[0].content`, as OpenAI writes it. */
-function toParam(path: readonly unknown[]): string | undefined {
+export function toParam(path: readonly unknown[]): string | undefined {
   let param = "";
   for (const key of path) {
     if (typeof key === "number") param += `[${key}]`;

@@ -1,6 +1,8 @@
 import type { AnswerText } from "../../answer/answer.ts";
 import type { Asked } from "./asked.ts";
+import { openaiFailure } from "./failure-body.ts";
 import { toUsage, type Format, type Head } from "./format.ts";
+import { SSE } from "./framing.ts";
 
 /** The shape of `text_completion`; its chunks are called the same. */
 export function createCompletionFormat(head: Head, asked: Asked): Format {
@@ -13,25 +15,29 @@ export function createCompletionFormat(head: Head, asked: Asked): Format {
   };
   const unused = asked.includeUsage ? { usage: null } : {};
   const wanted = asked.logprobs !== undefined;
-  const choice = (texts: readonly AnswerText[], finishReason: string | null) => ({
+  const toChoice = (texts: readonly AnswerText[], index: number, finishReason: string | null) => ({
     text: texts.map(({ text }) => text).join(""),
-    index: 0,
+    index,
     logprobs: wanted ? toLogprobs(texts) : null,
     finish_reason: finishReason,
   });
 
   return {
+    framing: SSE,
     opening: () => [],
-    text: (event) => ({ ...common, choices: [choice([event], null)], ...unused }),
+    text: (event, index) => [{ ...common, choices: [toChoice([event], index, null)], ...unused }],
     toolCall: () => {
       throw new Error("Cannot write a call: completions have no tools");
     },
-    finish: ({ reason }) => ({ ...common, choices: [choice([], reason)], ...unused }),
-    usage: (done) => ({ ...common, choices: [], ...toUsage(done) }),
-    whole: (texts, _calls, done) => ({
+    finish: ({ reason }, index) => [
+      { ...common, choices: [toChoice([], index, reason)], ...unused },
+    ],
+    closing: (total) => (asked.includeUsage ? [{ ...common, choices: [], ...toUsage(total) }] : []),
+    failed: openaiFailure,
+    whole: (choices, total) => ({
       ...common,
-      choices: [choice(texts, done.reason)],
-      ...toUsage(done),
+      choices: choices.map(({ texts, done }, index) => toChoice(texts, index, done.reason)),
+      ...toUsage(total),
     }),
   };
 }

@@ -2,17 +2,19 @@ import { RuntimeError } from "../../errors.ts";
 import { unsupported } from "./check.ts";
 
 /** A known parameter that is served in part or not at all. */
-interface Restriction {
+export interface Restriction {
   /** Whether a value asks for nothing that is missing here. */
   accepts(value: unknown): boolean;
   readonly why: string;
 }
 
-const only = (value: unknown, why: string): Restriction => ({
+/** Only this value, which asks for nothing, is accepted. */
+export const only = (value: unknown, why: string): Restriction => ({
   accepts: (given) => given === value,
   why,
 });
-const never = (why: string): Restriction => ({ accepts: () => false, why });
+/** No value is accepted. */
+export const never = (why: string): Restriction => ({ accepts: () => false, why });
 
 const NO_TOOLS = never("tools are not served");
 const NO_REASONING = never("this model family has no reasoning settings");
@@ -20,12 +22,7 @@ const NO_CACHE_CONTROL = never("prompt caching cannot be controlled");
 
 /** Parameters of OpenAI's and Mistral's APIs that we do not fully serve; `null` is always accepted. */
 const RESTRICTIONS: ReadonlyMap<string, Restriction> = new Map<string, Restriction>([
-  ["n", only(1, "only n: 1 is served")],
-  ["best_of", only(1, "only best_of: 1 is served")],
-  ["echo", only(false, "the prompt is not repeated")],
-  ["suffix", never("filling in the middle is not served")],
   ["store", only(false, "answers are never stored")],
-  ["response_format", { accepts: isTextFormat, why: 'only {"type": "text"} is served' }],
   ["tools", NO_TOOLS],
   ["tool_choice", NO_TOOLS],
   ["parallel_tool_calls", NO_TOOLS],
@@ -40,7 +37,6 @@ const RESTRICTIONS: ReadonlyMap<string, Restriction> = new Map<string, Restricti
   ["prompt_mode", NO_REASONING],
   ["moderation", never("answers are not moderated")],
   ["guardrails", never("answers are not moderated")],
-  ["safe_prompt", never("no safety prompt is added; write one as a system message")],
   ["prompt_cache_retention", NO_CACHE_CONTROL],
   ["prompt_cache_options", NO_CACHE_CONTROL],
   ["min_tokens", never("answers have no minimum length")],
@@ -56,6 +52,16 @@ const IGNORED: readonly string[] = [
   "service_tier",
 ];
 
+/** What an API has beyond what is served here. */
+export interface ScreenRules {
+  readonly restrictions: ReadonlyMap<string, Restriction>;
+  /** Accepted though they change nothing; the answer names them. */
+  readonly ignored: readonly string[];
+}
+
+/** OpenAI's completions, and Mistral's. */
+export const OPENAI_RULES: ScreenRules = { restrictions: RESTRICTIONS, ignored: IGNORED };
+
 /** What is left of a body once restricted parameters have been dealt with. */
 export interface Screened {
   readonly fields: Readonly<Record<string, unknown>>;
@@ -67,32 +73,22 @@ export interface Screened {
  * honoured, named as ignored, or refused. Throws `UNSUPPORTED_PARAMETER`, and `INVALID_REQUEST` where
  * the body is no object.
  */
-export function screen(body: unknown): Screened {
+export function screen(body: unknown, rules: ScreenRules): Screened {
   if (typeof body !== "object" || body === null || Array.isArray(body)) {
     throw new RuntimeError("INVALID_REQUEST", "Cannot accept the body: expected a JSON object");
   }
   const kept: [string, unknown][] = [];
   for (const [name, value] of Object.entries(body)) {
-    const restriction = RESTRICTIONS.get(name);
+    const restriction = rules.restrictions.get(name);
     if (restriction === undefined) kept.push([name, value]);
     else if (value !== null && !restriction.accepts(value))
       throw unsupported(name, restriction.why);
   }
   const given = new Map<string, unknown>(Object.entries(body));
-  const ignored = IGNORED.filter((name) => (given.get(name) ?? null) !== null);
+  const ignored = rules.ignored.filter((name) => (given.get(name) ?? null) !== null);
   const options = given.get("stream_options");
   if (typeof options === "object" && options !== null && "include_obfuscation" in options) {
     if (options.include_obfuscation === true) ignored.push("stream_options.include_obfuscation");
   }
   return { fields: Object.fromEntries(kept), ignored };
-}
-
-function isTextFormat(value: unknown): boolean {
-  return (
-    typeof value === "object" &&
-    value !== null &&
-    "type" in value &&
-    value.type === "text" &&
-    Object.keys(value).length === 1
-  );
 }

@@ -2,6 +2,7 @@ import * as v from "valibot";
 import { RuntimeError } from "../../errors.ts";
 import type { SamplingParams } from "../../sampler/params.ts";
 import type { Asked } from "./asked.ts";
+import { invalid } from "./check.ts";
 import { flag, integer, list, maybe, number, object, record, text } from "./fields.ts";
 
 /** The largest signed 32-bit integer: above every context, below every overflow. */
@@ -13,6 +14,12 @@ const MAX_STOP_LENGTH = 256;
 
 /** Entries of `logit_bias`; each is looked up at every token. */
 const MAX_LOGIT_BIASES = 1024;
+
+/** Turns of a conversation; each costs the template some steps. */
+export const MAX_MESSAGES = 1024;
+
+/** Answers to one request, all prompts together; OpenAI allows as many. */
+export const MAX_CHOICES = 128;
 
 /** Window of the repetition penalty: the longest context that these models have. */
 const MAX_REPEAT_LAST_N = 1_048_576;
@@ -100,7 +107,10 @@ export const SHARED_FIELDS: SharedFields = {
   service_tier: maybe(text(1, 32)),
 };
 
-type SharedValues = { readonly [K in keyof SharedFields]: v.InferOutput<SharedFields[K]> };
+/** What the shared fields may say, under OpenAI's names; APIs with other names say it in these. */
+export type SharedValues = { readonly model: string } & {
+  readonly [K in keyof SharedFields]?: v.InferOutput<SharedFields[K]>;
+};
 
 /**
  * What the shared fields ask for. Absent sampling settings take OpenAI's defaults: temperature 1,
@@ -109,7 +119,7 @@ type SharedValues = { readonly [K in keyof SharedFields]: v.InferOutput<SharedFi
 export function toAsked(
   values: SharedValues,
   ignored: readonly string[],
-): Omit<Asked, "logprobs" | "promptParam"> {
+): Omit<Asked, "logprobs" | "promptParam" | "candidates" | "choices"> {
   if (values.stream_options !== undefined && values.stream !== true) {
     throw new RuntimeError(
       "INVALID_REQUEST",
@@ -121,11 +131,27 @@ export function toAsked(
     model: values.model,
     maxTokens: values.max_tokens,
     sampling: toSampling(values),
+    seeded: values.seed !== undefined || values.random_seed !== undefined,
     stop: values.stop ?? [],
     stream: values.stream ?? false,
     includeUsage: values.stream_options?.include_usage ?? false,
     ignored,
   };
+}
+
+/** How many answers each prompt gets. Throws `INVALID_REQUEST` for more than {@linkcode MAX_CHOICES} in all. */
+export function countChoices(
+  prompts: number,
+  candidates: number,
+  choices: number,
+): Pick<Asked, "candidates" | "choices"> {
+  if (prompts * candidates > MAX_CHOICES) {
+    throw invalid(
+      candidates > choices ? "best_of" : "n",
+      `${prompts} prompts with ${candidates} answers each are more than ${MAX_CHOICES} answers`,
+    );
+  }
+  return { candidates, choices };
 }
 
 function toSampling(values: SharedValues): SamplingParams {

@@ -14,6 +14,7 @@ function scorer(probability: number): { engine: Engine; asked: ScoreRequest[] } 
       return unused();
     },
     generate: unused,
+    embed: unused,
     stats: unused,
     close: unused,
     score(request) {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { LogitQuery } from "../../../core/tensor/logits.ts";
-import { MAX_CANDIDATES } from "../../../core/tensor/logits.ts";
+import { changeLogits, MAX_CANDIDATES } from "../../../core/tensor/logits.ts";
 import { reduceLogits, weightOf } from "../../../core/tensor/reduce-logits.ts";
 import { createRandom } from "../../fixtures/random.ts";
 import type { BackendSuite } from "../backend.ts";
@@ -113,6 +113,35 @@ export function reduceTests({ backend }: BackendSuite): void {
       expect(summary!.tokenLogits[0]).toBe(row[0]);
       expect([...summary!.ids]).toEqual([3, 0].toSorted((a, b) => expected[b]! - expected[a]!));
       expect(bits(await download(backend(), logits))).toEqual(bits(expected));
+    });
+
+    test("chooses and draws only what a mask allows, whatever is changed", async () => {
+      const random = createRandom(13);
+      for (const vocab of [1, 31, 32, 33, 200, 4099]) {
+        const row = random.normals(vocab).map((value) => 4 * value);
+        const mask = new Uint32Array(Math.ceil(vocab / 32));
+        mask.forEach((_, word) => {
+          mask[word] = [0, 0xffff_ffff, random.int(0, 0xffff_ffff)][random.int(0, 2)]!;
+        });
+        const one = random.int(0, vocab - 1);
+        mask[one >>> 5]! |= 1 << (one & 31);
+        const expected = row.map((value, id) =>
+          ((mask[id >>> 5]! >>> (id & 31)) & 1) === 1 ? value : -Infinity,
+        );
+        const logits = upload(backend(), [1, vocab], row);
+        const changes = { count: 1, ids: Int32Array.of(0), terms: Float64Array.of(9, 1.3, 0, 0) };
+        changeLogits(expected, changes);
+        const draw = { temperature: 0.8, random: random.next() };
+        const query = { row: 0, k: Math.min(9, vocab), mass: true, tokens: [vocab - 1], draw };
+        const [summary] = await backend().reduce(logits, [{ ...query, mask, changes }]);
+        const plain = reduceLogits(expected.slice(), query);
+        expect(summary!.ids).toEqual(plain.ids);
+        expect(bits(summary!.logits)).toEqual(bits(plain.logits));
+        expect(summary!.tokenLogits[0]).toBe(row.at(-1));
+        expect(summary!.drawnLogit).toBeGreaterThan(-Infinity);
+        expect(Math.abs(summary!.mass - plain.mass)).toBeLessThanOrEqual(MASS_ERROR * plain.mass);
+        expect(bits(await download(backend(), logits))).toEqual(bits(expected));
+      }
     });
 
     test("refuses rows that are not there, too many candidates and foreign tensors", async () => {

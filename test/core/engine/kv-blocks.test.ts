@@ -31,6 +31,27 @@ describe("createKvBlocks", () => {
     expect(() => blocks.release([9])).toThrow(RangeError);
   });
 
+  test("keeps a block's content until the room is needed, oldest first, and shares it meanwhile", () => {
+    const lost: number[] = [];
+    const blocks = createKvBlocks(3, 4, (block) => lost.push(block));
+    const [one, two]: [number[], number[]] = [[], []];
+    blocks.reserve(one, 8);
+    const kept = one.slice();
+    for (const block of kept) blocks.keep(block);
+    blocks.share(two, kept[0]!);
+    blocks.release(one);
+    expect(blocks.free).toBe(2);
+    expect(() => blocks.share(one, 99)).toThrow(RangeError);
+    blocks.release(two);
+    expect(blocks.free).toBe(3);
+    // The end of what was let go together is given up before its beginning; what is empty goes first.
+    blocks.reserve(one, 8);
+    expect(lost).toEqual([kept[1]]);
+    expect(() => blocks.share(two, kept[1]!)).not.toThrow();
+    blocks.reserve(two, 8);
+    expect(lost).toEqual([kept[1], kept[0]]);
+  });
+
   test("never gives a block to two holders and loses none", () => {
     const step = fc.tuple(fc.nat(4), fc.nat(40));
     fc.assert(

@@ -348,6 +348,8 @@ describe("stats", () => {
       promptTokens: 3,
       generatedTokens: 2,
       preemptions: 0,
+      prefixQueries: 3,
+      prefixHits: 0,
       stalledMs: 0,
     });
     expect(rig.engine.info).toMatchObject({ backend: "memory", vocabSize: VOCAB, loadMs: 12 });

@@ -1,3 +1,4 @@
+import type { Pooling } from "../../../core/engine/engine.ts";
 import type { Batch, Model, ModelLimits } from "../../../core/model/model.ts";
 import { createSampler } from "../../../core/sampler/sampler.ts";
 import type { SamplingParams } from "../../../core/sampler/params.ts";
@@ -12,6 +13,8 @@ import type { Tensor } from "../../../core/tensor/tensor.ts";
  */
 
 export const VOCAB = 50;
+/** Width of a state: what its row saw, in bytes of a hash. */
+export const STATE = 4;
 
 /** How the model is to behave; tests change it as they go. */
 export interface MemoryModel {
@@ -28,6 +31,8 @@ export function createMemoryModel(limits: ModelLimits, contextLength = 1000): Me
   // What lies in a slot: token * 65536 + position + 1; 0 where nothing has been written.
   const slots = new Uint32Array(limits.blocks * limits.blockSize);
   const logits = new Float32Array(limits.maxLogitRows * VOCAB);
+  const states = new Float32Array(limits.maxLogitRows * STATE);
+  const hidden: Tensor = { dtype: "f32", shape: [limits.maxLogitRows, STATE], label: "states" };
   const output: Tensor = { dtype: "f32", shape: [limits.maxLogitRows, VOCAB], label: "logits" };
   let prepared: Batch | undefined;
 
@@ -36,7 +41,7 @@ export function createMemoryModel(limits: ModelLimits, contextLength = 1000): Me
       config: {
         architecture: "memory",
         name: "memory",
-        dim: 1,
+        dim: STATE,
         hiddenDim: 1,
         layers: 1,
         heads: 1,
@@ -56,9 +61,11 @@ export function createMemoryModel(limits: ModelLimits, contextLength = 1000): Me
         check(batch, limits);
         self.batches.push(copy(batch));
         remember(batch, slots);
-        answer(batch, slots, logits);
+        logits.fill(NaN);
+        answer(batch, slots, logits, states);
         return output;
       },
+      states: () => hidden,
     },
     backend: {
       name: "memory",
@@ -69,7 +76,11 @@ export function createMemoryModel(limits: ModelLimits, contextLength = 1000): Me
         record({} as Ops);
       },
       read: (tensor) =>
-        tensor === output ? Promise.resolve(logits) : Promise.reject(new Error("unknown tensor")),
+        tensor === output
+          ? Promise.resolve(logits)
+          : tensor === hidden
+            ? Promise.resolve(states)
+            : Promise.reject(new Error("unknown tensor")),
       reduce: (tensor, queries) =>
         tensor === output
           ? Promise.resolve(
@@ -121,7 +132,12 @@ function remember({ tokens, positions, slots }: Batch, memory: Uint32Array): voi
   }
 }
 
-function answer(batch: Batch, memory: Uint32Array, logits: Float32Array): void {
+function answer(
+  batch: Batch,
+  memory: Uint32Array,
+  logits: Float32Array,
+  states: Float32Array,
+): void {
   const { starts, positions, blocks, blockSize, logitRows } = batch;
   const sequences = starts.length - 1;
   const maxBlocks = blocks.length / sequences;
@@ -133,7 +149,8 @@ function answer(batch: Batch, memory: Uint32Array, logits: Float32Array): void {
       const block = blocks[s * maxBlocks + Math.floor(p / blockSize)]!;
       hash = mix(hash, memory[block * blockSize + (p % blockSize)]!);
     }
-    logits.set(logitsOf(hash), i * VOCAB);
+    states.set(stateOf(hash), i * STATE);
+    if (batch.headless !== true) logits.set(logitsOf(hash), i * VOCAB);
   }
 }
 
@@ -148,11 +165,34 @@ function logitsOf(hash: number): Float32Array {
   return Float32Array.from({ length: VOCAB }, (_, id) => (mix(hash, id) % 4096) / 512);
 }
 
+function stateOf(hash: number): Float32Array {
+  return Float32Array.from({ length: STATE }, (_, i) => ((hash >>> (8 * i)) & 255) - 127);
+}
+
 /** The model's logits after some tokens, without any cache. */
 export function logitsAfter(tokens: readonly number[]): Float32Array {
+  return logitsOf(hashOf(tokens));
+}
+
+/** The model's final state after some tokens, without any cache. */
+function stateAfter(tokens: readonly number[]): Float32Array {
+  return stateOf(hashOf(tokens));
+}
+
+/** What an engine must embed, computed the slow way. */
+export function embeddingOf(tokens: readonly number[], pooling: Pooling): Float32Array {
+  const states = tokens.map((_, i) => stateAfter(tokens.slice(0, i + 1)));
+  const pooled = Array.from({ length: STATE }, (_, d) =>
+    pooling === "last" ? states.at(-1)![d]! : states.reduce((sum, state) => sum + state[d]!, 0),
+  );
+  const length = Math.sqrt(pooled.reduce((sum, value) => sum + value * value, 0));
+  return Float32Array.from(pooled, (value) => value * (1 / length));
+}
+
+function hashOf(tokens: readonly number[]): number {
   let hash = SEED;
   for (const [p, token] of tokens.entries()) hash = mix(hash, token * 65536 + p + 1);
-  return logitsOf(hash);
+  return hash;
 }
 
 /** What an engine must generate, computed the slow way; the stop token is left out. */
@@ -181,5 +221,6 @@ function copy(batch: Batch): Batch {
     blocks: batch.blocks.slice(),
     logitRows: batch.logitRows.slice(),
     blockSize: batch.blockSize,
+    headless: batch.headless ?? false,
   };
 }

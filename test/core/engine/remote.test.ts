@@ -59,6 +59,7 @@ function failing(thrown: unknown): Engine {
     ...engine,
     generate: () => ({ [Symbol.asyncIterator]: () => ({ next: reject }) }),
     score: reject,
+    embed: reject,
   };
 }
 
@@ -80,6 +81,8 @@ describe("an engine behind a port", () => {
     }
     const scores = await remote.score({ tokens: [1, 2, 3], from: 1 });
     expect(scores).toEqual(await engine.score({ tokens: [1, 2, 3], from: 1 }));
+    const text = { tokens: [1, 2, 3], pooling: "mean" } as const;
+    expect(await remote.embed(text)).toEqual(await engine.embed(text));
     await remote.close();
   });
 

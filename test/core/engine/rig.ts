@@ -16,6 +16,9 @@ export interface RigOptions extends Partial<ModelLimits> {
   readonly chunk?: number;
   readonly contextLength?: number;
   readonly now?: () => number;
+  readonly maxWaitingTokens?: number;
+  readonly maxWaitMs?: number;
+  readonly sharePrefixes?: boolean;
 }
 
 export interface Rig extends MemoryModel {
@@ -24,7 +27,7 @@ export interface Rig extends MemoryModel {
 
 /** An engine on the memory model. */
 export function createRig(options: RigOptions = {}): Rig {
-  const { maxSequences = 8, maxWaiting = 1000, contextLength, chunk, now } = options;
+  const { maxSequences = 8, maxWaiting = 1000, chunk, now } = options;
   const { maxRows = 64, maxLogitRows = 8, blocks = 64, blockSize = 4 } = options;
   const memory = createMemoryModel({ maxRows, maxLogitRows, blocks, blockSize });
   const engine = createEngine({
@@ -33,12 +36,21 @@ export function createRig(options: RigOptions = {}): Rig {
     loadMs: 12,
     maxSequences,
     maxWaiting,
-    ...(contextLength === undefined ? {} : { contextLength }),
+    ...pick(options, ["contextLength", "maxWaitingTokens", "maxWaitMs", "sharePrefixes"]),
     ...(chunk === undefined ? {} : { chunk }),
     yieldTurn: turn,
     now: now ?? ((): number => performance.now()),
   });
   return Object.assign(memory, { engine });
+}
+
+function pick<K extends keyof RigOptions>(
+  options: RigOptions,
+  names: readonly K[],
+): Pick<RigOptions, K> {
+  const some: Partial<Pick<RigOptions, K>> = {};
+  for (const name of names) if (options[name] !== undefined) some[name] = options[name];
+  return some as Pick<RigOptions, K>;
 }
 
 export async function turn(): Promise<void> {

@@ -55,3 +55,20 @@ test("createStream drops what waits when its reader leaves, and answers a pendin
   expect(await pending).toEqual({ done: true, value: undefined });
   expect(await iterator.next()).toEqual({ done: true, value: undefined });
 });
+
+test("a reader for whom too much waits gets what waited, then the error, and the writer is told", async () => {
+  const closed = vi.fn<() => void>();
+  const backlog = { weigh: (n: number) => n, most: 10, overflow: () => new Error("too slow") };
+  const { iterator, push } = createStream<number>(closed, backlog);
+  push(4);
+  push(6);
+  expect(await iterator.next()).toEqual({ done: false, value: 4 });
+  push(4);
+  expect(closed).not.toHaveBeenCalled();
+  push(1);
+  expect(closed).toHaveBeenCalledOnce();
+  expect(await iterator.next()).toEqual({ done: false, value: 6 });
+  expect(await iterator.next()).toEqual({ done: false, value: 4 });
+  await expect(iterator.next()).rejects.toThrow("too slow");
+  expect(await iterator.next()).toEqual({ done: true, value: undefined });
+});

@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { GREEDY } from "../../../core/sampler/params.ts";
-import { VOCAB, expected, logitsAfter } from "./memory-model.ts";
+import { VOCAB, embeddingOf, expected, logitsAfter } from "./memory-model.ts";
 import { collect, createRig, request, turn } from "./rig.ts";
 
 /*
@@ -30,7 +30,7 @@ const asked = fc.record({
   arrival: fc.nat(20),
   /** Turns after its arrival at which it is aborted. */
   abort: fc.option(fc.nat(20)),
-  kind: fc.constantFrom("generate", "generate", "generate", "score", "leave"),
+  kind: fc.constantFrom("generate", "generate", "generate", "score", "leave", "mean", "last"),
   temperature: fc.constantFrom(0, 0.9),
   stop: fc.nat(VOCAB - 1),
 });
@@ -73,6 +73,11 @@ test("every request gets the tokens it would get alone, under any load and limit
               const mass = Math.log(logits.reduce((sum, l) => sum + Math.exp(l), 0));
               expect(score).toBeCloseTo(logits[tokens[i + 1]!]! - mass, 9);
             }
+            return;
+          }
+          if (kind === "mean" || kind === "last") {
+            const embedding = await engine.embed({ tokens, pooling: kind, signal });
+            expect(embedding).toEqual(embeddingOf(tokens, kind));
             return;
           }
           const sampling = { ...GREEDY, temperature, seed: stop, repeatPenalty: 1.1 };

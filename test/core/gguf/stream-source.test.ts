@@ -42,6 +42,22 @@ describe("streamSource", () => {
     },
   );
 
+  test("remembers by what was read, whatever the size of the chunk that it came in", async () => {
+    const bytes = pattern(3_000_000);
+    const stream = new ReadableStream<Uint8Array>({
+      start(controller) {
+        controller.enqueue(bytes.slice(0, 100_000));
+        controller.enqueue(bytes.slice(100_000));
+        controller.close();
+      },
+    });
+    const source = streamSource(stream, bytes.byteLength, "stream");
+    await source.read(0, new Uint8Array(200_000));
+    const got = new Uint8Array(100);
+    await source.read(50_000, got);
+    expect(got).toEqual(bytes.subarray(50_000, 50_100));
+  });
+
   test("reads that are started together are served in order", async () => {
     const bytes = pattern(5000);
     const source = streamSource(streamOf(bytes, 700), bytes.byteLength, "stream");

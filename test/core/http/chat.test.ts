@@ -24,7 +24,12 @@ test("POST /v1/chat/completions answers with OpenAI's chat.completion", async ()
         finish_reason: "stop",
       },
     ],
-    usage: { prompt_tokens: 10, completion_tokens: 5, total_tokens: 15 },
+    usage: {
+      prompt_tokens: 10,
+      completion_tokens: 5,
+      total_tokens: 15,
+      prompt_tokens_details: { cached_tokens: 0 },
+    },
     timings: expect.objectContaining({ prompt_n: 10, predicted_n: 5, queue_ms: 1, prompt_ms: 2 }),
   });
   expect(engine.requests[0]?.tokens).toEqual([BOS, ...new TextEncoder().encode("user: hi\n")]);
@@ -75,7 +80,12 @@ test("stream_options.include_usage adds a chunk without choices and a null usage
     null,
     null,
     null,
-    { prompt_tokens: 10, completion_tokens: 2, total_tokens: 12 },
+    {
+      prompt_tokens: 10,
+      completion_tokens: 2,
+      total_tokens: 12,
+      prompt_tokens_details: { cached_tokens: 0 },
+    },
   ]);
   expect(events.at(-1)).toMatchObject({ choices: [], timings: { predicted_n: 2 } });
   expect(events.at(-2).choices[0].finish_reason).toBe("length");

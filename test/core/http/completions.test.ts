@@ -17,7 +17,12 @@ test("POST /v1/completions answers with OpenAI's text_completion", async () => {
     model: "m",
     system_fingerprint: "fp_ce74da4cfb7b",
     choices: [{ text: " there", index: 0, logprobs: null, finish_reason: "stop" }],
-    usage: { prompt_tokens: 3, completion_tokens: 6, total_tokens: 9 },
+    usage: {
+      prompt_tokens: 3,
+      completion_tokens: 6,
+      total_tokens: 9,
+      prompt_tokens_details: { cached_tokens: 0 },
+    },
     timings: expect.any(Object),
   });
   expect(engine.requests[0]?.tokens).toEqual([BOS, 104, 105]);
@@ -49,18 +54,15 @@ test("no beginning is added where the model does not want one, and then nothing 
   expect((await post(PATH, { model: "m", prompt: "" })).status).toBe(400);
 });
 
-test("several prompts, echo, suffix and best_of are refused by name", async () => {
+test("suffix without its tokens, echo with logprobs and a streamed best_of are refused by name", async () => {
   const { post } = createScriptedApp({ reply: "x" });
-  const cases: [string, unknown][] = [
-    ["prompt", ["a", "b"]],
-    ["prompt", [[1], [2]]],
-    ["echo", true],
-    ["suffix", "end"],
-    ["best_of", 2],
-    ["n", 2],
+  const cases: [string, object][] = [
+    ["echo", { echo: true, logprobs: 1 }],
+    ["suffix", { suffix: "end" }],
+    ["best_of", { best_of: 2, stream: true }],
   ];
-  for (const [param, value] of cases) {
-    const response = await post(PATH, { model: "m", prompt: "hi", [param]: value });
+  for (const [param, fields] of cases) {
+    const response = await post(PATH, { model: "m", prompt: "hi", ...fields });
     expect(response.status).toBe(400);
     expect(await response.json()).toMatchObject({
       error: { code: "unsupported_parameter", param },

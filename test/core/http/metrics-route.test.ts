@@ -26,6 +26,8 @@ test("GET /metrics tells about answers under vLLM's names", async () => {
     [`vllm:num_requests_waiting${model}`]: 0,
     [`vllm:kv_cache_usage_perc${model}`]: 0,
     [`vllm:num_preemptions_total${model}`]: 0,
+    [`vllm:prefix_cache_queries_total${model}`]: 0,
+    [`vllm:prefix_cache_hits_total${model}`]: 0,
     [`vllm:prompt_tokens_total${model}`]: 20,
     [`vllm:generation_tokens_total${model}`]: 7,
     'vllm:request_success_total{model_name="m",finished_reason="stop"}': 1,

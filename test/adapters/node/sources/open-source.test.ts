@@ -41,6 +41,8 @@ afterAll(() => {
   rmSync(folder, { recursive: true });
 });
 
+const LOCAL = { allowHosts: ["127.0.0.1"] };
+
 describe("openSource and siblingOpener", () => {
   test.each([
     ["a path", () => first],
@@ -48,7 +50,10 @@ describe("openSource and siblingOpener", () => {
     ["a file: URL in a string", () => pathToFileURL(first).href],
     ["a URL", () => `${host}/models/${encodeURIComponent(basename(first))}?token=secret`],
   ] as const)("open a split model by %s", async (_, location) => {
-    const model = await openGguf(await openSource(location()), siblingOpener(location()));
+    const model = await openGguf(
+      await openSource(location(), LOCAL),
+      siblingOpener(location(), LOCAL),
+    );
     const tensor = model.tensors.get("t1")!;
     const got = new Float32Array(1);
     await model.read(tensor, 0, new Uint8Array(got.buffer));

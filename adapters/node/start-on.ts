@@ -1,0 +1,48 @@
+import { createEngine, type SteppedEngine } from "../../core/engine/loop.ts";
+import type { GgufModel } from "../../core/gguf/gguf.ts";
+import { readConfig } from "../../core/model/config.ts";
+import { loadModel, type LoadProgress } from "../../core/model/load.ts";
+import type { Backend } from "../../core/tensor/backend.ts";
+import { planQueue, planRoom, type RoomOptions } from "./limits.ts";
+
+/** How an engine is started, whatever the runtime. */
+export interface StartOptions {
+  readonly room: RoomOptions;
+  /** When loading began, by `performance.now`. */
+  readonly started: number;
+  /** Resolves after other events had their turn; without it the engine is driven by `step`. */
+  readonly yieldTurn?: () => Promise<void>;
+  readonly onProgress: LoadProgress | undefined;
+  /** Aborts loading, not the loaded model. */
+  readonly signal: AbortSignal | undefined;
+}
+
+/**
+ * Load a model's weights into a backend, which is closed where that fails, and start its engine. The GGUF
+ * stays the caller's. Rejects with `MODEL_MALFORMED`, `MODEL_UNSUPPORTED`, `INSUFFICIENT_RESOURCES`,
+ * `ABORTED`.
+ */
+export async function startOn(
+  backend: Backend,
+  gguf: GgufModel,
+  { room: asked, started, yieldTurn, onProgress, signal }: StartOptions,
+): Promise<SteppedEngine> {
+  try {
+    const room = planRoom(readConfig(gguf), asked, backend.kvBlock);
+    const model = await loadModel(gguf, backend, room.limits, onProgress, signal);
+    return createEngine({
+      model,
+      backend,
+      contextLength: room.contextLength,
+      maxSequences: room.parallel,
+      ...planQueue(room),
+      sharePrefixes: asked.sharePrefixes ?? true,
+      ...(yieldTurn === undefined ? {} : { yieldTurn }),
+      now: () => performance.now(),
+      loadMs: performance.now() - started,
+    });
+  } catch (error) {
+    await backend.close();
+    throw error;
+  }
+}

@@ -1,0 +1,249 @@
+import type { ChoiceEvent } from "../answer/several.ts";
+import type { Head } from "../http/wire/format.ts";
+import {
+  decodeRecord,
+  encodeRecord,
+  MAX_RECORD_BYTES,
+  type CachedAnswer,
+  type CacheRecord,
+} from "./entry.ts";
+import { createLru } from "./lru.ts";
+import { createPurges, type Purges } from "./purges.ts";
+import { checkSecret, createScope, type Scope } from "./scope.ts";
+import { shareAnswer, type SharedAnswer, type SharedAnswerOptions } from "./shared-answer.ts";
+import type { CacheStore } from "./store.ts";
+
+/** A cache of answers. */
+export interface AnswerCacheOptions {
+  /** At least 16 random bytes, the same wherever the stores are shared. */
+  readonly secret: Uint8Array;
+  /** Raise it to forget everything. */
+  readonly epoch: number;
+  /** Behind the process's own memory, the nearest first, each guarded (`guardStore`). */
+  readonly stores: readonly CacheStore[];
+  /** Bytes of answers kept in this process. */
+  readonly memoryBytes: number;
+  /** Milliseconds for which an answer is fresh. */
+  readonly freshMs: number;
+  /** Milliseconds for which it is kept after that, for when computing fails. */
+  readonly staleMs: number;
+  /** Milliseconds since 1970. */
+  readonly wallClock: () => number;
+  /** From 0 to below 1; spreads times of expiry, so that what came together does not leave together. */
+  readonly random: () => number;
+}
+
+/** An answer that was found. */
+export interface Hit {
+  readonly answer: CachedAnswer;
+  /** Where: `memory`, or a store's name. */
+  readonly from: string;
+  /** The bytes of a response made of it, by their kind: made once, then at hand while it is in memory. */
+  rendered(kind: string, make: () => Uint8Array): Uint8Array;
+}
+
+/** Who asks: the keys and the partition that they are in. */
+export interface Asker {
+  readonly tenant: string;
+  readonly scope: Scope;
+}
+
+/** Complete answers by key, and those that are being computed. */
+export interface AnswerCache {
+  /** The partition of a tenant. */
+  asker(tenant: string, salt?: string): Asker;
+  /** What this process holds under a key, without waiting. */
+  peek(asker: Asker, key: string): Hit | undefined;
+  /** What any tier holds under a key; a pointer is followed. */
+  find(asker: Asker, key: string): Promise<Hit | undefined>;
+  /** Keep an answer under `keys[0]`, and let the other keys lead to it. */
+  keep(asker: Asker, keys: readonly string[], answer: NewAnswer): Promise<void>;
+  /** Let another key lead to an answer that is kept. */
+  point(asker: Asker, from: string, to: string): Promise<void>;
+  /** Forget what is under a key, in every tier. */
+  forget(key: string): Promise<void>;
+  /** Join the computation under a key, or begin it. The result says which. */
+  join(key: string, head: Head, computation: SharedAnswerOptions<ChoiceEvent>): Joined;
+  readonly purges: Purges;
+  /** Whether an answer of this age (milliseconds) is fresh, for a hit. */
+  ageOf(answer: CachedAnswer): number;
+  close(): Promise<void>;
+}
+
+/** An answer to keep. */
+export interface NewAnswer extends Pick<CachedAnswer, "head" | "events" | "tags"> {
+  /** When computing it began, in milliseconds since 1970: what was purged since then is not kept. */
+  readonly begunAt: number;
+}
+
+/** Whether the computation was already under way. */
+export interface Joined {
+  readonly shared: SharedAnswer<ChoiceEvent>;
+  /** Of the answer: of whoever began it. */
+  readonly head: Head;
+  readonly collapsed: boolean;
+}
+
+/** Partitions whose keys are remembered; one takes about a kilobyte. */
+const MAX_SCOPES = 1000;
+
+/** What an event takes in memory beside its text, roughly. */
+const EVENT_OVERHEAD = 120;
+
+/** Expiry is spread by this share. */
+const JITTER = 0.1;
+
+/** An empty cache over these stores. Throws `RangeError` for a secret below 16 bytes. */
+export function createAnswerCache(options: AnswerCacheOptions): AnswerCache {
+  checkSecret(options.secret);
+  const { stores, wallClock } = options;
+  const keepMs = options.freshMs + options.staleMs;
+  const memory = createLru<Hit>(options.memoryBytes);
+  const pointers = createLru<string>(Math.ceil(options.memoryBytes / 8));
+  const askers = createLru<Asker>(MAX_SCOPES);
+  const flights = new Map<string, Omit<Joined, "collapsed">>();
+  const furthest = stores.at(-1);
+  const purges = createPurges({
+    wallClock,
+    keepMs,
+    ...(furthest === undefined ? {} : { store: furthest }),
+  });
+
+  function peek(asker: Asker, key: string): Hit | undefined {
+    const hit = memory.get(pointers.get(key) ?? key);
+    if (hit === undefined) return undefined;
+    const { tenant, storedAt, freshMs } = hit.answer;
+    if (tenant !== asker.tenant) return undefined;
+    return wallClock() - storedAt < freshMs + options.staleMs ? hit : undefined;
+  }
+
+  function remember(key: string, answer: CachedAnswer, from: string, bytes: number): Hit {
+    const responses = new Map<string, Uint8Array>();
+    let held = bytes + answer.events.length * EVENT_OVERHEAD;
+    const hit: Hit = {
+      answer,
+      from: "memory",
+      rendered(kind, make) {
+        const known = responses.get(kind);
+        if (known !== undefined) return known;
+        const made = make();
+        responses.set(kind, made);
+        held += made.byteLength;
+        if (memory.get(key) === hit) memory.set(key, hit, held);
+        return made;
+      },
+    };
+    memory.set(key, hit, held);
+    return from === hit.from ? hit : { ...hit, from };
+  }
+
+  async function read(
+    asker: Asker,
+    key: string,
+  ): Promise<{ record: CacheRecord; bytes: Uint8Array; from: string } | undefined> {
+    for (const [tier, store] of stores.entries()) {
+      const bytes = await store.get(key);
+      if (bytes === undefined) continue;
+      const record = decodeRecord(bytes, asker.scope, { key, tenant: asker.tenant });
+      if (record === undefined) {
+        // Nobody can read it: not this version, or not intact.
+        await store.delete(key);
+        continue;
+      }
+      const left = record.storedAt + keepMs - wallClock();
+      if (left > 0) for (const nearer of stores.slice(0, tier)) await nearer.put(key, bytes, left);
+      return { record, bytes, from: store.name };
+    }
+    return undefined;
+  }
+
+  async function write(asker: Asker, record: CacheRecord): Promise<number> {
+    const bytes = encodeRecord(record, asker.scope);
+    if (bytes.byteLength > MAX_RECORD_BYTES) return 0;
+    await Promise.all(stores.map((store) => store.put(record.key, bytes, keepMs)));
+    return bytes.byteLength;
+  }
+
+  async function point(asker: Asker, from: string, to: string): Promise<void> {
+    pointers.set(from, to, 2 * (from.length + to.length));
+    await write(asker, { key: from, tenant: asker.tenant, storedAt: wallClock(), see: to });
+  }
+
+  return {
+    purges,
+    peek,
+    point,
+    asker(tenant, salt) {
+      const name = JSON.stringify([tenant, salt ?? null]);
+      const known = askers.get(name);
+      if (known !== undefined) return known;
+      const partition = { tenant, epoch: options.epoch, ...(salt === undefined ? {} : { salt }) };
+      const made = { tenant, scope: createScope(options.secret, partition) };
+      askers.set(name, made, 1);
+      return made;
+    },
+    async find(asker, key) {
+      const hit = peek(asker, key);
+      if (hit !== undefined) return (await isVoid(hit.answer)) ? undefined : hit;
+      let found = await read(asker, key);
+      if (found !== undefined && "see" in found.record) {
+        const { see } = found.record;
+        pointers.set(key, see, 2 * (key.length + see.length));
+        found = await read(asker, see);
+      }
+      // A pointer leads to an answer and no further.
+      if (found === undefined || "see" in found.record) return undefined;
+      const { record, bytes, from } = found;
+      if (wallClock() - record.storedAt >= keepMs || (await isVoid(record))) return undefined;
+      return remember(record.key, record, from, bytes.byteLength);
+    },
+    async keep(asker, keys, answer) {
+      const [key, ...others] = keys;
+      if (key === undefined) return;
+      const { begunAt, head, events, tags } = answer;
+      if (await purges.covers(tags, begunAt)) return;
+      const spread = 1 + JITTER * (2 * options.random() - 1);
+      const record: CachedAnswer = {
+        key,
+        tenant: asker.tenant,
+        head,
+        events,
+        tags,
+        storedAt: wallClock(),
+        freshMs: Math.round(options.freshMs * spread),
+      };
+      // In memory at once: the next request may be here before the stores have it.
+      remember(key, record, "memory", JSON.stringify(record).length);
+      for (const other of others) pointers.set(other, key, 2 * (other.length + key.length));
+      await write(asker, record);
+      for (const other of others) await point(asker, other, key);
+    },
+    async forget(key) {
+      memory.delete(key);
+      pointers.delete(key);
+      await Promise.all(stores.map((store) => store.delete(key)));
+    },
+    join(key, head, computation) {
+      const running = flights.get(key);
+      if (running !== undefined) return { ...running, collapsed: true };
+      const shared = shareAnswer({
+        ...computation,
+        settled(events) {
+          flights.delete(key);
+          computation.settled(events);
+        },
+      });
+      flights.set(key, { shared, head });
+      return { shared, head, collapsed: false };
+    },
+    ageOf: ({ storedAt }) => Math.max(0, wallClock() - storedAt),
+    async close() {
+      memory.clear();
+      await Promise.all(stores.map((store) => store.close()));
+    },
+  };
+
+  function isVoid({ tags, storedAt }: CachedAnswer): Promise<boolean> {
+    return purges.covers(tags, storedAt);
+  }
+}

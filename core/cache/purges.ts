@@ -1,0 +1,77 @@
+import type { CacheStore } from "./store.ts";
+
+/** What has been declared void, by tag. */
+export interface Purges {
+  /** From now on every answer with this tag that was stored up to now is void. */
+  purge(tag: string): Promise<void>;
+  /** Whether an answer stored at `storedAt` (milliseconds since 1970) with these tags is void. */
+  covers(tags: readonly string[], storedAt: number): Promise<boolean>;
+}
+
+/** Options of {@linkcode createPurges}. */
+export interface PurgeOptions {
+  /** Where processes tell one another; the store that they share. */
+  readonly store?: CacheStore;
+  /** How long a mark is kept: as long as the oldest answer may be. */
+  readonly keepMs: number;
+  /** Milliseconds since 1970. */
+  readonly wallClock: () => number;
+}
+
+/** Another process hears of a purge within this time; asking the store at every hit would cost a round trip. */
+const REFRESH_MS = 1000;
+
+/** Tags whose marks are remembered; beyond them the store is asked again. */
+const MAX_TAGS = 10_000;
+
+interface Mark {
+  /** Answers stored up to here are void; 0 for none. */
+  readonly until: number;
+  readonly lookedAt: number;
+}
+
+/**
+ * Purging by tag in no time at all, on stores that can neither list nor tag: a purge is one mark, and what
+ * is older than it counts as absent. A key by itself is simply deleted.
+ */
+export function createPurges(options: PurgeOptions): Purges {
+  const { store, keepMs, wallClock } = options;
+  const marks = new Map<string, Mark>();
+
+  function remember(tag: string, until: number): void {
+    marks.delete(tag);
+    marks.set(tag, { until, lookedAt: wallClock() });
+    if (marks.size <= MAX_TAGS) return;
+    // Without a shared store the marks here are all there are, and the oldest must not be lost to newer
+    // ones; with one they can be asked for again.
+    if (store !== undefined) marks.delete(marks.keys().next().value!);
+  }
+
+  async function voidUntil(tag: string): Promise<number> {
+    const mark = marks.get(tag);
+    if (store === undefined) return mark?.until ?? 0;
+    if (mark !== undefined && wallClock() - mark.lookedAt < REFRESH_MS) return mark.until;
+    const bytes = await store.get(markKey(tag));
+    const told = bytes === undefined ? 0 : Number(new TextDecoder().decode(bytes));
+    const latest = Math.max(Number.isSafeInteger(told) ? told : 0, mark?.until ?? 0);
+    remember(tag, latest);
+    return latest;
+  }
+
+  return {
+    async purge(tag) {
+      const at = wallClock();
+      remember(tag, at);
+      await store?.put(markKey(tag), new TextEncoder().encode(String(at)), keepMs);
+    },
+    async covers(tags, storedAt) {
+      for (const tag of tags) if ((await voidUntil(tag)) >= storedAt) return true;
+      return false;
+    },
+  };
+}
+
+/** Marks stand beside the answers; no answer's key begins so. */
+function markKey(tag: string): string {
+  return `p1.${encodeURIComponent(tag)}`;
+}

@@ -1,0 +1,52 @@
+/**
+ * What a grammar may cost. A grammar comes from a client and is compiled in the thread that answers HTTP, so that
+ * each limit bounds milliseconds or mebibytes there; the comments say how much.
+ */
+
+/** Characters of a schema as JSON, or of a grammar. Schemas of real programs have a tenth of it. */
+export const MAX_SOURCE_CHARS = 65_536;
+
+/** Characters of a regular expression; a longer one is a program and belongs into a grammar. */
+export const MAX_REGEX_CHARS = 1024;
+
+/** How deep a schema nests; OpenAI allows 10. */
+export const MAX_SCHEMA_DEPTH = 32;
+
+/** Objects, lists and values of a schema; OpenAI allows 5,000 properties, each of a few. */
+export const MAX_SCHEMA_NODES = 20_000;
+
+/** How deep groups of a regular expression or a grammar nest: the parsers recurse. */
+export const MAX_GROUP_DEPTH = 64;
+
+/** Conjunctions that `allOf` beside `anyOf` multiply out to. */
+export const MAX_CONJUNCTIONS = 5_000;
+
+/** States of a compiled grammar: about 10 MiB and 100 ms with their edges. */
+export const MAX_STATES = 200_000;
+
+/** Edges of a compiled grammar. */
+export const MAX_EDGES = 800_000;
+
+/** States of an intersection of string constraints, such as two patterns. */
+export const MAX_PRODUCT_STATES = 20_000;
+
+/** How deep rules call one another in a text: brackets within brackets. JSON here may nest 64 deep, too. */
+export const MAX_CALL_DEPTH = 192;
+
+/** Alternatives that a grammar may leave open at one place of a text. More are an accident or an attack. */
+export const MAX_OPEN_ITEMS = 2_048;
+
+/** Edges looked at to compute one mask: about 30 ms, in the thread that all answers wait for. */
+export const MAX_MASK_WORK = 3_000_000;
+
+/** States of the automaton that a grammar keeps; beyond them it forgets all and starts again. */
+export const MAX_KEPT_STATES = 20_000;
+
+/** Items that these states consist of, likewise: about 50 MiB. */
+export const MAX_KEPT_ITEMS = 500_000;
+
+/** Bytes of masks that an engine keeps for one grammar: thousands of states of a 32k vocabulary. */
+export const MAX_MASK_BYTES = 16_777_216;
+
+/** Grammars that an engine or a server keeps compiled. */
+export const MAX_KEPT_GRAMMARS = 64;

@@ -1,0 +1,204 @@
+/** A vocabulary as grammars see it: the bytes of each token. */
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+
+/** The bytes of all tokens, as plain data that crosses threads. */
+export interface TokenBytes {
+  /** Tokens are numbers below this. */
+  readonly size: number;
+  /** The bytes of all tokens, one after the other. */
+  readonly bytes: Uint8Array;
+  /** [size + 1] where each token's bytes begin. */
+  readonly offsets: Uint32Array;
+  /** Control tokens, ascending. They have no bytes. */
+  readonly controls: readonly number[];
+  /** The token that is a blank and nothing else. */
+  readonly blank: number | undefined;
+}
+
+const made = new WeakMap<Tokenizer, TokenBytes>();
+
+/** The bytes of a tokenizer's vocabulary; made once for each. */
+export function tokenBytes(tokenizer: Tokenizer): TokenBytes {
+  const known = made.get(tokenizer);
+  if (known !== undefined) return known;
+  const { vocabSize: size } = tokenizer;
+  const offsets = new Uint32Array(size + 1);
+  const controls: number[] = [];
+  for (let token = 0; token < size; token++) {
+    const control = tokenizer.controlText(token) !== undefined;
+    if (control) controls.push(token);
+    offsets[token + 1] = offsets[token]! + (control ? 0 : tokenizer.bytes(token).length);
+  }
+  const bytes = new Uint8Array(offsets[size]!);
+  for (let token = 0; token < size; token++) {
+    if (offsets[token] !== offsets[token + 1]) bytes.set(tokenizer.bytes(token), offsets[token]);
+  }
+  let blank: number | undefined;
+  for (let token = 0; token < size && blank === undefined; token++) {
+    const at = offsets[token]!;
+    if (offsets[token + 1] === at + 1 && bytes[at] === BLANK) blank = token;
+  }
+  const table = { size, bytes, offsets, controls, blank };
+  made.set(tokenizer, table);
+  return table;
+}
+
+/**
+ * Tokens as a tree of their bytes, in the order of a walk: a node's subtree follows it. Plain tokens are whole
+ * characters that may stand in a JSON string as they are, and there are far more of them than of others: what holds
+ * for all texts of such characters need not be found out token by token.
+ */
+export interface TokenTree {
+  readonly nodes: number;
+  /** [nodes] */
+  readonly byte: Uint8Array;
+  /** [nodes] 1 for the root's children. */
+  readonly depth: Uint16Array;
+  /** [nodes] the node after the subtree. */
+  readonly after: Int32Array;
+  /** [nodes + 1] the tokens that end in each node: a range of `tokens`. */
+  readonly ends: Int32Array;
+  readonly tokens: Int32Array;
+  /** [nodes] the least and the largest number of characters of tokens in the subtree; plain tokens only. */
+  readonly least: Uint16Array;
+  readonly most: Uint16Array;
+  /** The deepest node's depth. */
+  readonly height: number;
+}
+
+/** A vocabulary made ready for masks. */
+export interface TokenIndex {
+  readonly size: number;
+  readonly controls: readonly number[];
+  readonly plain: TokenTree;
+  readonly other: TokenTree;
+  /** [token] characters of a plain token, 0 for any other. */
+  readonly chars: Uint16Array;
+  /** The most characters that a plain token has. */
+  readonly longest: number;
+  bytes(token: number): Uint8Array;
+}
+
+const indexed = new WeakMap<TokenBytes, TokenIndex>();
+
+/** The index of a vocabulary; made once for each. */
+export function indexTokens(table: TokenBytes): TokenIndex {
+  const known = indexed.get(table);
+  if (known !== undefined) return known;
+  const { size, offsets } = table;
+  const bytes = (token: number): Uint8Array =>
+    table.bytes.subarray(offsets[token], offsets[token + 1]);
+  const chars = new Uint16Array(size);
+  const plain: number[] = [];
+  const other: number[] = [];
+  let longest = 0;
+  for (let token = 0; token < size; token++) {
+    const text = bytes(token);
+    if (text.length === 0) continue;
+    chars[token] = countPlain(text);
+    longest = Math.max(longest, chars[token]!);
+    (chars[token] === 0 ? other : plain).push(token);
+  }
+  const index = {
+    size,
+    controls: table.controls,
+    plain: plant(plain, bytes, chars),
+    other: plant(other, bytes, chars),
+    chars,
+    longest,
+    bytes,
+  };
+  indexed.set(table, index);
+  return index;
+}
+
+const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+const BLANK = 0x20;
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+
+/** Characters of a text, or 0 where JSON would spell one in another way or one is not whole. */
+function countPlain(bytes: Uint8Array): number {
+  for (const byte of bytes) {
+    if (byte < 0x20 || byte === QUOTE || byte === BACKSLASH) return 0;
+  }
+  try {
+    return Array.from(strict.decode(bytes)).length;
+  } catch {
+    return 0;
+  }
+}
+
+function plant(
+  tokens: readonly number[],
+  bytes: (token: number) => Uint8Array,
+  chars: Uint16Array,
+): TokenTree {
+  const sorted = tokens
+    .map((token) => ({ token, text: bytes(token) }))
+    .toSorted((a, b) => compare(a.text, b.text) || a.token - b.token);
+  const byte: number[] = [];
+  const depth: number[] = [];
+  const ends: number[] = [];
+  const order: number[] = [];
+  let last: Uint8Array = new Uint8Array(0);
+  let height = 0;
+  for (const { token, text } of sorted) {
+    let common = 0;
+    while (common < last.length && common < text.length && last[common] === text[common]) common++;
+    for (let i = common; i < text.length; i++) {
+      byte.push(text[i]!);
+      depth.push(i + 1);
+      ends.push(order.length);
+    }
+    height = Math.max(height, text.length);
+    order.push(token);
+    last = text;
+  }
+  ends.push(order.length);
+  const nodes = byte.length;
+  const after = new Int32Array(nodes).fill(nodes);
+  const least = new Uint16Array(nodes).fill(0xffff);
+  const most = new Uint16Array(nodes);
+  const open: number[] = [];
+  const close = (node: number, at: number): void => {
+    after[node] = at;
+    const parent = open.at(-1);
+    if (parent === undefined) return;
+    least[parent] = Math.min(least[parent]!, least[node]!);
+    most[parent] = Math.max(most[parent]!, most[node]!);
+  };
+  const closeTo = (level: number, at: number): void => {
+    while (open.length > 0 && depth[open.at(-1)!]! >= level) close(open.pop()!, at);
+  };
+  for (let node = 0; node < nodes; node++) {
+    closeTo(depth[node]!, node);
+    open.push(node);
+    // A node's own tokens end before the next node's path begins.
+    for (let i = ends[node]!; i < ends[node + 1]!; i++) {
+      const count = chars[order[i]!]!;
+      least[node] = Math.min(least[node]!, count);
+      most[node] = Math.max(most[node]!, count);
+    }
+  }
+  closeTo(0, nodes);
+  return {
+    nodes,
+    byte: Uint8Array.from(byte),
+    depth: Uint16Array.from(depth),
+    after,
+    ends: Int32Array.from(ends),
+    tokens: Int32Array.from(order),
+    least,
+    most,
+    height,
+  };
+}
+
+function compare(a: Uint8Array, b: Uint8Array): number {
+  const length = Math.min(a.length, b.length);
+  for (let i = 0; i < length; i++) {
+    if (a[i] !== b[i]) return a[i]! - b[i]!;
+  }
+  return a.length - b.length;
+}

@@ -1,0 +1,186 @@
+import type { ChoiceEvent } from "../answer/several.ts";
+import type { Asker, Hit } from "../cache/answers.ts";
+import { parseDirectives, type CacheDirectives } from "../cache/directives.ts";
+import { mayUse, type Use } from "../cache/freshness.ts";
+import { requestDocument, tokenDocument, whyNotCacheable, type Provenance } from "../cache/keys.ts";
+import { ERRORS, RuntimeError } from "../errors.ts";
+import type { AnswerCaching } from "./deps.ts";
+import { errorCode } from "./failure.ts";
+import type { CacheResult } from "./server-metrics.ts";
+import type { Prompt } from "./pipeline.ts";
+import type { Asked } from "./wire/asked.ts";
+import type { Head } from "./wire/format.ts";
+
+/** What a request and the cache have to do with one another, from its arrival to its answer. */
+export interface CacheTurn {
+  /** The key of the request as it is written, where that tells the prompt and may be answered from the cache. */
+  readonly requestKey: string | undefined;
+  /** The answer that is kept for the request as it is written; whoever knows its tokens can ask again. */
+  byRequest(): Promise<Usable | undefined>;
+  /** The answer to its tokens. `rooms`: what the context leaves each prompt for its answer. */
+  byTokens(prompts: readonly Prompt[], rooms: readonly number[]): Promise<Usable | undefined>;
+  /** The answer will not be the one that the request alone asks for. */
+  keepNothing(): void;
+  /** Throws `NOT_CACHED` where the request wants an answer that is kept or none. */
+  mustCompute(): void;
+  /** Compute the answer, or join whoever computes it. */
+  compute(head: Head, start: Start, signal: AbortSignal): Computed;
+  /** A stale answer instead of a failure, where there is one that may serve so. */
+  insteadOf(error: unknown): Usable | undefined;
+  /** What to tell of an answer that was computed. */
+  outcome(): Outcome;
+}
+
+/** What the cache did for an answer that was computed. */
+export interface Outcome {
+  readonly result: CacheResult;
+  /** `Cache-Status` (RFC 9211); none where there is no cache. */
+  readonly status?: string;
+}
+
+/** Begin to compute the answer. */
+export type Start = (signal: AbortSignal) => AsyncGenerator<ChoiceEvent, void, undefined>;
+
+/** An answer under way. */
+export interface Computed {
+  readonly head: Head;
+  readonly events: AsyncGenerator<ChoiceEvent, void, undefined>;
+}
+
+/** An answer that is kept and may be given. */
+export interface Usable {
+  readonly hit: Hit;
+  readonly ageMs: number;
+  /** Whether it has to be computed again meanwhile. */
+  readonly refresh: boolean;
+}
+
+/** Who asks what of which model. */
+export interface Turn {
+  readonly headers: Headers;
+  readonly asked: Asked;
+  readonly from: Provenance;
+  readonly tenant: string;
+  /** Whether the prompt depends on the time, so that the request alone does not tell it. */
+  readonly readsClock: boolean;
+  /** The key that this very request had before, where it is known. */
+  readonly requestKey?: string;
+}
+
+/** Attempts at an answer that several wait for: whoever follows a leader that failed gets one more. */
+const MAX_ATTEMPTS = 2;
+
+/** A request's turn at the cache; without a cache it does nothing. */
+export function openTurn(policy: AnswerCaching | undefined, turn: Turn): CacheTurn {
+  if (policy === undefined) return bypass(undefined);
+  const why = whyNotCacheable(turn.asked);
+  if (why !== undefined) return bypassTurn(why);
+  const directives = parseDirectives(turn.headers);
+  if (directives.noStore) return bypass("fwd=request; detail=no-store");
+  return cachedTurn(policy, turn, directives);
+}
+
+/** `undefined` where the request does not tell the prompt. */
+function keyOf(asker: Asker, turn: Turn): string | undefined {
+  if (turn.readsClock) return undefined;
+  return turn.requestKey ?? asker.scope.requestKey(requestDocument(turn.asked, turn.from));
+}
+
+/** A turn without the cache, and why. */
+export function bypassTurn(why: string): CacheTurn {
+  return bypass(`fwd=bypass; detail=${why}`);
+}
+
+function bypass(status: string | undefined): CacheTurn {
+  return {
+    requestKey: undefined,
+    byRequest: async () => undefined,
+    byTokens: async () => undefined,
+    keepNothing: () => {},
+    mustCompute: () => {},
+    compute: (head, start, signal) => ({ head, events: start(signal) }),
+    insteadOf: () => undefined,
+    outcome: () => ({
+      result: "bypass",
+      ...(status === undefined ? {} : { status: `sirocco; ${status}` }),
+    }),
+  };
+}
+
+function cachedTurn(policy: AnswerCaching, turn: Turn, directives: CacheDirectives): CacheTurn {
+  const { answers: cache } = policy;
+  const { asked, from } = turn;
+  const asker: Asker = cache.asker(turn.tenant);
+  const requestKey = keyOf(asker, turn);
+  let tokenKey: string | undefined;
+  let spare: Usable | undefined;
+  let collapsed = false;
+  let own = false;
+  let reason = directives.noCache ? "request" : "miss";
+
+  async function look(key: string): Promise<Usable | undefined> {
+    const hit = await cache.find(asker, key);
+    if (hit === undefined) return undefined;
+    const ageMs = cache.ageOf(hit.answer);
+    const use: Use = mayUse(ageMs, hit.answer.freshMs, directives, policy.stale);
+    if (use === "fresh" || use === "stale-while-revalidate")
+      return { hit, ageMs, refresh: use !== "fresh" };
+    if (use === "only-on-error") spare = { hit, ageMs, refresh: false };
+    if (!directives.noCache) reason = "stale";
+    return undefined;
+  }
+
+  return {
+    requestKey,
+    byRequest: async () => (requestKey === undefined ? undefined : await look(requestKey)),
+    async byTokens([prompt], [room = 0]) {
+      if (prompt === undefined) return undefined;
+      const maxTokens = Math.min(asked.maxTokens ?? room, room);
+      tokenKey = asker.scope.tokenKey(tokenDocument(asked, from, prompt, maxTokens));
+      const found = await look(tokenKey);
+      if (found !== undefined && requestKey !== undefined)
+        policy.background(cache.point(asker, requestKey, found.hit.answer.key));
+      return found;
+    },
+    keepNothing() {
+      own = true;
+    },
+    mustCompute() {
+      if (!directives.onlyIfCached) return;
+      throw new RuntimeError(
+        "NOT_CACHED",
+        "There is no answer to this request in the cache, and it asks for one from there only",
+      );
+    },
+    compute(head, start, signal) {
+      const key = tokenKey ?? requestKey;
+      if (key === undefined || own) return { head, events: start(signal) };
+      const begunAt = policy.wallClock();
+      const keys = requestKey === undefined || requestKey === key ? [key] : [key, requestKey];
+      const tags = [`model:${from.modelDigest}`, `tenant:${turn.tenant}`];
+      const joined = cache.join(key, head, {
+        start,
+        retry: (error, attempt) => attempt < MAX_ATTEMPTS && ERRORS[errorCode(error)].status >= 500,
+        settled(events) {
+          if (events === undefined || !isKeepable(events)) return;
+          const answer = { head, events, tags, begunAt };
+          policy.background(cache.keep(asker, keys, answer));
+        },
+      });
+      ({ collapsed } = joined);
+      return { head: joined.head, events: joined.shared.read(signal) };
+    },
+    insteadOf: (error) => (ERRORS[errorCode(error)].status >= 429 ? spare : undefined),
+    outcome: () => ({
+      result: collapsed ? "collapsed" : "miss",
+      status: `sirocco; fwd=${reason}${collapsed ? "; collapsed" : ""}`,
+    }),
+  };
+}
+
+/** Whether an answer came to an end of its own, and calls nothing: a call may act, and the world changes. */
+export function isKeepable(events: readonly ChoiceEvent[]): boolean {
+  const last = events.at(-1)?.event;
+  if (last?.type !== "done" || (last.reason !== "stop" && last.reason !== "length")) return false;
+  return events.every(({ event }) => event.type !== "tool_call");
+}

@@ -1,0 +1,86 @@
+import type { CachedAnswer } from "../cache/entry.ts";
+import { sha256Text } from "../cache/scope.ts";
+import type { Usable } from "./cache-turn.ts";
+import { chunksOf, createGathering } from "./gather.ts";
+import type { Asked } from "./wire/asked.ts";
+import { toTotal, type Format, type Head } from "./wire/format.ts";
+
+/** Base64 digits of an entity tag: 96 bits. */
+const ETAG_DIGITS = 16;
+
+/**
+ * The response to a request that was answered before: byte for byte the body that computing gave, in one
+ * piece or as a stream, made once and then at hand.
+ *
+ * @param operation Which kind of request; with `asked.stream` and `asked.includeUsage` it tells the form.
+ */
+export function respondKnown(
+  { hit, ageMs }: Usable,
+  asked: Pick<Asked, "stream" | "includeUsage">,
+  operation: string,
+  createFormat: (head: Head) => Format,
+): Response {
+  const { answer, from } = hit;
+  const format = createFormat(answer.head);
+  const form = `${operation} ${asked.stream ? "stream" : "whole"} ${asked.includeUsage ? "usage" : ""}`;
+  const body = hit.rendered(form, () =>
+    new TextEncoder().encode(
+      asked.stream ? inPieces(format, answer) : JSON.stringify(inOnePiece(format, answer)),
+    ),
+  );
+  const ttl = seconds(answer.freshMs - ageMs);
+  const headers = {
+    ...(asked.stream ? format.framing.headers : { "content-type": "application/json" }),
+    "cache-control": `private, max-age=${Math.max(ttl, 0)}`,
+    "cache-status": `sirocco; hit; ttl=${ttl}; detail=${from}`,
+    age: String(seconds(ageMs)),
+    etag: etagOf(body),
+  };
+  return new Response(body as Uint8Array<ArrayBuffer>, { headers });
+}
+
+function seconds(milliseconds: number): number {
+  return Math.trunc(milliseconds / 1000);
+}
+
+const etags = new WeakMap<Uint8Array, string>();
+
+function etagOf(body: Uint8Array): string {
+  const known = etags.get(body);
+  if (known !== undefined) return known;
+  const made = `"${sha256Text(body).slice(0, ETAG_DIGITS)}"`;
+  etags.set(body, made);
+  return made;
+}
+
+/** The frames of a stream, one behind the other: what `respondInPieces` sends. */
+function inPieces(format: Format, answer: CachedAnswer): string {
+  const { framing } = format;
+  const chunks = [
+    ...format.opening(),
+    ...answer.events.flatMap((event) => chunksOf(format, event)),
+    ...format.closing(totalOf(answer)),
+  ];
+  return chunks.map((chunk) => framing.frame(chunk)).join("") + framing.end;
+}
+
+/** The answer in one piece: what `respondWhole` sends. */
+function inOnePiece(format: Format, answer: CachedAnswer): object {
+  return format.whole(choicesOf(answer), totalOf(answer));
+}
+
+function choicesOf({
+  events,
+}: CachedAnswer): ReturnType<ReturnType<typeof createGathering>["choices"]> {
+  const gathering = createGathering();
+  for (const event of events) gathering.add(event);
+  return gathering.choices();
+}
+
+function totalOf(answer: CachedAnswer): ReturnType<typeof toTotal> {
+  // What is kept answers one prompt (`whyNotCacheable`).
+  return toTotal(
+    choicesOf(answer).map(({ done }) => done),
+    1,
+  );
+}

@@ -1,0 +1,180 @@
+import * as v from "valibot";
+import type { ChatMessage, ChatToolCall } from "../../chat/template.ts";
+import type { AskedChat, AskedEmbeddings } from "../wire/asked.ts";
+import { check, invalid } from "../wire/check.ts";
+import { MAX_INPUTS } from "../wire/embedding-request.ts";
+import { flag, integer, list, maybe, object, text } from "../wire/fields.ts";
+import { never, only, screen, type Restriction, type ScreenRules } from "../wire/parameters.ts";
+import { MAX_TEXT } from "../wire/parts.ts";
+import { MAX_MESSAGES, toAsked } from "../wire/shared-fields.ts";
+import { fromOptions } from "./options.ts";
+
+/** A request for `/api/generate`: a turn of a conversation, or a text as it stands. */
+export interface AskedGenerate extends AskedChat {
+  /** The prompt is taken without a template. */
+  readonly raw: boolean;
+  /** What follows the gap that the answer fills. */
+  readonly suffix: string | undefined;
+}
+
+const none: Restriction = {
+  accepts: (value) => Array.isArray(value) && value.length === 0,
+  why: "this model reads text only",
+};
+
+/** What Ollama's API has beyond what is served here. */
+const RULES: ScreenRules = {
+  restrictions: new Map<string, Restriction>([
+    ["tools", never("tools are not served")],
+    ["format", only("", "any text is what is served")],
+    ["think", only(false, "this model family does not think aloud")],
+    ["images", none],
+    ["template", only("", "the model's own template is used")],
+    ["context", never("send the conversation to /api/chat")],
+    ["width", never("no images are made")],
+    ["height", never("no images are made")],
+    ["steps", never("no images are made")],
+  ]),
+  ignored: ["keep_alive"],
+};
+
+/** Models here have no tags; `latest` is what clients put behind a name without one. */
+const model = v.pipe(
+  text(1, 256),
+  v.transform((name) => name.replace(/:latest$/, "")),
+);
+
+const COMMON = {
+  model,
+  stream: maybe(flag()),
+  options: maybe(v.unknown()),
+  keep_alive: maybe(v.union([v.number(), text(0, 32)], "a number or a text")),
+  logprobs: maybe(flag()),
+  top_logprobs: maybe(integer(0, 20)),
+};
+
+const toolCall = object({
+  id: maybe(text(1, 128)),
+  type: maybe(v.literal("function", '"function"')),
+  function: object({
+    index: maybe(integer(0, 1024)),
+    name: text(1, 128),
+    arguments: v.record(v.string(), v.unknown(), "an object"),
+  }),
+});
+
+const message = object({
+  role: v.picklist(["system", "user", "assistant", "tool"], "system, user, assistant or tool"),
+  content: maybe(text(0, MAX_TEXT)),
+  images: maybe(list(v.unknown(), 0, 0, "images")),
+  thinking: maybe(text(0, 0)),
+  tool_calls: maybe(list(toolCall, 0, 128, "calls")),
+  tool_name: maybe(text(1, 128)),
+  tool_call_id: maybe(text(1, 128)),
+});
+
+const chat = object({ ...COMMON, messages: list(message, 1, MAX_MESSAGES, "messages") });
+
+const generate = object({
+  ...COMMON,
+  prompt: text(1, MAX_TEXT),
+  suffix: maybe(text(0, MAX_TEXT)),
+  system: maybe(text(0, MAX_TEXT)),
+  raw: maybe(flag()),
+});
+
+const embed = object({
+  model,
+  input: v.lazy((input): v.GenericSchema<unknown, string | string[]> =>
+    Array.isArray(input) ? list(text(0, MAX_TEXT), 1, MAX_INPUTS, "texts") : text(0, MAX_TEXT),
+  ),
+  truncate: maybe(flag()),
+  dimensions: maybe(integer(1, 65_536)),
+  options: maybe(v.unknown()),
+  keep_alive: COMMON.keep_alive,
+});
+
+/** A body of `POST /api/chat`, checked. Throws `INVALID_REQUEST`, `UNSUPPORTED_PARAMETER`. */
+export function parseOllamaChat(body: unknown): AskedChat {
+  const { fields, ignored } = screen(body, RULES);
+  const values = check(chat, fields);
+  const turns = toTurns(values.messages);
+  // A turn of the assistant at the end is begun, and the answer goes on from it.
+  const last = turns.at(-1)!;
+  const begun = last.role === "assistant" && last.toolCalls === undefined;
+  if (begun) turns.pop();
+  if (turns.length === 0) throw invalid("messages", "there is nothing to answer");
+  return {
+    ...toCommon(values, ignored),
+    promptParam: "messages",
+    messages: turns,
+    ...(begun ? { prefill: { text: last.content, sent: false } } : {}),
+  };
+}
+
+/** A body of `POST /api/generate`, checked. Throws as {@linkcode parseOllamaChat}. */
+export function parseGenerate(body: unknown): AskedGenerate {
+  const { fields, ignored } = screen(body, RULES);
+  const values = check(generate, fields);
+  const { prompt, system = "", raw = false } = values;
+  if (raw && system !== "") throw invalid("system", "a raw prompt has no other parts");
+  const turn: ChatMessage = { role: "user", content: prompt };
+  return {
+    ...toCommon(values, ignored),
+    promptParam: "prompt",
+    messages: system === "" ? [turn] : [{ role: "system", content: system }, turn],
+    raw,
+    suffix: values.suffix === "" ? undefined : values.suffix,
+  };
+}
+
+/** A body of `POST /api/embed`, checked. Throws as {@linkcode parseOllamaChat}. */
+export function parseOllamaEmbed(body: unknown): AskedEmbeddings {
+  const { fields, ignored } = screen(body, RULES);
+  const values = check(embed, fields);
+  const options = fromOptions(values.options);
+  return {
+    model: values.model,
+    inputs: typeof values.input === "string" ? [values.input] : values.input,
+    inputParam: "input",
+    dimensions: values.dimensions,
+    base64: false,
+    truncate: values.truncate ?? true,
+    ignored: [...ignored, ...options.ignored],
+  };
+}
+
+function toCommon(
+  given: Pick<v.InferOutput<typeof chat>, Exclude<keyof typeof COMMON, "keep_alive">>,
+  ignored: readonly string[],
+): Omit<AskedChat, "messages" | "promptParam"> {
+  const options = fromOptions(given.options);
+  const { model: name, stream = true, logprobs = false, top_logprobs: alternatives = 0 } = given;
+  if (alternatives > 0 && !logprobs) {
+    throw invalid("top_logprobs", "it is for requests with logprobs: true");
+  }
+  return {
+    ...toAsked({ ...options.values, model: name, stream }, [...ignored, ...options.ignored]),
+    candidates: 1,
+    choices: 1,
+    logprobs: logprobs ? alternatives : undefined,
+  };
+}
+
+/** Ollama's calls may have no ids, and results then follow in the order of the calls. */
+function toTurns(messages: readonly v.InferOutput<typeof message>[]): ChatMessage[] {
+  const open: string[] = [];
+  let calls = 0;
+  return messages.map((given) => {
+    const { role, content = "", tool_calls: made = [], tool_name: name } = given;
+    const toolCalls = made.map((call): ChatToolCall => {
+      // Mistral's templates want nine letters or digits.
+      const id = call.id ?? String(++calls).padStart(9, "0");
+      open.push(id);
+      return { id, function: { name: call.function.name, arguments: call.function.arguments } };
+    });
+    if (role !== "tool") return { role, content, ...(made.length > 0 ? { toolCalls } : {}) };
+    const toolCallId = given.tool_call_id ?? open.shift() ?? String(++calls).padStart(9, "0");
+    return { role, content, toolCallId, ...(name === undefined ? {} : { name }) };
+  });
+}

@@ -1,0 +1,99 @@
+import { expect, test } from "vitest";
+import { GREEDY } from "../../../core/sampler/params.ts";
+import { expected } from "./memory-model.ts";
+import { collect, createRig, request, turn } from "./rig.ts";
+
+/** A prompt that shares nothing with another of its kind. */
+function long(length: number, seed: number): number[] {
+  return Array.from({ length }, (_, i) => (i * seed + seed) % 50);
+}
+
+test("a tenant gets a slot within a step though another holds all, and nobody loses a token", async () => {
+  const { engine } = createRig({ maxSequences: 4, chunk: 8, maxRows: 16, blocks: 200 });
+  const noisy = Array.from({ length: 12 }, (_, i) => {
+    const prompt = long(60, i + 1);
+    return { prompt, answer: collect(engine, request(prompt, { maxTokens: 40, tenant: "noisy" })) };
+  });
+  for (let i = 0; i < 25; i++) await turn();
+  expect(engine.stats()).toMatchObject({ running: 4 });
+
+  const before = engine.stats().steps;
+  const quiet = engine.generate(request([1, 2, 3], { tenant: "quiet", maxTokens: 5 }));
+  const tokens: number[] = [];
+  let steps = 0;
+  for await (const event of quiet) {
+    if (event.type !== "token") break;
+    if (tokens.length === 0) ({ steps } = engine.stats());
+    tokens.push(event.token);
+  }
+  expect(steps - before).toBeLessThanOrEqual(2);
+  expect(tokens).toEqual(expected([1, 2, 3], 5, GREEDY));
+
+  for (const { prompt, answer } of noisy) {
+    expect((await answer).tokens).toEqual(expected(prompt, 40, GREEDY));
+  }
+  expect(engine.stats().preemptions).toBeGreaterThan(0);
+  await engine.close();
+});
+
+test("a tenant gets blocks though another's fill the cache", async () => {
+  const { engine } = createRig({ maxSequences: 8, blocks: 40, chunk: 32 });
+  const noisy = Array.from({ length: 4 }, (_, i) =>
+    collect(engine, request(long(35, i + 1), { maxTokens: 30, tenant: "noisy" })),
+  );
+  for (let i = 0; i < 8; i++) await turn();
+  const before = engine.stats().steps;
+  const prompt = long(30, 11);
+  await collect(engine, request(prompt, { maxTokens: 1, tenant: "quiet" }));
+  expect(engine.stats().steps - before).toBeLessThanOrEqual(4);
+  await Promise.all(noisy);
+  await engine.close();
+});
+
+test("a request ends with DEADLINE_EXCEEDED once its time is over, running or waiting", async () => {
+  let clock = 0;
+  const rig = createRig({ now: () => clock, maxSequences: 1 });
+  rig.onRun = (): void => {
+    clock += 10;
+  };
+  const seen: number[] = [];
+  const running = (async () => {
+    for await (const event of rig.engine.generate(
+      request([1], { maxTokens: 500, deadlineMs: 55 }),
+    )) {
+      if (event.type === "token") seen.push(event.token);
+    }
+  })();
+  const waiting = collect(rig.engine, request([2], { deadlineMs: 25 }));
+  const late = expect.objectContaining({ code: "DEADLINE_EXCEEDED" });
+  await expect(waiting).rejects.toEqual(late);
+  expect(clock).toBeLessThanOrEqual(40);
+  await expect(running).rejects.toEqual(late);
+  expect(seen).toEqual(expected([1], 6, GREEDY));
+  expect(rig.engine.stats()).toMatchObject({ running: 0, waiting: 0, kvBlocksUsed: 0 });
+  await rig.engine.close();
+});
+
+test("a request that has waited too long is told to come back, one that has begun is not", async () => {
+  let clock = 0;
+  const rig = createRig({ now: () => clock, maxSequences: 1, maxWaitMs: 100 });
+  rig.onRun = (): void => {
+    clock += 10;
+  };
+  const running = collect(rig.engine, request([1], { maxTokens: 30 }));
+  const waiting = collect(rig.engine, request([2]));
+  await expect(waiting).rejects.toEqual(expect.objectContaining({ code: "QUEUE_FULL" }));
+  expect(clock).toBeLessThanOrEqual(110);
+  expect((await running).tokens.length).toBe(30);
+  await rig.engine.close();
+});
+
+test("a priority or a deadline that makes no sense is refused", async () => {
+  const { engine } = createRig();
+  for (const more of [{ priority: 5 }, { priority: 0.5 }, { deadlineMs: 0 }, { deadlineMs: NaN }]) {
+    await expect(collect(engine, request([1], more))).rejects.toEqual(
+      expect.objectContaining({ code: "INVALID_REQUEST" }),
+    );
+  }
+  await engine.close();
+});
