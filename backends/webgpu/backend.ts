@@ -7,7 +7,7 @@ import { Bindings } from "./bindings.ts";
 import { Commands } from "./commands.ts";
 import { type Counters, createCounters } from "./counters.ts";
 import type { OpenDevice } from "./device.ts";
-import { createPlainMatmul } from "./matmul-plain.ts";
+import { createMatmulKernels } from "./matmul.ts";
 import { Memory, USAGE } from "./memory.ts";
 import { Pipelines } from "./pipelines.ts";
 import { planStep } from "./planner.ts";
@@ -66,7 +66,7 @@ export class WebGpuBackend implements Backend {
 
   constructor(opened: OpenDevice, options: WebGpuOptions = {}) {
     const { device, traits } = opened;
-    const { maxBytes = Infinity, onFault, matmul = createPlainMatmul() } = options;
+    const { maxBytes = Infinity, onFault, matmul = createMatmulKernels(traits) } = options;
     const counters = this.#counters;
     this.#opened = opened;
     this.#device = device;

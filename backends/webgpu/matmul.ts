@@ -1,6 +1,7 @@
 import type { WeightType } from "../../core/tensor/dtype.ts";
 import { byteLength, WEIGHT_TYPES } from "../../core/tensor/dtype.ts";
 import { WGSL } from "./generated.ts";
+import { createPlainMatmul } from "./matmul-plain.ts";
 import type { Dispatch, KernelSpec, MatmulKernels, MatmulRequest, Traits } from "./spec.ts";
 
 /** Columns that every kernel reads at a time: a block of the older types, an eighth of a k-quant's. */
@@ -49,15 +50,19 @@ export function fewRows({ few }: Preference): number {
   return few.startsWith("share") ? SHARED_ROWS : TEAM_ROWS;
 }
 
-/** What the kernels are likely to be fastest with on a GPU, before anything is measured. */
+/** What the kernels are likely to be fastest with, before anything is measured. */
 export function defaultPreference(traits: Traits): Preference {
-  return { few: "team-32", many: traits.f16 ? "tile-f16" : "tile" };
+  if (canShare(traits)) return { few: "share-1", many: "share-1" };
+  return { few: "team-8", many: "tile" };
+}
+
+function canShare({ subgroups, subgroupSizes: [least] }: Traits): boolean {
+  return subgroups && least >= LEAST_SHARERS;
 }
 
 /** The variants that can compute products of a type with so many rows of x. */
 export function variantsFor(traits: Traits, type: WeightType, few: boolean): readonly Variant[] {
-  const share: readonly Variant[] =
-    traits.subgroups && traits.subgroupSizes[0] >= LEAST_SHARERS ? ["share-1", "share-2"] : [];
+  const share: readonly Variant[] = canShare(traits) ? ["share-1", "share-2"] : [];
   if (few) return [...share, "team-1", "team-8", "team-32"];
   const variants: Variant[] = [...share, "tile"];
   if (traits.f16) variants.push("tile-f16");
@@ -65,13 +70,15 @@ export function variantsFor(traits: Traits, type: WeightType, few: boolean): rea
   return variants;
 }
 
-/** The matrix kernels. Columns have to be a multiple of 32. */
+/** The matrix kernels. Rows of other lengths than a multiple of 32, which few models have, take the plain one. */
 export function createMatmulKernels(
   traits: Traits,
   preference: Preference = defaultPreference(traits),
 ): MatmulKernels {
+  const plain = createPlainMatmul();
   const kernels = new Map<string, KernelSpec>();
   const plan = (request: MatmulRequest): readonly Dispatch[] => {
+    if (request.k % GROUP !== 0) return plain.plan(request);
     const few = request.n <= fewRows(preference);
     const wanted = few ? preference.few : preference.many;
     const variant = variantsFor(traits, request.type, few).includes(wanted)
@@ -111,7 +118,6 @@ function shapeOf(variant: Variant, { n, epilogue }: MatmulRequest): Shape {
     return {
       name,
       variant,
-      workgroup: TILE_ROWS,
       lanes: 1,
       rows: 8,
       tokens: TILE_TOKENS,
@@ -189,9 +195,6 @@ function dispatchOf(
   request: MatmulRequest,
 ): Dispatch {
   const { n, k, products, epilogue } = request;
-  if (k % GROUP !== 0) {
-    throw new RangeError(`Cannot multiply rows of ${k}: the kernels read ${GROUP} at a time`);
-  }
   const rowBytes = byteLength(request.type, k);
   const params = new Uint32Array(PRODUCTS_AT + PRODUCT_WORDS * 3);
   const residual = epilogue.type === "add" ? epilogue.residual : 0;

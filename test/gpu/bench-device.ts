@@ -31,7 +31,7 @@ export async function openKernelDevice(without: readonly string[] = []): Promise
   const device = await adapter.requestDevice({ requiredFeatures: features });
   const { limits } = device;
   const has = (name: GPUFeatureName): boolean => device.features.has(name);
-  const { subgroupMinSize: least = 4, subgroupMaxSize: most = 128 } = adapter.info;
+  const { subgroupMinSize: least, subgroupMaxSize: most } = adapter.info;
   const traits: Traits = {
     f16: has("shader-f16"),
     subgroups: has("subgroups"),

@@ -50,22 +50,16 @@ export function gpuEnvironment(chosen: GpuDriver): NodeJS.ProcessEnv {
   };
 }
 
-/** How to run a case. */
-export interface GpuRunOptions {
-  /** Another runtime than this Node, with its arguments. */
-  readonly command?: readonly string[];
-  readonly timeout?: number;
-}
-
 /**
  * Run a script of this folder in a process of its own on `chosen` and return what it handed to
- * {@linkcode report}. Its argument is JSON. Rejects with what it printed when it fails.
+ * {@linkcode report}. Its argument is JSON; `command` is another runtime than this Node. Rejects with what it printed when it fails.
  */
 export async function runOnGpu<T>(
   chosen: GpuDriver,
   script: string,
   argument: unknown = null,
-  { command = [process.execPath], timeout = TIMEOUT_MS }: GpuRunOptions = {},
+  command: readonly string[] = [process.execPath],
+  timeout: number = TIMEOUT_MS,
 ): Promise<T> {
   const [binary = process.execPath, ...before] = command;
   const args = [...before, path.join(ROOT, "test", "gpu", script), JSON.stringify(argument)];

@@ -24,7 +24,7 @@ function expectExact(findings: readonly MatmulFinding[]): void {
 
 describe.for(GPU_DRIVERS)("matrix kernels on $name", (driver) => {
   const run = (task: MatmulTask): Promise<MatmulFinding[]> =>
-    runOnGpu(driver, "matmul.ts", task, { timeout: TIMEOUT_MS });
+    runOnGpu(driver, "matmul.ts", task, undefined, TIMEOUT_MS);
 
   test.skipIf(driver.missing)(
     "compute products of every weight type",
