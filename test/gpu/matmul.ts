@@ -117,7 +117,12 @@ async function errorOf(on: KernelDevice, chance: Random, each: Case): Promise<nu
   const kernels = createMatmulKernels(on.traits, preference);
   await on.run(
     kernels.plan({
-      ...{ type, n, k, x: 0, products, scratch: 0 },
+      type,
+      n,
+      k,
+      x: 0,
+      products,
+      scratch: 0,
       epilogue: epilogue === "add" ? { type: epilogue, residual } : { type: epilogue },
     }),
   );
