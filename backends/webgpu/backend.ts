@@ -33,6 +33,8 @@ import { Uploader } from "./upload.ts";
 export interface WebGpuOptions {
   /** All buffers together take no more; unbounded unless given. */
   readonly maxBytes?: number;
+  /** No arena of weights is larger; what the device can bind unless given. */
+  readonly arenaBytes?: number;
   /** Told once when the device is lost or reports an error; everything rejects from then on. */
   readonly onFault?: (fault: Error) => void;
   /** The matrix kernels; those for the device unless given. */
@@ -66,13 +68,18 @@ export class WebGpuBackend implements Backend {
 
   constructor(opened: OpenDevice, options: WebGpuOptions = {}) {
     const { device, traits } = opened;
-    const { maxBytes = Infinity, onFault, matmul = createMatmulKernels(traits) } = options;
+    const {
+      maxBytes = Infinity,
+      arenaBytes = Infinity,
+      onFault,
+      matmul = createMatmulKernels(traits),
+    } = options;
     const counters = this.#counters;
     this.#opened = opened;
     this.#device = device;
     this.#workgroups = traits.workgroups;
     this.#matmul = matmul;
-    const memory = new Memory(device, counters, maxBytes);
+    const memory = new Memory(device, counters, { maxBytes, arenaBytes });
     const pipelines = new Pipelines(device, counters);
     this.#memory = memory;
     this.#uploader = new Uploader(device.queue, memory);

@@ -29,6 +29,14 @@ interface Arena {
   used: number;
 }
 
+/** What a backend may take. */
+export interface MemoryLimits {
+  /** All buffers together. */
+  readonly maxBytes: number;
+  /** An arena of weights. */
+  readonly arenaBytes: number;
+}
+
 /** The buffers of a backend, none of which outlives it. */
 export class Memory {
   readonly #device: GPUDevice;
@@ -42,11 +50,11 @@ export class Memory {
   #activationWords = 0;
   #activations: GPUBuffer | undefined;
 
-  constructor(device: GPUDevice, counters: Counters, maxBytes: number) {
+  constructor(device: GPUDevice, counters: Counters, { maxBytes, arenaBytes }: MemoryLimits) {
     this.#device = device;
     this.#counters = counters;
     this.#maxBytes = maxBytes;
-    this.#maxArena = Math.min(LARGEST_ARENA_BYTES, this.largestBuffer);
+    this.#maxArena = Math.min(LARGEST_ARENA_BYTES, this.largestBuffer, arenaBytes);
   }
 
   /** Bytes of the largest buffer that can be bound whole. */

@@ -3,7 +3,7 @@ import type { Constraint } from "../grammar/constraint.ts";
 import type { Grammar } from "../grammar/grammar.ts";
 import { tokenBytes } from "../grammar/vocabulary.ts";
 import type { SamplingParams } from "../sampler/params.ts";
-import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import type { TokenDecoder, Tokenizer } from "../tokenizer/tokenizer.ts";
 import { createStopMatcher, type StopResult } from "./stop.ts";
 import { createTokenQueue, type AnswerToken } from "./token.ts";
 
@@ -21,6 +21,8 @@ export interface AnswerRequest {
   readonly logprobs?: number;
   /** The texts that the answer may be. */
   readonly grammar?: Grammar;
+  /** Control tokens that are to be seen in the text, and how they are written there. */
+  readonly spelled?: ReadonlyMap<number, string>;
   /** Ends the answer with `ABORTED`. */
   readonly signal?: AbortSignal;
   /** Whose it is, how urgent, and until when: see `GenerateRequest`. */
@@ -85,7 +87,7 @@ export async function* answer(
   request: AnswerRequest,
   now: () => number = () => performance.now(),
 ): AsyncGenerator<AnswerEvent, void, undefined> {
-  const decoder = tokenizer.decoder(request.prompt);
+  const decoder = spelling(tokenizer.decoder(request.prompt), request.spelled);
   const stops = createStopMatcher(request.stop);
   const details = createTokenQueue(tokenizer, request.logprobs !== undefined);
   const asked = now();
@@ -136,6 +138,15 @@ export async function* answer(
       ...(timings === undefined ? {} : { engine: timings }),
     },
   };
+}
+
+/** A decoder that writes some control tokens out. */
+function spelling(
+  decoder: TokenDecoder,
+  spelled: ReadonlyMap<number, string> | undefined,
+): TokenDecoder {
+  if (spelled === undefined) return decoder;
+  return { ...decoder, push: (token) => decoder.push(token) + (spelled.get(token) ?? "") };
 }
 
 function toGenerate(request: AnswerRequest, tokenizer: Tokenizer): GenerateRequest {

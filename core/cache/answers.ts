@@ -38,8 +38,14 @@ export interface Hit {
   readonly answer: CachedAnswer;
   /** Where: `memory`, or a store's name. */
   readonly from: string;
-  /** The bytes of a response made of it, by their kind: made once, then at hand while it is in memory. */
-  rendered(kind: string, make: () => Uint8Array): Uint8Array;
+  /** A response made of it, by its kind: made once, then at hand while it is in memory. */
+  rendered(kind: string, make: () => Rendered): Rendered;
+}
+
+/** What is sent of an answer. */
+export interface Rendered {
+  readonly body: string;
+  readonly headers: Readonly<Record<string, string>>;
 }
 
 /** Who asks: the keys and the partition that they are in. */
@@ -118,7 +124,7 @@ export function createAnswerCache(options: AnswerCacheOptions): AnswerCache {
   }
 
   function remember(key: string, answer: CachedAnswer, from: string, bytes: number): Hit {
-    const responses = new Map<string, Uint8Array>();
+    const responses = new Map<string, Rendered>();
     let held = bytes + answer.events.length * EVENT_OVERHEAD;
     const hit: Hit = {
       answer,
@@ -128,7 +134,7 @@ export function createAnswerCache(options: AnswerCacheOptions): AnswerCache {
         if (known !== undefined) return known;
         const made = make();
         responses.set(kind, made);
-        held += made.byteLength;
+        held += 2 * made.body.length;
         if (memory.get(key) === hit) memory.set(key, hit, held);
         return made;
       },

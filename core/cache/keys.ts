@@ -97,6 +97,8 @@ function essence(asked: Asked): { [key: string]: Json | undefined } {
  */
 export function whyNotCacheable(asked: Asked): string | undefined {
   if (asked.sampling.temperature > 0 && !asked.seeded) return "sampled";
+  // Calls have effects, and ids that occur once.
+  if (asked.tools !== undefined) return "tools";
   if (asked.candidates > 1) return "several-choices";
   if ("prompts" in asked && Array.isArray(asked.prompts) && asked.prompts.length > 1)
     return "several-prompts";

@@ -1,6 +1,7 @@
 /** A model's chat template and its tokenizer, put together. */
 import type { MetadataValue } from "../gguf/gguf.ts";
 import { createSpellings } from "../tokenizer/spellings.ts";
+import { detectToolForm } from "../tools/forms.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { toConversation } from "./conversation.ts";
 import { createForgery } from "./forgery.ts";
@@ -59,6 +60,7 @@ export function createChatTemplate(source: string, tokenizer: Tokenizer): ChatTe
     );
 
   return {
+    toolForm: detectToolForm(source),
     readsClock: source.includes("strftime_now"),
     render: (messages, options = {}) => render(messages, options, (text) => text),
     tokens(messages, options = {}) {

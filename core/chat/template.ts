@@ -1,3 +1,5 @@
+import type { ToolFormName } from "../tools/forms.ts";
+
 /** One turn of a conversation, as the OpenAI wire has it, content already reduced to text. */
 export interface ChatMessage {
   /** Who speaks. */
@@ -32,6 +34,8 @@ export interface RenderOptions {
 
 /** A model's chat template. */
 export interface ChatTemplate {
+  /** How it writes calls of tools. */
+  readonly toolForm: ToolFormName;
   /** Whether a prompt may depend on the time: then the same conversation is another prompt tomorrow. */
   readonly readsClock: boolean;
   /**

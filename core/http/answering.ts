@@ -29,7 +29,7 @@ export async function* answerTo(
   const ranked = asked.candidates > asked.choices ? 0 : undefined;
   const logprobs = asked.logprobs ?? ranked;
   const { sampling } = asked;
-  const plan = planAnswer(asked);
+  const plan = planAnswer(model, asked);
   const events = answer(
     model.engine,
     model.tokenizer,
@@ -41,6 +41,7 @@ export async function* answerTo(
       stop: asked.stop,
       ...(logprobs === undefined ? {} : { logprobs }),
       ...(plan.grammar === undefined ? {} : { grammar: plan.grammar }),
+      ...(plan.spelled === undefined ? {} : { spelled: plan.spelled }),
       ...urgency,
       signal,
       onToken,

@@ -21,36 +21,32 @@ export function respondKnown(
   createFormat: (head: Head) => Format,
 ): Response {
   const { answer, from } = hit;
-  const format = createFormat(answer.head);
   const form = `${operation} ${asked.stream ? "stream" : "whole"} ${asked.includeUsage ? "usage" : ""}`;
-  const body = hit.rendered(form, () =>
-    new TextEncoder().encode(
-      asked.stream ? inPieces(format, answer) : JSON.stringify(inOnePiece(format, answer)),
-    ),
-  );
+  const { body, headers } = hit.rendered(form, () => {
+    const format = createFormat(answer.head);
+    const text = asked.stream
+      ? inPieces(format, answer)
+      : JSON.stringify(inOnePiece(format, answer));
+    const type = asked.stream ? format.framing.headers : { "content-type": "application/json" };
+    return { body: text, headers: { ...type, etag: etagOf(text) } };
+  });
   const ttl = seconds(answer.freshMs - ageMs);
-  const headers = {
-    ...(asked.stream ? format.framing.headers : { "content-type": "application/json" }),
+  const told = {
+    ...headers,
     "cache-control": `private, max-age=${Math.max(ttl, 0)}`,
     "cache-status": `sirocco; hit; ttl=${ttl}; detail=${from}`,
     age: String(seconds(ageMs)),
-    etag: etagOf(body),
   };
-  return new Response(body as Uint8Array<ArrayBuffer>, { headers });
+  return new Response(body, { headers: told });
 }
 
 function seconds(milliseconds: number): number {
   return Math.trunc(milliseconds / 1000);
 }
 
-const etags = new WeakMap<Uint8Array, string>();
-
-function etagOf(body: Uint8Array): string {
-  const known = etags.get(body);
-  if (known !== undefined) return known;
-  const made = `"${sha256Text(body).slice(0, ETAG_DIGITS)}"`;
-  etags.set(body, made);
-  return made;
+/** A strong entity tag: the same bytes, and no others. */
+function etagOf(body: string): string {
+  return `"${sha256Text(new TextEncoder().encode(body)).slice(0, ETAG_DIGITS)}"`;
 }
 
 /** The frames of a stream, one behind the other: what `respondInPieces` sends. */

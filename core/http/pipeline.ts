@@ -79,7 +79,7 @@ export async function complete<A extends Asked>(
   if (kept !== undefined) return give(kept);
   // 5. The tokens of each prompt, by the chat template or as they stand, and whether what may follow can be told.
   const encoding = deps.now();
-  planAnswer(asked);
+  planAnswer(model, asked);
   const prompts = route.prompts(model, asked, new Date(deps.wallClock()));
   const encodeMs = deps.now() - encoding;
   exchange.trace.stage("tokenize", encoding, encoding + encodeMs);

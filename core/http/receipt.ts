@@ -39,7 +39,7 @@ export function receiptWriter(
   if (prompts * asked.candidates !== 1) {
     throw unsupported(RECEIPT_HEADER, "a receipt is of one answer, and several are asked for");
   }
-  if (asked.format !== undefined) {
+  if (asked.format !== undefined || asked.tools !== undefined) {
     throw unsupported(RECEIPT_HEADER, "what an answer had to be is not part of receipts");
   }
   const recording = recordAnswer(model.engine);

@@ -8,12 +8,14 @@ export interface Tool {
   readonly description?: string;
   /** JSON Schema of its arguments, an object; absent: no arguments. */
   readonly parameters?: unknown;
+  /** `false`: calls may have any object as arguments, and the schema is only shown to the model. */
+  readonly strict?: boolean;
 }
 
 /** `auto`: the model decides; `required`: at least one call; a name: calls of that tool only. */
-export type ToolChoice = "auto" | "none" | "required" | { readonly name: string };
+export type ToolChoice = "auto" | "required" | { readonly name: string };
 
-/** The tools of a request. */
+/** The tools of a request that allows calls. */
 export interface ToolUse {
   /** All that the model is told of, names unique. */
   readonly tools: readonly Tool[];

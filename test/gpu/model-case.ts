@@ -26,7 +26,10 @@ const PROMPT = Array.from({ length: 37 }, (_, i) => (7 * i + 3) % 50);
 const NEXT = [1, 2, 3, 4];
 
 /** Logits after a prompt in chunks, and after each of some more tokens. */
-async function logitsOf(backend: Backend, { matrices, kvType }: ModelCase): Promise<number[][]> {
+async function logitsOf(
+  backend: Backend,
+  { matrices, kvType }: ModelCase,
+): Promise<Float32Array[]> {
   const gguf = memoryModel({
     matrices,
     dim: 256,
@@ -40,7 +43,7 @@ async function logitsOf(backend: Backend, { matrices, kvType }: ModelCase): Prom
   const runner = createRunner(backend, model);
   const rows = [await prefill(runner, model, PROMPT)];
   for (const token of NEXT) rows.push(await prefill(runner, model, [token]));
-  return rows.map((row) => [...row]);
+  return rows;
 }
 
 const results: ModelResult[] = [];

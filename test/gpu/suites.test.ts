@@ -41,8 +41,10 @@ async function expectPassed(...args: Parameters<typeof runSuites>): Promise<void
 }
 
 describe.skipIf(LAVAPIPE_DRIVER.missing)("the WebGPU backend on lavapipe", () => {
-  test("keeps the contract of backends and its promises about steps", { timeout: TIMEOUT_MS }, () =>
-    expectPassed(LAVAPIPE_DRIVER, ["conformance", "steps"]),
+  test(
+    "keeps the contract of backends and its promises about steps and faults",
+    { timeout: TIMEOUT_MS },
+    () => expectPassed(LAVAPIPE_DRIVER, ["conformance", "steps", "faults"]),
   );
 
   test.runIf(all)("computes the goldens", { timeout: TIMEOUT_MS }, () =>

@@ -57,8 +57,10 @@ interface Leaf {
 /**
  * The JSON that is valid by a schema. Throws `UNSUPPORTED_PARAMETER` naming the first keyword that cannot be enforced,
  * `INVALID_REQUEST` for a schema that is none; `param` is where it stands.
+ *
+ * @param also Another schema that has to hold, too.
  */
-export function schemaExpression(schema: unknown, param: string): Expression {
+export function schemaExpression(schema: unknown, param: string, also: Json = true): Expression {
   const root = checkSize(schema, param);
   const isValid = createValidator(root, param);
   const rules = new Map<string, Rule>();
@@ -177,7 +179,10 @@ export function schemaExpression(schema: unknown, param: string): Expression {
     }
   }
 
-  return compile([{ schema: root, path: param }]);
+  return compile([
+    { schema: root, path: param },
+    { schema: also, path: param },
+  ]);
 }
 
 /** Keywords that have been followed when an alternative is put together. */

@@ -1,5 +1,6 @@
 import type { AskedFormat } from "./answer-format.ts";
 import type { ChatMessage } from "../../chat/template.ts";
+import type { ToolUse } from "../../tools/tools.ts";
 import type { SamplingParams } from "../../sampler/params.ts";
 
 /** A request that has been checked: what both kinds of completion have in common. */
@@ -15,6 +16,8 @@ export interface Asked {
   readonly stop: readonly string[];
   /** What the answer has to be; absent: any text. */
   readonly format?: AskedFormat;
+  /** Tools that it may call; only conversations have them. */
+  readonly tools?: ToolUse;
   /** Alternatives to report beside each token's log-probability; absent: report none at all. */
   readonly logprobs: number | undefined;
   readonly stream: boolean;

@@ -7,6 +7,7 @@ import { flag, integer, list, maybe, object, text } from "./fields.ts";
 import { parseJson } from "./json.ts";
 import { content, MAX_TEXT, textPart, toText } from "./parts.ts";
 import { OPENAI_RULES, screen } from "./parameters.ts";
+import { TOOL_FIELDS, toToolUse } from "./tools.ts";
 import { withSafePrompt } from "./safe-prompt.ts";
 import {
   countChoices,
@@ -48,6 +49,7 @@ type Message = v.InferOutput<typeof message>;
 const request = object({
   ...SHARED_FIELDS,
   ...FORMAT_FIELDS,
+  ...TOOL_FIELDS,
   messages: list(message, 1, MAX_MESSAGES, "messages"),
   max_completion_tokens: SHARED_FIELDS.max_tokens,
   n: maybe(integer(1, MAX_CHOICES)),
@@ -76,12 +78,18 @@ export function parseChatRequest(body: unknown): AskedChat {
   const { n = 1 } = values;
   const { format } = toAskedFormat(values);
   const turns = toTurns(values.messages, values.safe_prompt ?? false);
-  if (format !== undefined && turns.prefill !== undefined) {
-    throw unsupported(format.param, "the form of an answer that has been begun cannot be enforced");
+  const { tools } = toToolUse(values);
+  const formed = format?.param ?? (tools === undefined ? undefined : "tools");
+  if (formed !== undefined && turns.prefill !== undefined) {
+    throw unsupported(formed, "the form of an answer that has been begun cannot be enforced");
+  }
+  if (format !== undefined && tools !== undefined) {
+    throw unsupported(format.param, "an answer cannot be held to a form and call tools");
   }
   return {
     ...toAsked({ ...values, max_tokens: newer ?? older }, ignored),
     ...(format === undefined ? {} : { format }),
+    ...(tools === undefined ? {} : { tools }),
     ...countChoices(1, n, n),
     promptParam: "messages",
     ...turns,

@@ -16,19 +16,15 @@ export const only = (value: unknown, why: string): Restriction => ({
 /** No value is accepted. */
 export const never = (why: string): Restriction => ({ accepts: () => false, why });
 
-const NO_TOOLS = never("tools are not served");
 const NO_REASONING = never("this model family has no reasoning settings");
 const NO_CACHE_CONTROL = never("prompt caching cannot be controlled");
 
 /** Parameters of OpenAI's and Mistral's APIs that we do not fully serve; `null` is always accepted. */
 const RESTRICTIONS: ReadonlyMap<string, Restriction> = new Map<string, Restriction>([
   ["store", only(false, "answers are never stored")],
-  ["tools", NO_TOOLS],
-  ["tool_choice", NO_TOOLS],
-  ["parallel_tool_calls", NO_TOOLS],
-  ["functions", NO_TOOLS],
-  ["function_call", NO_TOOLS],
-  ["web_search_options", NO_TOOLS],
+  ["functions", never("calls are asked for with 'tools'")],
+  ["function_call", never("calls are asked for with 'tools' and 'tool_choice'")],
+  ["web_search_options", never("nothing is searched for")],
   ["audio", never("only text is served")],
   ["modalities", never("only text is served")],
   ["prediction", never("predicted outputs are not served")],

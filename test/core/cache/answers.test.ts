@@ -191,7 +191,8 @@ describe("createAnswerCache", () => {
     const key = asker.scope.tokenKey("r");
     await cache.keep(asker, [key], { ...kept, begunAt: time });
     let made = 0;
-    const render = () => cache.peek(asker, key)!.rendered("json", () => new Uint8Array([++made]));
+    const render = () =>
+      cache.peek(asker, key)!.rendered("json", () => ({ body: String(++made), headers: {} }));
     expect(render()).toBe(render());
     expect(made).toBe(1);
   });

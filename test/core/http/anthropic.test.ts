@@ -70,6 +70,7 @@ test("the reason of the end is told as Anthropic tells it", async () => {
 test("calls and their results become the conversation that templates know", async () => {
   const seen: unknown[] = [];
   const template = {
+    toolForm: "hermes" as const,
     readsClock: false,
     render: () => "",
     tokens: (messages: unknown) => {
