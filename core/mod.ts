@@ -25,7 +25,6 @@ export type {
   GenerateEvent,
   GenerateRequest,
   GenerateTimings,
-  Pooling,
   ScoreRequest,
   TokenEvent,
 } from "./engine/engine.ts";
@@ -36,6 +35,11 @@ export {
   type RuntimeErrorOptions,
   type WireError,
 } from "./errors.ts";
+export type { AnswerFormat } from "./grammar/format.ts";
+export type { Constraint } from "./grammar/constraint.ts";
+export type { Grammar } from "./grammar/grammar.ts";
+export { tokenBytes, type TokenBytes } from "./grammar/vocabulary.ts";
+export type { ToolFormName } from "./tools/forms.ts";
 export { createApp, type App, type RouteScope } from "./http/app.ts";
 export {
   createAccess,
@@ -59,7 +63,7 @@ export {
 export type { Counter, Gauge, Histogram, Labels, Metrics } from "./metrics/metrics.ts";
 export type { CounterSpec, GaugeSpec, HistogramSpec, MetricSpec } from "./metrics/names.ts";
 export type { LoadProgress } from "./model/load.ts";
-export type { ModelConfig, RopeConfig, RopeScaling } from "./model/model.ts";
+export type { ModelConfig, Pooling, RopeConfig, RopeScaling } from "./model/model.ts";
 export { NUMERICS_VERSION, type Numerics } from "./engine/numerics.ts";
 export { systemFingerprint } from "./receipt/fingerprint.ts";
 export { parseReceipt } from "./receipt/parse.ts";

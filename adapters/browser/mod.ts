@@ -1,6 +1,7 @@
 /** sirocco in a browser: load a model and ask it. */
 export * from "../../core/mod.ts";
 export { load, type LoadOptions } from "./load.ts";
+export type { PortableOptions } from "../portable/start-engine.ts";
 
 /** URL of the model that comes with the package, as the package's files lie. */
 export const demoModel: string = new URL(

@@ -1,30 +1,24 @@
+import { drainRequests } from "../node/drain-requests.ts";
 import {
   serveModel,
   type Listen,
   type RunningServer,
   type ServeOptions,
 } from "../node/serve-model.ts";
-import { drainRequests } from "../node/drain-requests.ts";
-import { listenFailure } from "../node/listen.ts";
 
 /** Serve a model with `Bun.serve`; otherwise as on Node. */
 export function serve(options: ServeOptions): Promise<RunningServer> {
   return serveModel(listen, options);
 }
 
-// eslint-disable-next-line typescript/require-await -- what `Bun.serve` throws becomes a rejection
-const listen: Listen = async (fetch, hostname, port) => {
-  try {
-    // Bun would close a stream that has been silent for 10 s, as during a long prompt.
-    const server = Bun.serve({ fetch, hostname, port, idleTimeout: 0 });
-    return {
-      url: server.url.origin,
-      async finish(graceMs, stop) {
-        await drainRequests(() => server.pendingRequests, graceMs, stop);
-        await server.stop(true);
-      },
-    };
-  } catch (error) {
-    throw listenFailure(error, hostname, port);
-  }
+const listen: Listen = (fetch, hostname, port) => {
+  // Bun would close a stream that has been silent for 10 s, as during a long prompt.
+  const server = Bun.serve({ fetch, hostname, port, idleTimeout: 0 });
+  return {
+    url: server.url.origin,
+    async finish(graceMs, stop) {
+      await drainRequests(() => server.pendingRequests, graceMs, stop);
+      await server.stop(true);
+    },
+  };
 };

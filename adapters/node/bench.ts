@@ -52,6 +52,8 @@ export async function bench(options: BenchOptions): Promise<readonly BenchRow[]>
     inProcess: true,
     // Repetitions begin alike, and each is to be computed.
     sharePrefixes: false,
+    // Answers to nothing repeat themselves: a token is to be a step.
+    speculate: false,
   });
   try {
     const tests = [

@@ -33,15 +33,19 @@ export interface OpenModelOptions extends HttpSourceOptions {
 }
 
 /**
- * How to fetch a model behind a URL.
+ * How to fetch a model that may be behind a URL. The environment is read for URLs only: Deno asks its user for
+ * leave to do that.
  *
  * @param allowHosts Hosts that may have private addresses; those of `SIROCCO_MODEL_HOSTS` unless given.
  */
 export function remoteOptions(
-  allowHosts: readonly string[] = splitList(process.env["SIROCCO_MODEL_HOSTS"]),
+  location: string,
+  allowHosts?: readonly string[],
   signal?: AbortSignal,
 ): HttpSourceOptions {
-  return { allowHosts, ...(signal === undefined ? {} : { signal }) };
+  const needed = allowHosts === undefined && isRemote(location);
+  const named = needed ? splitList(process.env["SIROCCO_MODEL_HOSTS"]) : [];
+  return { allowHosts: allowHosts ?? named, ...(signal === undefined ? {} : { signal }) };
 }
 
 /** The parts of a list with commas between them. */
@@ -54,7 +58,7 @@ function splitList(text: string | undefined): string[] {
  */
 export async function openModel(
   location: string,
-  { omitted, ...remote }: OpenModelOptions = remoteOptions(),
+  { omitted, ...remote }: OpenModelOptions = remoteOptions(location),
 ): Promise<OpenedModel> {
   const opener = siblingOpener(location, remote);
   const source = await openSource(location, remote);
@@ -74,7 +78,7 @@ export async function openModel(
 /** Open a model's files and read its vocabulary and chat template. */
 export async function openHeader(
   location: string,
-  remote: HttpSourceOptions = remoteOptions(),
+  remote: HttpSourceOptions = remoteOptions(location),
 ): Promise<ModelHeader> {
   const opened = await openModel(location, remote);
   const { gguf } = opened;

@@ -17,6 +17,8 @@ export interface RoomOptions {
   readonly kvType?: KvType;
   /** Whether what is computed of a prompt serves later ones that begin alike; absent means yes. */
   readonly sharePrefixes?: boolean;
+  /** Whether next tokens are guessed and verified where that pays; absent means yes. */
+  readonly speculate?: boolean;
 }
 
 /** The room a model gets. */

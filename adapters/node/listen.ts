@@ -6,19 +6,15 @@ export const DEFAULT_HOST = "127.0.0.1";
 /** llama-server's. */
 export const DEFAULT_PORT = 8080;
 
-/** Listen; resolves to the URL. Rejects with `INSUFFICIENT_RESOURCES`, saying what to do instead. */
+/** Listen; resolves to the URL. Rejects with the system's error, see {@linkcode listenFailure}. */
 export async function listen(server: Server, host: string, port: number): Promise<string> {
-  try {
-    await new Promise<void>((resolve, reject) => {
-      server.once("error", reject);
-      server.listen(port, host, () => {
-        server.removeListener("error", reject);
-        resolve();
-      });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(port, host, () => {
+      server.removeListener("error", reject);
+      resolve();
     });
-  } catch (error) {
-    throw listenFailure(error, host, port);
-  }
+  });
   const address = server.address();
   if (address === null || typeof address === "string") throw new TypeError("Not a TCP server");
   return `http://${bracketed(host)}:${address.port}`;

@@ -92,7 +92,7 @@ async function readModelHeader(
   { model: location, modelHosts }: EngineOptions,
   signal: AbortSignal | undefined,
 ): Promise<HeaderFacts> {
-  const header = await openHeader(location, remoteOptions(modelHosts, signal));
+  const header = await openHeader(location, remoteOptions(location, modelHosts, signal));
   const { gguf, tokenizer, template } = header;
   try {
     return {

@@ -29,7 +29,7 @@ export async function openEngine(
   const started = performance.now();
   // The tokens' texts are for who answers requests; an engine knows numbers.
   const { gguf } = await openModel(options.model, {
-    ...remoteOptions(options.modelHosts, signal),
+    ...remoteOptions(options.model, options.modelHosts, signal),
     omitted: (key) => key.startsWith("tokenizer."),
   });
   try {

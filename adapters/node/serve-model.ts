@@ -2,13 +2,19 @@ import { randomUUID } from "node:crypto";
 import { basename } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createApp } from "../../core/http/app.ts";
-import type { HttpLimits, LogRecord, ServedModel, ServerState } from "../../core/http/deps.ts";
+import type {
+  AppDeps,
+  HttpLimits,
+  LogRecord,
+  ServedModel,
+  ServerState,
+} from "../../core/http/deps.ts";
 import { createAccess, type ApiKey } from "../../core/http/edge/access.ts";
 import { allowedHosts } from "../../core/http/edge/host.ts";
 import { TRACE_SPANS_LOST } from "../../core/metrics/names.ts";
 import { createExporter, type ExporterOptions } from "../../core/trace/exporter.ts";
 import { openCaching, type CachingOptions } from "./cache/open-caching.ts";
-import { DEFAULT_HOST, DEFAULT_PORT } from "./listen.ts";
+import { DEFAULT_HOST, DEFAULT_PORT, listenFailure } from "./listen.ts";
 import { loadLocal, type LoadedModel, type LoadOptions } from "./load.ts";
 import { packageVersion } from "./package-root.ts";
 
@@ -66,12 +72,12 @@ export interface Listening {
   finish(graceMs: number, stop: () => Promise<void>): Promise<void>;
 }
 
-/** A runtime's way to listen. Rejects with `INSUFFICIENT_RESOURCES` where it cannot. */
+/** A runtime's way to listen. Throws or rejects with the runtime's own error where it cannot. */
 export type Listen = (
   fetch: (request: Request) => Response | Promise<Response>,
   host: string,
   port: number,
-) => Promise<Listening>;
+) => Listening | Promise<Listening>;
 
 /** Inside the 30 s that orchestrators usually wait before they kill. */
 const DEFAULT_GRACE_MS = 25_000;
@@ -79,8 +85,14 @@ const DEFAULT_GRACE_MS = 25_000;
 /**
  * Serve a model over HTTP, listening as the runtime does. Resolves as soon as the server listens: while
  * the model loads, requests wait and readiness fails.
+ *
+ * @param Response A class that the runtime's server writes faster than the global one.
  */
-export async function serveModel(listen: Listen, options: ServeOptions): Promise<RunningServer> {
+export async function serveModel(
+  listen: Listen,
+  options: ServeOptions,
+  Response?: AppDeps["Response"],
+): Promise<RunningServer> {
   const { log = () => {}, drainDelayMs = 0, graceMs = DEFAULT_GRACE_MS } = options;
   const loading = new AbortController();
   const models: ServedModel[] = [];
@@ -110,13 +122,19 @@ export async function serveModel(listen: Listen, options: ServeOptions): Promise
     log,
     memory: () => ({ rss: process.memoryUsage.rss(), ...loaded?.engine.info.memory }),
     access,
+    ...(Response === undefined ? {} : { Response }),
     ...(tracer === undefined ? {} : { tracer }),
     ...(caching === undefined ? {} : { caching }),
     ...(hosts === undefined ? {} : { hosts }),
     ...(options.corsOrigins === undefined ? {} : { corsOrigins: options.corsOrigins }),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
   });
-  const listening = await listen((request) => app.fetch(request), host, port);
+  let listening: Listening;
+  try {
+    listening = await listen((request) => app.fetch(request), host, port);
+  } catch (error) {
+    throw listenFailure(error, host, port);
+  }
   log({ level: "info", event: "listening", url: listening.url });
 
   const ready = prepare(options, loading.signal, async (model) => {
@@ -181,6 +199,7 @@ async function toServed(model: LoadedModel, options: ServeOptions): Promise<Serv
     digest: await model.digest(),
     ownedBy: "sirocco",
     architecture: model.config.architecture,
+    ...(model.config.pooling === undefined ? {} : { pooling: model.config.pooling }),
     quantization: model.quant.toUpperCase(),
   };
 }

@@ -1,6 +1,7 @@
 import type { Server } from "node:http";
 import { createAdaptorServer } from "@hono/node-server";
 import { createDrain } from "./drain.ts";
+import { LightResponse } from "./light-response.ts";
 import { listen } from "./listen.ts";
 import { serveModel, type Listen, type RunningServer, type ServeOptions } from "./serve-model.ts";
 
@@ -20,7 +21,7 @@ const TIMEOUT_CHECK_MS = 5000;
  * and readiness fails. Rejects with `INSUFFICIENT_RESOURCES` where it cannot listen.
  */
 export function serve(options: ServeOptions): Promise<RunningServer> {
-  return serveModel(listenHttp, options);
+  return serveModel(listenHttp, options, LightResponse);
 }
 
 const listenHttp: Listen = async (fetch, host, port) => {

@@ -37,6 +37,7 @@ export async function startOn(
       maxSequences: room.parallel,
       ...planQueue(room),
       sharePrefixes: asked.sharePrefixes ?? true,
+      speculate: asked.speculate ?? true,
       ...(yieldTurn === undefined ? {} : { yieldTurn }),
       now: () => performance.now(),
       loadMs: performance.now() - started,

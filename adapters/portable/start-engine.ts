@@ -9,6 +9,7 @@ import type { Runtime } from "./runtime.ts";
 
 /** How to load, beside the model's bytes. */
 export interface PortableOptions extends RoomOptions {
+  /** Told of the bytes of weights read so far, and in all. */
   readonly onProgress?: LoadProgress;
   /** Aborts loading, not the loaded model. */
   readonly signal?: AbortSignal;

@@ -20,7 +20,7 @@ const JS_BASE_BYTES = 4 * MIB;
 const JS_BYTES_PER_STREAM: number = MIB / 4;
 
 /** A token of the vocabulary in strings, maps and tables, its merges with it. */
-const JS_BYTES_PER_TOKEN = 140;
+const JS_BYTES_PER_TOKEN = 120;
 
 /** What JavaScript's part depends on. */
 export interface MemoryNeeds {

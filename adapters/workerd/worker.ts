@@ -53,6 +53,9 @@ export const WORKER_ROOM: RoomOptions & { readonly parallel: number } = {
   kvBytes: 16 * 1024 * 1024,
 };
 
+/** Between two looks at whether the model is there: little beside the second that loading takes. */
+const LOOK_MS = 10;
+
 /** workerd notices that a client has left only when it writes to it: silence is kept short. */
 const WORKER_LIMITS: Partial<HttpLimits> = {
   bodyBytes: 256 * 1024,
@@ -71,7 +74,7 @@ export function createWorker<Env>(options: WorkerOptions<Env>): WorkerHandler<En
   const models: ServedModel[] = [];
   let state: ServerState = "loading";
   let memory: Readonly<Record<string, number>> = { budget };
-  let loading: Promise<void> | undefined;
+  let loading: Loading | undefined;
   let app: App | undefined;
 
   async function load(env: Env, later: (work: Promise<unknown>) => void): Promise<void> {
@@ -134,27 +137,54 @@ export function createWorker<Env>(options: WorkerOptions<Env>): WorkerHandler<En
     });
   }
 
+  /** Load, unless that is done or under way: then wait for it, as others' promises do not wake a request up. */
+  async function ensureLoaded(
+    env: Env,
+    waitUntil: (work: Promise<unknown>) => void,
+  ): Promise<void> {
+    if (loading !== undefined) {
+      const current = loading;
+      while (!current.ended) await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+      if (current.error !== undefined) throw current.error;
+      return;
+    }
+    const attempt: Loading = { ended: false, error: undefined };
+    loading = attempt;
+    const done = load(env, (work) => waitUntil(work.catch(() => undefined)));
+    // Others wait for it even where this request's client leaves.
+    waitUntil(done.catch(() => undefined));
+    try {
+      await done;
+    } catch (error) {
+      attempt.error = error;
+      // The next request tries anew.
+      loading = undefined;
+      throw error;
+    } finally {
+      attempt.ended = true;
+    }
+  }
+
   return {
     async fetch(request, env, context) {
       app ??= makeApp();
-      if (loading === undefined) {
-        // What storage does not take is no failure of an answer.
-        const later = (work: Promise<unknown>): void =>
-          context.waitUntil(work.catch(() => undefined));
-        const attempt = load(env, later);
-        loading = attempt;
-        // Others wait for it even where this request's client leaves.
-        context.waitUntil(attempt.catch(() => undefined));
+      // Probes that come meanwhile are told so.
+      if (loading === undefined || request.method === "POST") {
         try {
-          await attempt;
+          await ensureLoaded(env, (work) => context.waitUntil(work));
         } catch (error) {
-          loading = undefined;
           return answerFailure(error);
         }
       }
       return app.fetch(request);
     },
   };
+}
+
+/** An attempt to load, as it is seen by those who wait. */
+interface Loading {
+  ended: boolean;
+  error: unknown;
 }
 
 function answerFailure(error: unknown): Response {

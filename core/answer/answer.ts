@@ -25,9 +25,11 @@ export interface AnswerRequest {
   readonly spelled?: ReadonlyMap<number, string>;
   /** Ends the answer with `ABORTED`. */
   readonly signal?: AbortSignal;
-  /** Whose it is, how urgent, and until when: see `GenerateRequest`. */
+  /** Whose it is; see `GenerateRequest`. */
   readonly tenant?: string;
+  /** See `GenerateRequest`. */
   readonly priority?: number;
+  /** See `GenerateRequest`. */
   readonly deadlineMs?: number;
   /** Called as each token arrives, before its text is released; for latency metrics. */
   readonly onToken?: () => void;

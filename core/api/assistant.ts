@@ -2,6 +2,8 @@ import { answer, type AnswerDone } from "../answer/answer.ts";
 import type { ChatMessage, ChatTemplate } from "../chat/template.ts";
 import type { Engine } from "../engine/engine.ts";
 import { RuntimeError } from "../errors.ts";
+import { compileFormat } from "../grammar/compile.ts";
+import type { AnswerFormat } from "../grammar/format.ts";
 import { GREEDY, type SamplingParams } from "../sampler/params.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 
@@ -36,6 +38,8 @@ export interface ChatOptions extends Partial<SamplingParams> {
   readonly maxTokens?: number;
   /** The answer ends before the first of these. */
   readonly stop?: readonly string[];
+  /** What the answer has to be; throws `UNSUPPORTED_PARAMETER`, `INVALID_REQUEST` for what cannot be enforced. */
+  readonly format?: AnswerFormat;
   /** Ends the answer with `ABORTED`. */
   readonly signal?: AbortSignal;
 }
@@ -60,7 +64,7 @@ export function createAssistant(parts: AssistantParts): Assistant {
     prompt: readonly number[],
     options: ChatOptions,
   ): AsyncGenerator<string, AnswerDone, undefined> {
-    const { maxTokens = Infinity, stop = [], signal, ...sampling } = options;
+    const { maxTokens = Infinity, stop = [], format, signal, ...sampling } = options;
     const room = engine.info.contextLength - prompt.length;
     if (room < 1) {
       throw new RuntimeError(
@@ -74,6 +78,7 @@ export function createAssistant(parts: AssistantParts): Assistant {
       maxTokens: Math.min(room, maxTokens),
       sampling: { ...GREEDY, ...sampling },
       stop,
+      ...(format === undefined ? {} : { grammar: compileFormat(format, "format") }),
       ...(signal === undefined ? {} : { signal }),
     });
     for await (const event of events) {

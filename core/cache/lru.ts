@@ -1,4 +1,4 @@
-/** A map that holds so many bytes, and lets go of what was used longest ago. */
+/** A map that holds so many bytes, and lets go of what was not used for long. */
 export interface Lru<V> {
   /** The value under `key`, which counts as used now. */
   get(key: string): V | undefined;
@@ -11,9 +11,21 @@ export interface Lru<V> {
   readonly size: number;
 }
 
-/** An empty map of at most `maxBytes`. Built on the order of insertion that `Map` keeps. */
+interface Entry<V> {
+  readonly value: V;
+  readonly bytes: number;
+  /** Whether it was used since it last was the next to leave. */
+  used: boolean;
+}
+
+/**
+ * An empty map of at most `maxBytes`. What was used since its turn to leave came last gets another round (the
+ * clock algorithm, Corbato 1968): to use an entry is to set a mark, where keeping an exact order would take
+ * it out of the map and put it in again.
+ */
 export function createLru<V>(maxBytes: number): Lru<V> {
-  const entries = new Map<string, { readonly value: V; readonly bytes: number }>();
+  // In the order of insertion, which is that of leaving.
+  const entries = new Map<string, Entry<V>>();
   let held = 0;
   const remove = (key: string): void => {
     const entry = entries.get(key);
@@ -25,18 +37,23 @@ export function createLru<V>(maxBytes: number): Lru<V> {
     get(key) {
       const entry = entries.get(key);
       if (entry === undefined) return undefined;
-      entries.delete(key);
-      entries.set(key, entry);
+      entry.used = true;
       return entry.value;
     },
     set(key, value, bytes) {
       remove(key);
       if (bytes > maxBytes) return;
-      entries.set(key, { value, bytes });
+      entries.set(key, { value, bytes, used: false });
       held += bytes;
-      for (const oldest of entries.keys()) {
+      // What is put back comes last in the same walk, unmarked, so that it ends.
+      for (const [next, entry] of entries) {
         if (held <= maxBytes) break;
-        remove(oldest);
+        if (next === key) continue;
+        if (entry.used) {
+          entry.used = false;
+          entries.delete(next);
+          entries.set(next, entry);
+        } else remove(next);
       }
     },
     delete: remove,

@@ -1,5 +1,6 @@
 import type { Batch, ModelLimits } from "../model/model.ts";
 import type { StepPlan } from "./scheduler.ts";
+import type { Sequence } from "./sequence.ts";
 
 /** Lays plans out as rows, in arrays that are made once: a batch is valid until the next one. */
 export type LayOut = (plan: StepPlan) => Batch;
@@ -32,7 +33,7 @@ export function createLayOut(limits: ModelLimits): LayOut {
       const end = sequence.computed + work.rows;
       for (let position = sequence.computed; position < end; position++, row++) {
         const block = sequence.blocks[Math.floor(position / blockSize)]!;
-        tokens[row] = sequence.tokens[position]!;
+        tokens[row] = tokenAt(sequence, position);
         positions[row] = position;
         slots[row] = block * blockSize + (position % blockSize);
       }
@@ -49,4 +50,9 @@ export function createLayOut(limits: ModelLimits): LayOut {
       blockSize,
     };
   };
+}
+
+/** Guesses come behind what is known. */
+function tokenAt({ tokens, draft }: Sequence, position: number): number {
+  return position < tokens.length ? tokens[position]! : draft[position - tokens.length]!;
 }

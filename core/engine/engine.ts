@@ -1,4 +1,5 @@
 import type { Constraint } from "../grammar/constraint.ts";
+import type { Pooling } from "../model/model.ts";
 import type { SamplingParams } from "../sampler/params.ts";
 import type { KvType } from "../tensor/kv-type.ts";
 
@@ -145,9 +146,6 @@ export interface EmbedRequest {
   readonly signal?: AbortSignal;
 }
 
-/** How the states of a text's tokens become one vector. */
-export type Pooling = "mean" | "last";
-
 /** A look at the loop. Counters only grow; they cover generate and score alike. */
 export interface EngineStats {
   /** Requests that have a slot. */
@@ -168,9 +166,13 @@ export interface EngineStats {
   readonly generatedTokens: number;
   /** Times that a request's cache was taken away. */
   readonly preemptions: number;
-  /** Tokens of sequences that got a slot, and how many of them were found in the cache. */
+  /** Tokens of sequences that got a slot. */
   readonly prefixQueries: number;
+  /** How many of those were found in the cache. */
   readonly prefixHits: number;
+  /** Guesses of next tokens that were verified, and how many of them were right. */
+  readonly draftedTokens: number;
+  readonly acceptedTokens: number;
   /**
    * Milliseconds since the last finished step, or 0 while idle: liveness is progress. An engine that
    * can never finish one again, as its device failed, is not idle.

@@ -3,6 +3,7 @@ import { logprobOf, topLogprobs } from "../sampler/logprobs.ts";
 import { createSampler } from "../sampler/sampler.ts";
 import type { LogitQuery, LogitSummary } from "../tensor/logits.ts";
 import type { GenerateEvent, GenerateRequest, TokenEvent } from "./engine.ts";
+import type { Drafter } from "./drafter.ts";
 import type { Job, Tally } from "./job.ts";
 import { createSequence } from "./sequence.ts";
 import { END, type Steering } from "./steering.ts";
@@ -13,6 +14,8 @@ export interface GenerateContext {
   readonly tally: Tally;
   /** Absent where any text will do. */
   readonly steering: Steering | undefined;
+  /** Absent where tokens are not guessed. */
+  readonly drafter: Drafter | undefined;
   /** When the request came. */
   readonly arrived: number;
 }
@@ -23,7 +26,7 @@ export function createGenerateJob(
   limit: number,
   vocabSize: number,
   stream: Stream<GenerateEvent>,
-  { tally, steering, arrived }: GenerateContext,
+  { tally, steering, drafter, arrived }: GenerateContext,
 ): Job {
   const { tokens: prompt, sampling, logprobs: alternatives } = request;
   const sampler = createSampler(sampling, vocabSize);
@@ -37,9 +40,13 @@ export function createGenerateJob(
   let first: number | undefined;
   let last = 0;
 
-  function ask(row: number, _count: number, queries: LogitQuery[]): void {
+  function ask(from: number, count: number, queries: LogitQuery[]): void {
+    for (let i = 0; i < count; i++) askRow(from + i, generated + i, queries);
+  }
+
+  function askRow(row: number, index: number, queries: LogitQuery[]): void {
     const mask = steering?.mask();
-    const plain = sampler.ask(row, sequence.tokens, generated);
+    const plain = sampler.ask(row, sequence.tokens, index);
     const query = mask === undefined ? plain : { ...plain, mask };
     changed = query.changes?.ids.subarray(0, query.changes.count);
     if (alternatives === undefined) {
@@ -132,6 +139,7 @@ export function createGenerateJob(
 
   return {
     sequence,
+    ...(drafter === undefined ? {} : { drafter }),
     arrived,
     deadline: arrived + (request.deadlineMs ?? Infinity),
     begin(now) {

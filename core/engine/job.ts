@@ -1,5 +1,6 @@
 import type { RuntimeError } from "../errors.ts";
 import type { LogitQuery, LogitSummary } from "../tensor/logits.ts";
+import type { Drafter } from "./drafter.ts";
 import type { Sequence } from "./sequence.ts";
 
 /** What the loop does for one request: a sequence to compute, and what becomes of its logits. */
@@ -10,10 +11,12 @@ export interface Job {
   readonly deadline: number;
   /** Its first row is about to be computed; called before every step that holds some. */
   begin(now: number): void;
+  /** Guesses its next tokens, where they can be verified. */
+  readonly drafter?: Drafter;
   /** Add what it has to know of its `count` rows of logits, which begin with row `first`. */
   ask(first: number, count: number, queries: LogitQuery[]): void;
   /**
-   * Use the answers, in the order of the queries. Returns the next token, where there is to be one, or
+   * Use the answers, in the order of the queries; of rows of guesses, those of one row at a time. Returns the next token, where there is to be one, or
    * `row` where the answers do not tell: then it is called again, with its first row of logits.
    */
   take(
@@ -38,6 +41,9 @@ export interface Job {
 export interface Tally {
   promptTokens: number;
   generatedTokens: number;
+  /** Guesses verified, and how many of them were right. */
+  draftedTokens: number;
+  acceptedTokens: number;
 }
 
 /** No token. */

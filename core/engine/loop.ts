@@ -2,7 +2,6 @@ import { RuntimeError } from "../errors.ts";
 import { createMatchers } from "../grammar/matcher.ts";
 import type { Batch, Model } from "../model/model.ts";
 import type { Backend } from "../tensor/backend.ts";
-import type { LogitQuery } from "../tensor/logits.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { createLayOut } from "./batch.ts";
 import { checkEmbed, checkGenerate, checkLimits, checkScore } from "./check.ts";
@@ -17,13 +16,16 @@ import type {
   ScoreRequest,
 } from "./engine.ts";
 import { createGenerateJob } from "./generate-job.ts";
+import { canDraft, createDrafter } from "./drafter.ts";
 import type { Job } from "./job.ts";
 import { steer } from "./steering.ts";
 import { poolStates, wantedStates } from "./states.ts";
+import { createSample } from "./sample.ts";
 import { type StepPlan, createScheduler } from "./scheduler.ts";
 import { createKvPrefixes, type KvPrefix } from "./kv-prefix.ts";
 import { createPrefixJob } from "./prefix-job.ts";
 import { createScoreJob } from "./score-job.ts";
+import { createStepCost } from "./step-cost.ts";
 import type { Sequence } from "./sequence.ts";
 import type { Stream } from "./stream.ts";
 import { createTokenStream } from "./token-stream.ts";
@@ -43,6 +45,8 @@ export interface EngineOptions {
   readonly maxWaitingTokens?: number;
   /** Milliseconds after which a request that has not begun ends with `QUEUE_FULL`; absent means never. */
   readonly maxWaitMs?: number;
+  /** Whether next tokens are guessed and verified where that pays; answers are the same. Absent means yes. */
+  readonly speculate?: boolean;
   /** Whether what is computed of a prompt serves later ones that begin alike; absent means yes. */
   readonly sharePrefixes?: boolean;
   /** Tokens that a request may hold; the model's context and the cache bound it in any case. */
@@ -90,6 +94,8 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     limits.blocks * limits.blockSize,
   );
   const { maxWaitMs = Infinity } = options;
+  // Elsewhere a row's bits may depend on the rows beside it.
+  const speculate = (options.speculate ?? true) && !backend.name.startsWith("webgpu");
   const chunk = options.chunk ?? limits.maxRows;
   const maxJobs = checkLimits(options.maxSequences, chunk) + options.maxWaiting;
   const prefixes = createKvPrefixes(backend, model);
@@ -105,7 +111,9 @@ export function createEngine(options: EngineOptions): SteppedEngine {
 
   const jobs = new Map<Sequence, Job>();
   const matchers = createMatchers();
-  const tally = { promptTokens: 0, generatedTokens: 0 };
+  const tally = { promptTokens: 0, generatedTokens: 0, draftedTokens: 0, acceptedTokens: 0 };
+  const cost = createStepCost();
+  const sample = createSample({ backend, jobs, vocabSize, tally, now });
   let steps = 0;
   let rows = 0;
   let preemptions = 0;
@@ -161,7 +169,18 @@ export function createEngine(options: EngineOptions): SteppedEngine {
       if (at >= job.deadline) end(sequence, late());
       else if (waits && at - job.arrived >= maxWaitMs) end(sequence, waitedTooLong());
     }
+    guess();
     return scheduler.plan();
+  }
+
+  /** Let those that are being answered guess what comes next. */
+  function guess(): void {
+    const { running } = scheduler.load;
+    for (const [sequence, { drafter }] of jobs) {
+      if (drafter === undefined || sequence.state !== "running") continue;
+      const answering = sequence.computed === sequence.tokens.length - 1;
+      sequence.draft = answering ? drafter.draft(sequence.tokens, running) : [];
+    }
   }
 
   /** One turn: plan, prepare, run, read, sample, commit. */
@@ -177,6 +196,8 @@ export function createEngine(options: EngineOptions): SteppedEngine {
       poolStates(plan, jobs, await backend.read(model.states(batch)), model.config.dim);
     const sampled = plan.logitRows > 0 ? await sample(plan, output) : [];
     progressed = now();
+    // Steps of answers alone: a prompt's rows cost less each.
+    if (plan.logitRows === plan.rows) cost.learn(plan.rows, progressed - started);
     steps++;
     rows += plan.rows;
     for (const { sequence, rows: computed } of plan.work) {
@@ -198,40 +219,6 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     });
     if (output === undefined) throw new Error("Cannot run a step: the backend recorded nothing");
     return output;
-  }
-
-  /** Let each job ask about its rows of logits; returns the token that each work goes on with. */
-  async function sample(plan: StepPlan, output: Tensor): Promise<(number | undefined)[]> {
-    const queries: LogitQuery[] = [];
-    const ends: number[] = [];
-    let row = 0;
-    for (const { sequence, logitRows } of plan.work) {
-      // Without a job it was aborted while the step was computed.
-      if (logitRows > 0) jobs.get(sequence)?.ask(row, logitRows, queries);
-      row += logitRows;
-      ends.push(queries.length);
-    }
-    const answers = await backend.reduce(output, queries);
-    const at = now();
-    const tokens: (number | undefined)[] = [];
-    let first = 0;
-    for (const [i, { sequence }] of plan.work.entries()) {
-      const own = answers.slice(first, ends[i]);
-      first = ends[i]!;
-      // It may have been aborted meanwhile, too.
-      const job = own.length > 0 ? jobs.get(sequence) : undefined;
-      let token = job?.take(own, at);
-      if (token === "row")
-        token = job?.take(own, at, await readRow(output, queries[first - 1]!.row));
-      if (token === "row")
-        throw new Error("Cannot sample: a job was given its row and wants it again");
-      tokens.push(token);
-    }
-    return tokens;
-  }
-
-  async function readRow(output: Tensor, row: number): Promise<Float32Array> {
-    return (await backend.read(output)).subarray(row * vocabSize, (row + 1) * vocabSize);
   }
 
   /** A step failed: what the cache holds is unknown, so nothing can go on. */
@@ -283,8 +270,12 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     try {
       const limit = checkGenerate(request, vocabSize, contextLength);
       checkOpen(request.signal);
-      const context = { tally, steering: steer(request, matchers), arrived: now() };
-      job = createGenerateJob(request, limit, vocabSize, stream, context);
+      job = createGenerateJob(request, limit, vocabSize, stream, {
+        tally,
+        steering: steer(request, matchers),
+        drafter: speculate && canDraft(request) ? createDrafter(cost) : undefined,
+        arrived: now(),
+      });
       enqueue(job);
       request.signal?.addEventListener("abort", abort);
     } catch (error) {
@@ -361,6 +352,8 @@ export function createEngine(options: EngineOptions): SteppedEngine {
       preemptions: taken,
       prefixQueries,
       prefixHits,
+      draftedTokens: tally.draftedTokens,
+      acceptedTokens: tally.acceptedTokens,
       stalledMs: jobs.size === 0 && state !== "failed" ? 0 : now() - progressed,
     };
   }

@@ -13,12 +13,19 @@ export interface StepPlan {
   readonly logitRows: number;
 }
 
-/** The next `rows` tokens of a sequence; the logits of the last `logitRows` of them are wanted. */
+/**
+ * The next `rows` tokens of a sequence; the logits of the last `logitRows` of them are wanted. The last
+ * `drafted` of them are guesses, which the logits before each confirm or not.
+ */
 export interface Work {
   readonly sequence: Sequence;
   readonly rows: number;
   readonly logitRows: number;
+  readonly drafted: number;
 }
+
+/** The token that a sequence goes on with, or several where guesses were right; none where it has caught up. */
+export type Sampled = number | readonly number[] | undefined;
 
 /** A sequence that came to its end, and how. */
 export interface Finished {
@@ -35,10 +42,10 @@ export interface Scheduler {
   /** The next step, or `undefined` when there is nothing to do. */
   plan(): StepPlan | undefined;
   /**
-   * Record that a plan was computed. `sampled` has a token for each work that caught up and goes on;
-   * a sequence that caught up without one is finished.
+   * Record that a plan was computed. `sampled` has a token for each work that caught up and goes on, and one
+   * more for each guess that was right; a sequence that caught up without one is finished.
    */
-  commit(plan: StepPlan, sampled: readonly (number | undefined)[]): readonly Finished[];
+  commit(plan: StepPlan, sampled: readonly Sampled[]): readonly Finished[];
   /** Drop a sequence and free its blocks; allowed while a plan that holds it is computed. */
   abort(sequence: Sequence): void;
   readonly load: SchedulerLoad;
@@ -125,7 +132,7 @@ export function createScheduler(limits: SchedulerLimits): Scheduler {
       const first = Math.max(computed, wanted);
       const end = Math.min(computed + most, tokens.length, first + 1 + spare);
       const logits = Math.max(0, end - first);
-      work.push({ sequence, rows: end - computed, logitRows: logits });
+      work.push({ sequence, rows: end - computed, logitRows: logits, drafted: 0 });
       rows += end - computed;
       logitRows += logits;
       spare -= Math.max(0, logits - 1);
@@ -134,7 +141,17 @@ export function createScheduler(limits: SchedulerLimits): Scheduler {
 
     for (let i = 0; i < running.length; i++) {
       const sequence = running[i]!;
-      if (behind(sequence) === 1 && makeRoom(sequence)) give(sequence, 1);
+      if (behind(sequence) !== 1 || !makeRoom(sequence)) continue;
+      // Every other running sequence keeps a row, and guesses never cost one its blocks.
+      const drafted = draftable(sequence, Math.min(spare, maxRows - rows - running.length));
+      if (drafted === 0) {
+        give(sequence, 1);
+        continue;
+      }
+      work.push({ sequence, rows: 1 + drafted, logitRows: 1 + drafted, drafted });
+      rows += 1 + drafted;
+      logitRows += 1 + drafted;
+      spare -= drafted;
     }
     let budget = Math.min(chunk, maxRows - rows);
     // A tenant without a slot is let in before others' long prompts have eaten the budget.
@@ -150,6 +167,18 @@ export function createScheduler(limits: SchedulerLimits): Scheduler {
       budget -= give(running.at(-1)!, budget);
     }
     return work.length > 0 ? { work, rows, logitRows } : undefined;
+  }
+
+  /** How many of a sequence's guesses there is room for. */
+  function draftable(
+    { draft, tokens, limit, computed, blocks: held }: Sequence,
+    most: number,
+  ): number {
+    const count = Math.min(draft.length, most, limit - tokens.length - 1);
+    if (count <= 0) return 0;
+    // A block more is soon needed in any case; the last ones are for rows that are no guesses.
+    if (blocks.free > running.length && blocks.reserve(held, computed + 1 + count)) return count;
+    return Math.min(count, held.length * blockSize - computed - 1);
   }
 
   /** Room for one more position, at the cost of the youngest; false where that was the sequence itself. */
@@ -260,23 +289,22 @@ export function createScheduler(limits: SchedulerLimits): Scheduler {
     }
   }
 
-  function commit(step: StepPlan, sampled: readonly (number | undefined)[]): readonly Finished[] {
+  function commit(step: StepPlan, sampled: readonly Sampled[]): readonly Finished[] {
     const finished: Finished[] = [];
-    for (const [i, { sequence, rows }] of step.work.entries()) {
+    for (const [i, { sequence, rows, drafted }] of step.work.entries()) {
       if (sequence.state === "ended") continue; // aborted while the step was computed
-      sequence.computed += rows;
-      queue.charge(sequence, rows);
-      if (sharePrefixes) publish(sequence);
+      const tokens = listOf(sampled[i]);
+      // The rows of guesses after the first wrong one have computed something that never was.
+      const kept = drafted === 0 ? rows : Math.max(tokens.length, 1);
+      sequence.computed += kept;
       sequence.wanted = Math.max(sequence.wanted, sequence.computed);
-      if (behind(sequence) > 0) continue;
-      const token = sampled[i];
-      const stopped = token !== undefined && sequence.stops.has(token);
-      if (token !== undefined && !stopped) {
-        sequence.tokens.push(token);
-        if (sequence.tokens.length < sequence.limit) continue;
-      }
+      sequence.draft = [];
+      queue.charge(sequence, rows);
+      const reason = append(sequence, tokens);
+      if (sharePrefixes) publish(sequence);
+      if (reason === undefined) continue;
       abort(sequence);
-      finished.push({ sequence, reason: stopped ? "stop" : "length" });
+      finished.push({ sequence, reason });
     }
     return finished;
   }
@@ -311,4 +339,21 @@ export function createScheduler(limits: SchedulerLimits): Scheduler {
 /** Tokens that are not yet computed. */
 function behind(sequence: Sequence): number {
   return sequence.tokens.length - sequence.computed;
+}
+
+function listOf(sampled: Sampled): readonly number[] {
+  if (sampled === undefined) return [];
+  return typeof sampled === "number" ? [sampled] : sampled;
+}
+
+/** Append what was sampled; returns why the sequence is finished, where it is. */
+function append(sequence: Sequence, sampled: readonly number[]): Finished["reason"] | undefined {
+  // In the middle of a prompt there is nothing to append.
+  if (sampled.length === 0) return behind(sequence) > 0 ? undefined : "length";
+  for (const token of sampled) {
+    if (sequence.stops.has(token)) return "stop";
+    sequence.tokens.push(token);
+    if (sequence.tokens.length >= sequence.limit) return "length";
+  }
+  return undefined;
 }

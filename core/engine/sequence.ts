@@ -23,6 +23,8 @@ export interface Sequence {
   readonly chain: PrefixNode[];
   /** Tokens found in the cache when it first ran. */
   cached: number | undefined;
+  /** Guesses of what follows `tokens`, for the next step to verify. */
+  draft: readonly number[];
   /** Times that its blocks were taken away. */
   preemptions: number;
 }
@@ -63,6 +65,7 @@ export function createSequence(
     blocks: [],
     chain: [],
     cached: undefined,
+    draft: [],
     preemptions: 0,
   };
 }

@@ -4,6 +4,7 @@ import type { TokenBytes } from "./vocabulary.ts";
 
 /** The text of an answer has to be one of a grammar's. */
 export interface Constraint {
+  /** Which texts. */
   readonly grammar: Grammar;
   /** The vocabulary that the engine's tokens are of. Made once and sent once, however many requests name it. */
   readonly vocabulary: TokenBytes;

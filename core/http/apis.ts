@@ -14,6 +14,7 @@ import {
   version,
 } from "./ollama/routes.ts";
 import { complete, type Route, type Server } from "./pipeline.ts";
+import { responsesRoute } from "./responses/route.ts";
 import { detokenize, tokenize } from "./tokenize.ts";
 import type { Asked } from "./wire/asked.ts";
 import { parseEmbeddingRequest } from "./wire/embedding-request.ts";
@@ -44,6 +45,7 @@ export const API_ROUTES: readonly ApiRoute[] = [
   completing("/v1/chat/completions", chatRoute),
   completing("/v1/completions", completionRoute),
   completing("/v1/fim/completions", fimRoute),
+  completing("/v1/responses", responsesRoute),
   embedding("/v1/embeddings", { parse: parseEmbeddingRequest, write: toEmbeddingList }),
   // Anthropic's.
   completing("/v1/messages", messagesRoute),

@@ -10,6 +10,7 @@ import { ANYONE, type Scope } from "./edge/access.ts";
 import { corsOptions } from "./edge/cors.ts";
 import { checkHost } from "./edge/host.ts";
 import { beginExchange, type Exchange } from "./exchange.ts";
+import { createExpressLane, toList } from "./express-lane.ts";
 import { errorCode, toFailure } from "./failure.ts";
 import { liveness, readiness, startup, type Health } from "./health.ts";
 import { findModel, toWireModel } from "./models.ts";
@@ -59,15 +60,9 @@ export function createApp(deps: AppDeps): App {
     const exchange = beginExchange(c.req.raw, deps, server.metrics);
     c.set("exchange", exchange);
     await next();
-    c.res.headers.set("x-request-id", exchange.id);
-    // Where Anthropic's clients look for it.
-    if (c.req.path.startsWith("/v1/messages")) c.res.headers.set("request-id", exchange.id);
-    c.res.headers.set("x-content-type-options", "nosniff");
-    const { traceparent } = exchange.trace;
-    if (traceparent !== undefined) c.res.headers.set("traceparent", traceparent);
-    c.res.headers.set("openai-processing-ms", String(Math.round(deps.now() - exchange.arrived)));
-    const used = exchange.caller.allowance.headers();
-    for (const [name, value] of Object.entries(used)) c.res.headers.set(name, value);
+    for (const [name, value] of Object.entries(exchange.headers())) {
+      c.res.headers.set(name, value);
+    }
     if (!exchange.streaming) exchange.end(c.res.status);
   });
 
@@ -89,7 +84,7 @@ export function createApp(deps: AppDeps): App {
 
   const live = probe(() => liveness(deps, limits));
   const ready = probe(() => readiness(deps, limits));
-  const list: Handler = () => json({ object: "list", data: deps.models().map(toWireModel) });
+  const list: Handler = () => json(toList(deps.models()));
   const routes: readonly (readonly ["GET" | "POST", string, Scope, Handler])[] = [
     ...API_ROUTES.map((route) => {
       const handler: Handler = (c) => route.answer(c.req.raw, c.get("exchange"), server);
@@ -126,8 +121,9 @@ export function createApp(deps: AppDeps): App {
     const full = errorCode(error) === "QUEUE_FULL";
     return refuse(c, error, {}, full ? server.metrics.retryAfterSeconds() : undefined);
   });
+  const express = createExpressLane(deps, server.metrics);
   return {
-    fetch: (request) => app.fetch(request),
+    fetch: (request) => express(request) ?? app.fetch(request),
     metrics,
     setLimits: (next) => void Object.assign(limits, DEFAULT_LIMITS, next),
     routes: app.routes

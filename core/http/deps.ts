@@ -2,6 +2,7 @@ import type { AnswerCache } from "../cache/answers.ts";
 import type { StaleLimits } from "../cache/freshness.ts";
 import type { ChatTemplate } from "../chat/template.ts";
 import type { Engine } from "../engine/engine.ts";
+import type { Pooling } from "../model/model.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { Tracer } from "../trace/span.ts";
 import type { Access } from "./edge/access.ts";
@@ -26,8 +27,11 @@ export interface ServedModel {
   readonly digest: string;
   /** For `/v1/models`. */
   readonly ownedBy: string;
-  /** `general.architecture` of its file, and what that calls its quantisation; for those who list models. */
+  /** How it embeds texts; `mean` unless given. */
+  readonly pooling?: Pooling;
+  /** `general.architecture` of its file; for those who list models. */
   readonly architecture?: string;
+  /** What its file calls its quantisation: `Q4_K_M`. */
   readonly quantization?: string;
 }
 
@@ -63,6 +67,8 @@ export interface AppDeps {
   readonly hosts?: readonly string[];
   /** Origins whose pages may read answers; none where absent. */
   readonly corsOrigins?: readonly string[];
+  /** Makes short answers, where a runtime writes its own class faster; the global one unless given. */
+  readonly Response?: typeof Response;
   /** Takes the spans of requests; none are made where absent. */
   readonly tracer?: Tracer;
   /** Limits that differ from {@linkcode DEFAULT_LIMITS}. */

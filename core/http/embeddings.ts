@@ -54,8 +54,9 @@ export async function embed(
   const { tenant, priority } = exchange.caller;
   const began = deps.now();
   try {
+    const { pooling = "mean" } = model;
     const embedOne = (tokens: readonly number[]): Promise<Float32Array> =>
-      model.engine.embed({ tokens, pooling: "mean", tenant, priority, signal: leaving.signal });
+      model.engine.embed({ tokens, pooling, tenant, priority, signal: leaving.signal });
     const vectors = await inTurns(texts, embedOne);
     const milliseconds = deps.now() - began;
     const id = `embd-${deps.randomId()}`;

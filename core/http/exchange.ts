@@ -4,6 +4,7 @@ import { ANYONE, type Caller } from "./edge/access.ts";
 import type { Reservation } from "./edge/allowance.ts";
 import { beginTrace, NO_TRACE, type ExchangeTrace } from "./exchange-trace.ts";
 import { errorCode, type Failure } from "./failure.ts";
+import { pathOf } from "./path.ts";
 import { requestId } from "./request-id.ts";
 import type { ServerMetrics } from "./server-metrics.ts";
 import { failureStyle, statusIn } from "./wire/failure-body.ts";
@@ -31,6 +32,8 @@ export interface Exchange {
   reserve(promptTokens: number, maxTokens: number | undefined, room: number): number;
   /** A token has been generated. */
   token(): void;
+  /** Headers of the answer that tell about the request. */
+  headers(): Record<string, string>;
   /** Add to the log record; the content of prompts and answers never goes there. */
   note(facts: Readonly<Record<string, string | number | boolean | null>>): void;
   /** Note what went wrong: its code, and for our own defects where it happened. */
@@ -44,7 +47,7 @@ export interface Exchange {
 /** Watch a request that has just arrived. */
 export function beginExchange(request: Request, deps: AppDeps, metrics: ServerMetrics): Exchange {
   const arrived = deps.now();
-  const path = new URL(request.url).pathname;
+  const path = pathOf(request.url);
   const id = requestId(request.headers, () => deps.randomId());
   const isApi = path.startsWith("/v1/") || path.startsWith("/api/");
   const trace = isApi ? beginTrace(request.headers, arrived, deps) : NO_TRACE;
@@ -81,6 +84,18 @@ export function beginExchange(request: Request, deps: AppDeps, metrics: ServerMe
     },
     token() {
       usedTokens++;
+    },
+    headers() {
+      const { traceparent } = trace;
+      return {
+        "x-request-id": id,
+        // Where Anthropic's clients look for it.
+        ...(path.startsWith("/v1/messages") ? { "request-id": id } : {}),
+        ...(traceparent === undefined ? {} : { traceparent }),
+        "x-content-type-options": "nosniff",
+        "openai-processing-ms": String(Math.round(deps.now() - arrived)),
+        ...caller.allowance.headers(),
+      };
     },
     note(more) {
       Object.assign(facts, more);

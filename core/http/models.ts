@@ -1,5 +1,6 @@
 import { RuntimeError } from "../errors.ts";
 import type { ServedModel } from "./deps.ts";
+import { canFillIn } from "./fill-in.ts";
 
 /** A model in OpenAI's list, with what we know beyond that under `sirocco`. */
 export interface WireModel {
@@ -8,6 +9,16 @@ export interface WireModel {
   /** Unix seconds. */
   readonly created: number;
   readonly owned_by: string;
+  /** Of the kinds of model that Mistral's clients know: none that was tuned. */
+  readonly type: "base";
+  /** What it can do, in Mistral's words. */
+  readonly capabilities: {
+    readonly completion_chat: boolean;
+    readonly completion_fim: boolean;
+    readonly function_calling: boolean;
+  };
+  readonly max_context_length: number;
+  readonly aliases: readonly string[];
   readonly sirocco: {
     readonly backend: string;
     readonly threads: number;
@@ -40,6 +51,15 @@ export function toWireModel(model: ServedModel): WireModel {
     object: "model",
     created: model.created,
     owned_by: model.ownedBy,
+    type: "base",
+    capabilities: {
+      completion_chat: model.template !== undefined,
+      completion_fim: canFillIn(model.tokenizer),
+      // A template that knows nothing of tools gets them described in words.
+      function_calling: model.template !== undefined,
+    },
+    max_context_length: model.contextLength,
+    aliases: model.aliases ?? [],
     sirocco: {
       backend,
       threads,

@@ -27,24 +27,26 @@ const MEMO_BYTES = 8 * 1024 * 1024;
 /** What a checked request takes beside its text, roughly, relative to the text. */
 const PARSED_FACTOR = 2;
 
-/** An empty memo. Nothing in it outlives the models that it was checked against. */
-export function createRequestMemo(models: () => readonly ServedModel[]): RequestMemo {
-  const known = createLru<Recognised>(MEMO_BYTES);
-  return {
-    recall<A extends Asked>(from: Sender, body: string) {
-      const found = known.get(name(from, body));
-      // A path has one route, and a route one kind of request.
-      return found !== undefined && models().includes(found.model)
-        ? (found as Recognised<A>)
-        : undefined;
-    },
-    keep(from, body, found) {
-      known.set(name(from, body), found, 2 * body.length * (1 + PARSED_FACTOR));
-    },
-  };
+interface Known {
+  readonly tenant: string;
+  readonly path: string;
+  readonly found: Recognised;
 }
 
-/** The parts before the body have no line breaks. */
-function name({ caller, path }: Sender, body: string): string {
-  return `${encodeURIComponent(caller.tenant)}\n${path}\n${body}`;
+/** An empty memo. Nothing in it outlives the models that it was checked against. */
+export function createRequestMemo(models: () => readonly ServedModel[]): RequestMemo {
+  // Of two tenants who send the same, the latter is remembered.
+  const bodies = createLru<Known>(MEMO_BYTES);
+  return {
+    recall<A extends Asked>({ caller, path }: Sender, body: string) {
+      const known = bodies.get(body);
+      if (known?.path !== path || known.tenant !== caller.tenant) return undefined;
+      // A path has one route, and a route one kind of request.
+      return models().includes(known.found.model) ? (known.found as Recognised<A>) : undefined;
+    },
+    keep({ caller, path }, body, found) {
+      const bytes = 2 * body.length * (1 + PARSED_FACTOR);
+      bodies.set(body, { tenant: caller.tenant, path, found }, bytes);
+    },
+  };
 }

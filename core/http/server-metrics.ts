@@ -1,5 +1,5 @@
 import type { TurnDone } from "../tools/events.ts";
-import type { Metrics } from "../metrics/metrics.ts";
+import type { Counter, Histogram, Metrics } from "../metrics/metrics.ts";
 import * as names from "../metrics/names.ts";
 import type { AppDeps, ServedModel } from "./deps.ts";
 
@@ -29,16 +29,20 @@ export interface AnswerMeter {
 
 /** Register the server's metrics and keep them up to date. */
 export function createServerMetrics(metrics: Metrics, deps: AppDeps): ServerMetrics {
+  const requestMeters: ReturnType<typeof requestMeter>[] = [];
   let answers = 0;
   let answerMs = 0;
   metrics.gauge(names.BUILD_INFO, { version: deps.version }).set(1);
   metrics.onRender(() => collect(metrics, deps));
+  // Looked up once: a hit is over in microseconds.
+  const cached = new Map<CacheResult, Counter>();
 
   return {
     request(status, milliseconds) {
-      const labels = { code_class: `${Math.trunc(status / 100)}xx` };
-      metrics.counter(names.REQUESTS, labels).add();
-      metrics.histogram(names.REQUEST_SECONDS, labels).observe(milliseconds / 1000);
+      const hundreds = Math.trunc(status / 100);
+      const meter = (requestMeters[hundreds] ??= requestMeter(metrics, `${hundreds}xx`));
+      meter.count.add();
+      meter.seconds.observe(milliseconds / 1000);
     },
     answer(model, arrived) {
       const labels = { model_name: model.id };
@@ -72,7 +76,14 @@ export function createServerMetrics(metrics: Metrics, deps: AppDeps): ServerMetr
         aborted: () => finish("abort"),
       };
     },
-    cache: (result) => metrics.counter(names.CACHE_REQUESTS, { result }).add(),
+    cache(result) {
+      let counter = cached.get(result);
+      if (counter === undefined) {
+        counter = metrics.counter(names.CACHE_REQUESTS, { result });
+        cached.set(result, counter);
+      }
+      counter.add();
+    },
     verified(same) {
       metrics.counter(names.CACHE_VERIFICATIONS, {}).add();
       if (!same) metrics.counter(names.CACHE_MISMATCHES, {}).add();
@@ -85,6 +96,18 @@ export function createServerMetrics(metrics: Metrics, deps: AppDeps): ServerMetr
       });
       return meanSeconds * Math.max(...rounds, 1);
     },
+  };
+}
+
+/** Handles are kept: looking them up costs more than using them. */
+function requestMeter(
+  metrics: Metrics,
+  codeClass: string,
+): { readonly count: Counter; readonly seconds: Histogram } {
+  const labels = { code_class: codeClass };
+  return {
+    count: metrics.counter(names.REQUESTS, labels),
+    seconds: metrics.histogram(names.REQUEST_SECONDS, labels),
   };
 }
 
@@ -103,6 +126,8 @@ function collect(metrics: Metrics, deps: AppDeps): void {
     metrics.counter(names.PREEMPTIONS, labels).record(stats.preemptions);
     metrics.counter(names.PREFIX_QUERIES, labels).record(stats.prefixQueries);
     metrics.counter(names.PREFIX_HITS, labels).record(stats.prefixHits);
+    metrics.counter(names.DRAFT_TOKENS, labels).record(stats.draftedTokens);
+    metrics.counter(names.ACCEPTED_TOKENS, labels).record(stats.acceptedTokens);
     metrics.counter(names.PROMPT_TOKENS, labels).record(stats.promptTokens);
     metrics.counter(names.GENERATED_TOKENS, labels).record(stats.generatedTokens);
     add("weights", engine.info.memory.weights);

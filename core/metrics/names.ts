@@ -94,6 +94,16 @@ export const PREFIX_HITS: CounterSpec<"model_name"> = counter(
   "Those of them whose keys and values were in the cache already.",
   ["model_name"],
 );
+export const DRAFT_TOKENS: CounterSpec<"model_name"> = counter(
+  "vllm:spec_decode_num_draft_tokens_total",
+  "Guesses of next tokens that the engine verified.",
+  ["model_name"],
+);
+export const ACCEPTED_TOKENS: CounterSpec<"model_name"> = counter(
+  "vllm:spec_decode_num_accepted_tokens_total",
+  "Those of them that were right.",
+  ["model_name"],
+);
 export const PROMPT_TOKENS: CounterSpec<"model_name"> = counter(
   "vllm:prompt_tokens_total",
   "Prompt tokens that the engine was given.",

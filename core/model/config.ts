@@ -3,7 +3,7 @@ import type { GgufModel } from "../gguf/gguf.ts";
 import { architectureOf } from "./architectures.ts";
 import type { Fields } from "./fields.ts";
 import { createFields } from "./fields.ts";
-import type { ModelConfig, RopeConfig, RopeScaling } from "./model.ts";
+import type { ModelConfig, RopeConfig, RopeScaling, Pooling } from "./model.ts";
 
 /** Widths of layers: the largest known models stay below 2^17. */
 const MAX_DIM = 2 ** 20;
@@ -90,6 +90,7 @@ export function readConfig(gguf: GgufModel): ModelConfig {
     rope: readRope(fields, headDim, contextLength),
     // 0 is how converters write that there is none.
     ...(slidingWindow === 0 ? {} : { slidingWindow }),
+    ...parsePooling(fields),
     ...(fields.has("attention.scale")
       ? { attentionScale: fields.number("attention.scale", { least: 1e-6, most: 1e6 }) }
       : {}),
@@ -232,4 +233,15 @@ function readAttnFactor(fields: Fields): number {
     ? "rope.scaling.yarn_attn_factor"
     : "rope.scaling.attn_factor";
   return fields.number(name, { least: 1e-6, most: 1e6, fallback: 1 });
+}
+
+/** The file format's numbers; the others are for models of another kind, or say nothing. */
+const POOLINGS: ReadonlyMap<number, Pooling> = new Map([
+  [1, "mean"],
+  [3, "last"],
+]);
+
+function parsePooling(fields: Fields): { readonly pooling?: Pooling } {
+  const pooling = POOLINGS.get(fields.integer("pooling_type", { least: 0, most: 4, fallback: 0 }));
+  return pooling === undefined ? {} : { pooling };
 }

@@ -30,9 +30,14 @@ export interface ModelConfig {
   readonly rope: RopeConfig;
   /** A token sees itself and the `slidingWindow - 1` tokens before it; absent means all. */
   readonly slidingWindow?: number;
+  /** How it was trained to embed texts; absent where the file does not say. */
+  readonly pooling?: Pooling;
   /** What scores are multiplied by; absent means 1 / sqrt(headDim). */
   readonly attentionScale?: number;
 }
+
+/** How the states of a text's tokens become one vector. */
+export type Pooling = "mean" | "last";
 
 /** Rotary position embedding. */
 export interface RopeConfig {

@@ -59,7 +59,10 @@ const otherControl: Expression = (graph, from, to) => graph.control(from, "other
 function argumentsOf(tool: Tool, index: number): Expression {
   if (tool.strict === false) return OBJECT;
   const schema = tool.parameters ?? { type: "object", additionalProperties: false };
-  return schemaExpression(schema, `tools[${index}].function.parameters`, { type: "object" });
+  return schemaExpression(schema, `tools[${index}].function.parameters`, {
+    also: { type: "object" },
+    closed: true,
+  });
 }
 
 function callOf({ name, close }: ToolForm, tool: Tool, json: Expression): Expression {

@@ -8,13 +8,19 @@ export type Attributes = Readonly<Record<string, AttributeValue | undefined>>;
 
 /** A span that has ended. */
 export interface Span extends TraceContext {
+  /** The span that it is a part of; none where the trace begins here. */
   readonly parentId: string | undefined;
+  /** `tracestate` as it came. */
   readonly traceState: string | undefined;
+  /** `chat model`, or the stage. */
   readonly name: string;
+  /** `server`: a whole request. */
   readonly kind: "server" | "internal";
   /** Milliseconds since 1970, with fractions. */
   readonly startMs: number;
+  /** The same. */
   readonly endMs: number;
+  /** What is known of it; never prompts, answers or keys. */
   readonly attributes: Attributes;
   /** Set where it failed: what went wrong, by its stable code. */
   readonly error: string | undefined;

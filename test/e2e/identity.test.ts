@@ -40,13 +40,15 @@ interface Schedule {
   readonly blocks: number;
   readonly sampling: SamplingParams;
   readonly kvType?: KvType;
+  /** Guess tokens: a wrong guess has logits, too, of a text that never was. */
+  readonly speculate?: boolean;
 }
 
 /** The same prompt `copies` times at once, under limits that shape the schedule. */
 async function run(schedule: Schedule): Promise<Run> {
-  const { variant, threads, copies, chunk, blocks, sampling, kvType = "f32" } = schedule;
+  const { variant, threads, copies, chunk, blocks, sampling, kvType = "f32", speculate } = schedule;
   const limits = { maxRows: 64, maxLogitRows: 8, blocks, blockSize: 16, kvType };
-  const { engine, logits } = await recordedDemoEngine(variant, threads, limits, chunk);
+  const { engine, logits } = await recordedDemoEngine(variant, threads, limits, chunk, speculate);
   const answers = await Promise.all(
     Array.from({ length: copies }, async () => {
       const tokens: number[] = [];
@@ -101,6 +103,16 @@ describe.for([
     { variant: "simd128", threads: 2 },
     { variant: "simd128", threads: 3 },
   ] as const;
+
+  test.for([1, 8])("with guesses, beside those of wrong guesses, %d at once", async (copies) => {
+    const expected = await alone;
+    const schedule = { threads: 2, chunk: 64, blocks: ROOMY, speculate: true } as const;
+    const actual = await run({ variant: "relaxed", copies, sampling, ...schedule });
+    for (const answer of actual.answers) expect(answer).toEqual(expected.answers[0]);
+    for (const [position, digests] of Object.entries(expected.logits)) {
+      expect(actual.logits[Number(position)]).toEqual(expect.arrayContaining([...digests]));
+    }
+  });
 
   describe.for(places)("with $variant kernels on $threads thread(s)", (place) => {
     test.for(schedules)("$name", async ({ name, ...schedule }) => {

@@ -118,7 +118,7 @@ describe.skipIf(lacksOtlpReceiver())(
       const response = await ask({}, { traceparent: `00-${id}-${CALLER}-00` });
       await response.text();
       expect(response.headers.get("traceparent")).toMatch(new RegExp(`^00-${id}-[0-9a-f]{16}-00$`));
-      expect(server.log()).toContain(`"traceparent":"00-${id}-`);
+      await expect.poll(() => server.log()).toContain(`"traceparent":"00-${id}-`);
       const marker = "4".repeat(32);
       await (await ask({}, traced(marker))).text();
       await expect.poll(() => seen(marker), { timeout: 10_000 }).toBe(true);

@@ -160,9 +160,14 @@ describe("a cold isolate", () => {
     expect(script).not.toBe(edge.script);
     const small = await startEdge({ ...edge, script }, FILES);
     try {
-      const response = await small.dispatchFetch("http://localhost/readyz");
-      expect(response.status).toBe(500);
-      expect(await response.json()).toMatchObject({ error: { code: "insufficient_resources" } });
+      const asked = { method: "POST", body: "{}", headers: { "content-type": "application/json" } };
+      const chat = "http://localhost/v1/chat/completions";
+      // Whoever waited for it is told as well.
+      const responses = await Promise.all([1, 2, 3].map(() => small.dispatchFetch(chat, asked)));
+      for (const response of responses) {
+        expect(response.status).toBe(500);
+        expect(await response.json()).toMatchObject({ error: { code: "insufficient_resources" } });
+      }
     } finally {
       await small.dispose();
     }

@@ -30,6 +30,8 @@ export interface EdgeOptions {
   readonly files?: Readonly<Record<string, string>>;
   /** A folder of static assets. */
   readonly assets?: string;
+  /** Whether V8's inspector can be asked about it. */
+  readonly inspected?: boolean;
   /** Bindings of plain data, by name. */
   readonly bindings?: Readonly<Record<string, Json>>;
 }
@@ -59,7 +61,7 @@ export async function restartEdge(
 
 function miniflareOptions(
   { script, kernels }: EdgeBundle,
-  { assets, bindings = {} }: EdgeOptions,
+  { assets, bindings = {}, inspected = false }: EdgeOptions,
 ): MiniflareOptions {
   return {
     modules: [
@@ -76,6 +78,6 @@ function miniflareOptions(
           assets: { directory: assets, binding: "ASSETS", routerConfig: { has_user_worker: true } },
         }),
     cf: false,
-    inspectorPort: 0,
+    ...(inspected ? { inspectorPort: 0 } : {}),
   };
 }

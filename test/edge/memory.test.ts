@@ -16,8 +16,8 @@ const MODELS = [
   },
 ];
 const STREAMS = 4;
-/** Answers measured warm and cold; the least counts, since a busy machine only adds. */
-const ISOLATES = 3;
+/** Isolates asked with a snapshot, and as many without. */
+const ISOLATES = 2;
 
 let edge: EdgeBundle;
 beforeAll(async () => {
@@ -34,6 +34,7 @@ describe.for(MODELS)("$name", ({ name, file, present }) => {
   const why = present ? "" : " (skipped: run `npm run model:smollm2` and `npm run model:edge`)";
   const options = {
     files: { model: file },
+    inspected: true,
     bindings: { OPTIONS: { file: "model", warm: true } },
   };
   let worker: Miniflare;
@@ -57,10 +58,10 @@ describe.for(MODELS)("$name", ({ name, file, present }) => {
     expect(memory["total"]).toBeLessThanOrEqual(BUDGET_BYTES);
   });
 
-  suite(`answers the same from a snapshot as without, and sooner${why}`, async () => {
+  suite(`answers the same from a snapshot as without${why}`, async () => {
     const question = "Which boat is the fastest?";
-    const snapshot = await (await worker.getR2Bucket("MODELS")).head("model.kv");
-    expect(snapshot?.size).toBeGreaterThan(0);
+    const saved = await savedVersion(worker);
+    expect(saved).toBeDefined();
     const times = { cold: [] as number[], warm: [] as number[] };
     const texts = new Set<string>();
     for (let i = 0; i < ISOLATES; i++) {
@@ -70,12 +71,13 @@ describe.for(MODELS)("$name", ({ name, file, present }) => {
         const { text, firstMs, cached } = await ask(worker, question);
         texts.add(text);
         times[warm ? "warm" : "cold"].push(firstMs);
-        expect(cached).toBeGreaterThanOrEqual(warm ? 48 : 0);
+        expect(cached).toBeGreaterThanOrEqual(48);
+        // An isolate that had to compute its snapshot would have written it again.
+        expect(await savedVersion(worker)).toBe(saved);
       }
     }
     expect(texts.size).toBe(1);
     console.log(name, "ms from a new isolate to the first token", times);
-    expect(Math.min(...times.warm), JSON.stringify(times)).toBeLessThan(Math.min(...times.cold));
   });
 
   suite(`computes anew what is no snapshot of its own${why}`, async () => {
@@ -161,6 +163,11 @@ const SYSTEM = [
   "You prefer metres to feet, and knots to kilometres per hour.",
   "You tell beginners to wear a life jacket before all else.",
 ].join(" ");
+
+/** Which snapshot the bucket holds: each that is written has a version of its own. */
+async function savedVersion(worker: Miniflare): Promise<string | undefined> {
+  return (await (await worker.getR2Bucket("MODELS")).head("model.kv"))?.version;
+}
 
 /** Bytes that JavaScript has alive. */
 async function aliveBytes(worker: Miniflare): Promise<number> {

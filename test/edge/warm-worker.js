@@ -13,7 +13,7 @@ const WORKER = createWorker({
     write: ({ MODELS, OPTIONS }, snapshot) =>
       OPTIONS.warm ? MODELS.put("model.kv", snapshot) : Promise.resolve(),
   },
-  room: { contextSize: 512, kvType: "q8_0", kvBytes: 4 * 2 ** 20 },
+  room: { contextSize: 448, kvType: "q8_0", kvBytes: 4 * 2 ** 20 },
 });
 
 function systemPrompt() {

@@ -34,6 +34,8 @@ export async function bundle(entry: string, kind: "script" | "worker" | "page"):
     logLevel: "error",
     platform: kind === "script" ? "node" : kind === "page" ? "browser" : "neutral",
     plugins: [kernelsBeside],
+    // vitest runs on Node only; suites run everywhere.
+    alias: { vitest: `${root}test/runtimes/harness.ts` },
     ...(kind === "worker"
       ? { conditions: ["workerd", "import"], mainFields: ["module", "main"] }
       : {}),

@@ -11,9 +11,12 @@ import {
 import type { Environment, Finding, Findings, ModelName } from "./environment.ts";
 import { createIdentityRig, SAMPLINGS, type IdentityRig } from "./identity.ts";
 import { PROMPTS } from "./prompts.ts";
+import { backendSuite, httpSuite } from "./suites.ts";
 
 const CHECKS: Readonly<Record<string, (environment: Environment) => Promise<string>>> = {
   "kernel builds agree": kernelsAgree,
+  "the suite of backends": backendSuite,
+  "the suite of the fetch handler": httpSuite,
   "products of every weight type": products,
   "a step on the reference backend": stepMatchesReference,
   "tokenizer round trip": tokenizerRoundTrip,

@@ -132,6 +132,8 @@ function createRecorder(
     maxSequences: batch,
     maxWaiting: MAX_BATCH,
     chunk,
+    // A wrong guess has logits, too, of a text that never was.
+    speculate: false,
     yieldTurn: () => environment.yieldTurn(),
     now: () => performance.now(),
   });

@@ -64,7 +64,7 @@ beforeAll(async () => {
   await bundle("adapters/node/compute-thread.ts", "script");
   await bundle("adapters/browser/compute-thread.ts", "page");
   server = await serveFiles((path) => {
-    const [, folder, name = ""] = /^\/(?:(\w+)\/)?([\w.]+)$/.exec(path) ?? [];
+    const [, folder, name = ""] = /^\/(?:(\w+)\/)?([\w.-]+)$/.exec(path) ?? [];
     if (folder === "models") return { file: FILES[name as ModelName] };
     if (folder === "kernels") return { file: join(ROOT, "kernels-simd/wasm", name) };
     if (name.endsWith(".js")) return { file: join(BUNDLES, "page", name) };

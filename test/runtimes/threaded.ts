@@ -5,7 +5,7 @@ import type { Environment, Task } from "./environment.ts";
 import { fetchBytes } from "./remote.ts";
 
 /** A thread starts within milliseconds; the rest is for a busy machine. */
-const START_MS = 20_000;
+const START_MS = 60_000;
 
 /** How an environment makes backends whose threads share everything, with a runtime's way to start them. */
 export function createThreaded(

@@ -20,7 +20,7 @@ import {
   withFlagKey,
   type EdgeFlags,
 } from "./serve-config.ts";
-import { createProgress, formatBytes, note, noteThreads } from "./terminal.ts";
+import { createProgress, formatBytes, logLine, note, noteThreads } from "./terminal.ts";
 
 /** Flags that say where to listen. */
 export interface ListenFlags {
@@ -202,13 +202,13 @@ export function stopOnSignal(server: RunningServer): Promise<void> {
 }
 
 function logJson(record: LogRecord): void {
-  note(JSON.stringify({ time: new Date().toISOString(), ...record }));
+  logLine(JSON.stringify({ time: new Date().toISOString(), ...record }));
 }
 
 /** For people: one line a request, and what went wrong. */
 function logText(record: LogRecord): void {
   const { event, method, path, status, duration_ms: duration } = record;
-  if (event === "request") note(`${status} ${method} ${path} ${duration} ms`);
-  if (event === "config_reloaded") note("sirocco: keys and limits are read again");
-  if (record.level === "error") note(JSON.stringify(record));
+  if (event === "request") logLine(`${status} ${method} ${path} ${duration} ms`);
+  if (event === "config_reloaded") logLine("sirocco: keys and limits are read again");
+  if (record.level === "error") logLine(JSON.stringify(record));
 }

@@ -33,6 +33,27 @@ export function note(text: string): void {
   process.stderr.write(`${text}\n`);
 }
 
+let waiting: string[] = [];
+
+/**
+ * A line for the log, on stderr: all those of one turn of the event loop are written at once, as writing
+ * to a terminal or a pipe holds everything up.
+ */
+export function logLine(text: string): void {
+  if (waiting.length === 0) setImmediate(writeLog);
+  waiting.push(text);
+}
+
+function writeLog(): void {
+  if (waiting.length === 0) return;
+  const lines = waiting.join("\n");
+  waiting = [];
+  note(lines);
+}
+
+// Nothing is lost when the process ends by itself.
+process.on("exit", writeLog);
+
 /** Say so where fewer threads compute than were asked for. */
 export function noteThreads(asked: number, got: number): void {
   if (asked > got) note(`sirocco: ${asked} threads asked for, this backend runs ${got}`);

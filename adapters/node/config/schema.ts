@@ -99,7 +99,7 @@ const key = v.strictObject({
     "Whose requests share a turn in the queue and a cache; its id unless given.",
   ),
   priority: described(
-    v.optional(v.pipe(v.number(), v.integer(), v.minValue(-100), v.maxValue(100))),
+    v.optional(v.pipe(v.number(), v.integer(), v.minValue(-4), v.maxValue(4))),
     "Higher goes first in the queue; 0 unless given.",
   ),
   models: described(v.optional(names), "Ids of the models that it may ask; all unless given."),

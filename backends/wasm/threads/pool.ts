@@ -72,7 +72,9 @@ export function createPool(options: PoolOptions): Executor {
   const costs: number[] = [];
   /** Where the part under construction is. */
   let part = REGION + 1;
+  // A member may have been here before and have fallen asleep, as nobody was to take part.
   Atomics.store(control, ACTIVE, members);
+  Atomics.notify(control, ACTIVE);
 
   function setActive(count: number): void {
     if (active === count) return;

@@ -16,9 +16,14 @@ interface Property {
 
 /**
  * Objects by `properties`, `required`, `additionalProperties`, `minProperties` and `maxProperties`: named properties
- * in the order in which they are named, then others, whose names are not looked at twice.
+ * in the order in which they are named, then others, whose names are not looked at twice. Where `closed`, an object
+ * that names properties has others only if `additionalProperties` says so.
  */
-export function objectExpression(parts: readonly Part[], compile: Compile): Expression {
+export function objectExpression(
+  parts: readonly Part[],
+  compile: Compile,
+  closed: boolean,
+): Expression {
   const required = new Set(parts.flatMap(requiredOf));
   const names = new Set([...parts.flatMap((part) => [...propertiesOf(part).keys()]), ...required]);
   const min = Math.max(...parts.map((part) => countOf(part, "minProperties") ?? 0), 0);
@@ -26,7 +31,9 @@ export function objectExpression(parts: readonly Part[], compile: Compile): Expr
     ...parts.map((part) => countOf(part, "maxProperties") ?? Infinity),
     Infinity,
   );
-  const open = parts.every((part) => schemaOf(part, "additionalProperties")?.schema !== false);
+  const others = parts.flatMap((part) => schemaOf(part, "additionalProperties") ?? []);
+  const said = others.length > 0 || names.size === 0 || !closed;
+  const open = said && others.every(({ schema }) => schema !== false);
   if (min > Math.max(1, required.size) && open) {
     const part = parts.find((one) => countOf(one, "minProperties") === min)!;
     throw unsupported(
@@ -41,7 +48,6 @@ export function objectExpression(parts: readonly Part[], compile: Compile): Expr
     value: compile(parts.flatMap((part) => placesOf(part, name))),
     required: required.has(name),
   }));
-  const others = parts.flatMap((part) => schemaOf(part, "additionalProperties") ?? []);
   const extra = open
     ? {
         key: shared(seq(literal('"'), spelled(otherThan([...names]), stringChar), literal('"'))),

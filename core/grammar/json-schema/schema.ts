@@ -54,13 +54,23 @@ interface Leaf {
   readonly pending: readonly Branches[];
 }
 
+/** What is asked for beside a schema. */
+export interface SchemaOptions {
+  /** Another schema that has to hold, too. */
+  readonly also?: Json;
+  /** Objects that name properties have no others, unless `additionalProperties` says so. */
+  readonly closed?: boolean;
+}
+
 /**
  * The JSON that is valid by a schema. Throws `UNSUPPORTED_PARAMETER` naming the first keyword that cannot be enforced,
  * `INVALID_REQUEST` for a schema that is none; `param` is where it stands.
- *
- * @param also Another schema that has to hold, too.
  */
-export function schemaExpression(schema: unknown, param: string, also: Json = true): Expression {
+export function schemaExpression(
+  schema: unknown,
+  param: string,
+  { also = true, closed = false }: SchemaOptions = {},
+): Expression {
   const root = checkSize(schema, param);
   const isValid = createValidator(root, param);
   const rules = new Map<string, Rule>();
@@ -173,7 +183,7 @@ export function schemaExpression(schema: unknown, param: string, also: Json = tr
       case "array":
         return arrayExpression(parts, compile);
       case "object":
-        return objectExpression(parts, compile);
+        return objectExpression(parts, compile, closed);
       default:
         return type satisfies never;
     }

@@ -1,13 +1,5 @@
 /** How JSON is spelled in answers. */
-import {
-  ANY_CHAR,
-  type CharSet,
-  charSet,
-  charsOf,
-  complement,
-  intersect,
-  unite,
-} from "../chars.ts";
+import { type CharSet, charSet, charsOf, complement, intersect, unite } from "../chars.ts";
 import {
   call,
   choice,
@@ -132,6 +124,3 @@ export const VALUE: Expression = call(value);
 
 /** Any object. */
 export const OBJECT: Expression = shared(objectOf(STRING, VALUE));
-
-/** Any text at all. */
-export const ANY_TEXT: Expression = repeat(oneOf(ANY_CHAR), 0);

@@ -1,14 +1,13 @@
 import * as v from "valibot";
 import type { ChatMessage, ChatToolCall } from "../../chat/template.ts";
+import { checkForm, schema, type AskedFormat } from "../wire/answer-format.ts";
 import type { AskedChat } from "../wire/asked.ts";
 import { check, invalid } from "../wire/check.ts";
 import { flag, integer, list, maybe, number, object, record, text } from "../wire/fields.ts";
 import { content, MAX_TEXT, textPart, toPartText, toText, typeOf } from "../wire/parts.ts";
 import { never, screen, type Restriction, type ScreenRules } from "../wire/parameters.ts";
 import { MAX_MESSAGES, toAsked } from "../wire/shared-fields.ts";
-
-const NO_TOOLS = never("tools are not served");
-const NO_EFFORT = never("this model family has no reasoning settings");
+import { MAX_TOOLS, TOOL_PARTS, toToolUse } from "../wire/tools.ts";
 
 /** Thinking that is switched off is what is served. */
 const thinking: Restriction = {
@@ -20,10 +19,7 @@ const thinking: Restriction = {
 const RULES: ScreenRules = {
   restrictions: new Map<string, Restriction>([
     ["thinking", thinking],
-    ["tools", NO_TOOLS],
-    ["tool_choice", NO_TOOLS],
-    ["output_config", NO_EFFORT],
-    ["speed", NO_EFFORT],
+    ["speed", never("there is one speed")],
     ["container", never("there are no containers")],
     ["mcp_servers", never("no other servers are asked")],
     ["context_management", never("a conversation is taken as it is")],
@@ -63,16 +59,38 @@ const message = object({
   content,
 });
 
+const tool = object({
+  type: maybe(v.literal("custom", '"custom"')),
+  name: TOOL_PARTS.name,
+  description: TOOL_PARTS.description,
+  input_schema: TOOL_PARTS.parameters,
+  strict: maybe(flag()),
+  cache_control: cacheControl,
+});
+
+const toolChoice = object({
+  type: v.picklist(["auto", "any", "tool", "none"], "auto, any, tool or none"),
+  name: maybe(text(1, 64)),
+  disable_parallel_tool_use: maybe(flag()),
+});
+
+const outputConfig = maybe(
+  object({ format: maybe(object({ type: v.literal("json_schema", '"json_schema"'), schema })) }),
+);
+
 const conversation = {
   model: text(1, 256),
   messages: list(message, 1, MAX_MESSAGES, "messages"),
   system: maybe(content),
+  tools: maybe(list(tool, 0, MAX_TOOLS, "tools")),
+  tool_choice: maybe(toolChoice),
   cache_control: cacheControl,
 };
 
 const request = object({
   ...conversation,
   max_tokens: integer(1, 2 ** 31 - 1),
+  output_config: outputConfig,
   metadata: maybe(object({ user_id: maybe(text(0, 512)) })),
   service_tier: maybe(v.picklist(["auto", "standard_only"], "auto or standard_only")),
   stop_sequences: maybe(list(text(1, MAX_TEXT), 0, 1024, "texts")),
@@ -87,12 +105,18 @@ export function parseMessagesRequest(body: unknown): AskedChat {
   const { fields, ignored } = screen(body, RULES);
   const values = check(request, fields);
   const { model, max_tokens, temperature, top_k, top_p, stream, stop_sequences: stop } = values;
+  const turns = toTurns(values);
+  const format = toFormat(values.output_config?.format?.schema);
+  const { tools } = toTools(values);
+  checkForm(format, tools, turns.prefill);
   return {
     ...toAsked({ model, max_tokens, temperature, top_k, top_p, stream, stop }, [
       ...ignored,
       ...cacheMarks(values),
     ]),
-    ...toTurns(values),
+    ...turns,
+    ...(format === undefined ? {} : { format }),
+    ...(tools === undefined ? {} : { tools }),
     candidates: 1,
     choices: 1,
     promptParam: "messages",
@@ -103,14 +127,39 @@ export function parseMessagesRequest(body: unknown): AskedChat {
 /** A body of `POST /v1/messages/count_tokens`, checked. Throws as {@linkcode parseMessagesRequest}. */
 export function parseCountRequest(
   body: unknown,
-): Pick<AskedChat, "model" | "messages" | "prefill" | "ignored"> {
+): Pick<AskedChat, "model" | "messages" | "prefill" | "tools" | "ignored"> {
   const { fields, ignored } = screen(body, RULES);
   const values = check(object(conversation), fields);
   return {
     model: values.model,
     ...toTurns(values),
+    ...toTools(values),
     ignored: [...ignored, ...cacheMarks(values)],
   };
+}
+
+function toFormat(given: unknown): AskedFormat | undefined {
+  if (given === undefined) return undefined;
+  return { format: { type: "json_schema", schema: given }, param: "output_config.format.schema" };
+}
+
+/** Tools in OpenAI's words. Throws `INVALID_REQUEST`. */
+function toTools({
+  tools = [],
+  tool_choice: choice,
+}: Pick<v.InferOutput<typeof request>, "tools" | "tool_choice">): Pick<AskedChat, "tools"> {
+  if (choice?.type === "tool" && choice.name === undefined)
+    throw invalid("tool_choice.name", "it is missing");
+  return toToolUse({
+    tools:
+      tools.length === 0
+        ? undefined
+        : tools.map(({ name, description, input_schema, strict }) => ({
+            function: { name, description, parameters: input_schema, strict },
+          })),
+    tool_choice: choice?.type === "tool" ? { function: { name: choice.name ?? "" } } : choice?.type,
+    parallel_tool_calls: choice?.disable_parallel_tool_use === true ? false : undefined,
+  });
 }
 
 type Conversation = {

@@ -45,6 +45,8 @@ export interface Caller {
 
 /** Keeps the door: who sends a request, and may they? */
 export interface Access {
+  /** Whether everybody may do everything, as there is no list of keys. */
+  readonly open: boolean;
   /** The caller, where the request may go to a route of this scope. Throws `INVALID_API_KEY`, `INSUFFICIENT_SCOPE`. */
   admit(headers: Headers, scope: Scope): Caller | Promise<Caller>;
   /** Take other keys from now on. A key whose limits are unchanged keeps what it has used of them. */
@@ -81,6 +83,9 @@ export function createAccess(keys: readonly ApiKey[] | undefined, now: () => num
   let entries = toEntries(keys, [], now);
 
   return {
+    get open() {
+      return entries === undefined;
+    },
     admit: (headers, scope) =>
       entries === undefined || scope === "public" ? ANYONE : admitKey(headers, scope, entries),
     update(next) {

@@ -19,11 +19,6 @@ export async function hashKey(key: string): Promise<string> {
   return `sha256:${await sha256Hex(key)}`;
 }
 
-/** Whether a text is what {@linkcode hashKey} writes. */
-export function isKeyHash(text: string): boolean {
-  return HASH.test(text);
-}
-
 /** [32] The bytes of a hash. Throws `TypeError` for what is none. */
 export function toDigest(hash: string): Uint8Array {
   const [, hex] = HASH.exec(hash) ?? [];

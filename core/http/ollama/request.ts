@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import type { ChatMessage, ChatToolCall } from "../../chat/template.ts";
+import { checkForm, schema, type AskedFormat } from "../wire/answer-format.ts";
 import type { AskedChat, AskedEmbeddings } from "../wire/asked.ts";
 import { check, invalid } from "../wire/check.ts";
 import { MAX_INPUTS } from "../wire/embedding-request.ts";
@@ -7,6 +8,7 @@ import { flag, integer, list, maybe, object, text } from "../wire/fields.ts";
 import { never, only, screen, type Restriction, type ScreenRules } from "../wire/parameters.ts";
 import { MAX_TEXT } from "../wire/parts.ts";
 import { MAX_MESSAGES, toAsked } from "../wire/shared-fields.ts";
+import { TOOL_FIELDS, toToolUse, type ToolFields } from "../wire/tools.ts";
 import { fromOptions } from "./options.ts";
 
 /** A request for `/api/generate`: a turn of a conversation, or a text as it stands. */
@@ -25,8 +27,6 @@ const none: Restriction = {
 /** What Ollama's API has beyond what is served here. */
 const RULES: ScreenRules = {
   restrictions: new Map<string, Restriction>([
-    ["tools", never("tools are not served")],
-    ["format", only("", "any text is what is served")],
     ["think", only(false, "this model family does not think aloud")],
     ["images", none],
     ["template", only("", "the model's own template is used")],
@@ -44,6 +44,13 @@ const model = v.pipe(
   v.transform((name) => name.replace(/:latest$/, "")),
 );
 
+const NO_TOOLS = v.pipe(
+  v.array(v.never()),
+  v.transform(() => undefined),
+);
+
+const FORMAT_NAME = v.picklist(["", "json"], '"json" or a JSON Schema');
+
 const COMMON = {
   model,
   stream: maybe(flag()),
@@ -51,6 +58,8 @@ const COMMON = {
   keep_alive: maybe(v.union([v.number(), text(0, 32)], "a number or a text")),
   logprobs: maybe(flag()),
   top_logprobs: maybe(integer(0, 20)),
+  // "json", or a schema.
+  format: maybe(v.lazy((input) => (typeof input === "string" ? FORMAT_NAME : schema))),
 };
 
 const toolCall = object({
@@ -73,7 +82,16 @@ const message = object({
   tool_call_id: maybe(text(1, 128)),
 });
 
-const chat = object({ ...COMMON, messages: list(message, 1, MAX_MESSAGES, "messages") });
+const chat = object({
+  ...COMMON,
+  messages: list(message, 1, MAX_MESSAGES, "messages"),
+  tools: maybe(
+    v.lazy((input): ToolFields["tools"] =>
+      // Its clients send none as an empty list.
+      Array.isArray(input) && input.length === 0 ? NO_TOOLS : TOOL_FIELDS.tools,
+    ),
+  ),
+});
 
 const generate = object({
   ...COMMON,
@@ -102,13 +120,18 @@ export function parseOllamaChat(body: unknown): AskedChat {
   // A turn of the assistant at the end is begun, and the answer goes on from it.
   const last = turns.at(-1)!;
   const begun = last.role === "assistant" && last.toolCalls === undefined;
+  const prefill = begun ? { text: last.content, sent: false } : undefined;
   if (begun) turns.pop();
   if (turns.length === 0) throw invalid("messages", "there is nothing to answer");
+  const common = toCommon(values, ignored);
+  const { tools } = toToolUse({ tools: values.tools });
+  checkForm(common.format, tools, prefill);
   return {
-    ...toCommon(values, ignored),
+    ...common,
+    ...(tools === undefined ? {} : { tools }),
     promptParam: "messages",
     messages: turns,
-    ...(begun ? { prefill: { text: last.content, sent: false } } : {}),
+    ...(prefill === undefined ? {} : { prefill }),
   };
 }
 
@@ -155,10 +178,18 @@ function toCommon(
   }
   return {
     ...toAsked({ ...options.values, model: name, stream }, [...ignored, ...options.ignored]),
+    ...toFormat(given.format),
     candidates: 1,
     choices: 1,
     logprobs: logprobs ? alternatives : undefined,
   };
+}
+
+function toFormat(given: unknown): { readonly format?: AskedFormat } {
+  if (given === undefined || given === "") return {};
+  const format: AskedFormat["format"] =
+    given === "json" ? { type: "json_object" } : { type: "json_schema", schema: given };
+  return { format: { format, param: "format" } };
 }
 
 /** Ollama's calls may have no ids, and results then follow in the order of the calls. */

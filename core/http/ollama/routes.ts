@@ -124,6 +124,8 @@ function modifiedAt({ created }: ServedModel): string {
   return new Date(created * 1000).toISOString();
 }
 
-function capabilitiesOf({ tokenizer }: ServedModel): readonly string[] {
-  return ["completion", "embedding", ...(canFillIn(tokenizer) ? ["insert"] : [])];
+function capabilitiesOf({ tokenizer, template }: ServedModel): readonly string[] {
+  const has = { tools: template !== undefined, insert: canFillIn(tokenizer) };
+  const some = Object.entries(has).flatMap(([name, holds]) => (holds ? [name] : []));
+  return ["completion", "embedding", ...some];
 }

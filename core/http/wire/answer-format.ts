@@ -2,6 +2,7 @@ import * as v from "valibot";
 import type { AnswerFormat } from "../../grammar/format.ts";
 import { MAX_REGEX_CHARS, MAX_SOURCE_CHARS } from "../../grammar/limits.ts";
 import { RuntimeError } from "../../errors.ts";
+import { unsupported } from "./check.ts";
 import { flag, maybe, object, text } from "./fields.ts";
 
 /** What an answer has to be, and the field that says so, for errors about it. */
@@ -11,10 +12,11 @@ export interface AskedFormat {
 }
 
 /** A schema is checked where it is compiled. */
-const schema = v.custom<Readonly<Record<string, unknown>> | boolean | null>(
-  (input) => typeof input === "object" || typeof input === "boolean",
-  "a JSON Schema",
-);
+export const schema: v.GenericSchema<unknown, Readonly<Record<string, unknown>> | boolean | null> =
+  v.custom<Readonly<Record<string, unknown>> | boolean | null>(
+    (input) => typeof input === "object" || typeof input === "boolean",
+    "a JSON Schema",
+  );
 
 const JSON_SCHEMA = object({
   type: v.literal("json_schema"),
@@ -79,6 +81,24 @@ export const FORMAT_FIELDS: FormatFields = {
 };
 
 type FormatValues = { readonly [K in keyof FormatFields]: v.InferOutput<FormatFields[K]> };
+
+/**
+ * Throws `UNSUPPORTED_PARAMETER` where an answer of a certain form, or one that may call tools, is to go on
+ * from a text, and where it is to be both.
+ */
+export function checkForm(
+  format: AskedFormat | undefined,
+  tools: object | undefined,
+  prefill: object | undefined,
+): void {
+  const formed = format?.param ?? (tools === undefined ? undefined : "tools");
+  if (formed !== undefined && prefill !== undefined) {
+    throw unsupported(formed, "the form of an answer that has been begun cannot be enforced");
+  }
+  if (format !== undefined && tools !== undefined) {
+    throw unsupported(format.param, "an answer cannot be held to a form and call tools");
+  }
+}
 
 /** What these fields ask for together. Throws `INVALID_REQUEST` where they ask for several things. */
 export function toAskedFormat(values: FormatValues): { readonly format?: AskedFormat } {

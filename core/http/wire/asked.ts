@@ -7,7 +7,7 @@ import type { SamplingParams } from "../../sampler/params.ts";
 export interface Asked {
   readonly model: string;
   /** The field that holds the prompt, for errors about it. */
-  readonly promptParam: "messages" | "prompt";
+  readonly promptParam: "messages" | "prompt" | "input";
   /** As asked for; absent means as much as the context holds. */
   readonly maxTokens: number | undefined;
   readonly sampling: SamplingParams;

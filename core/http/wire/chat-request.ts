@@ -1,8 +1,8 @@
 import * as v from "valibot";
 import type { ChatMessage, ChatToolCall } from "../../chat/template.ts";
 import type { AskedChat } from "./asked.ts";
-import { FORMAT_FIELDS, toAskedFormat } from "./answer-format.ts";
-import { check, invalid, unsupported } from "./check.ts";
+import { checkForm, FORMAT_FIELDS, toAskedFormat } from "./answer-format.ts";
+import { check, invalid } from "./check.ts";
 import { flag, integer, list, maybe, object, text } from "./fields.ts";
 import { parseJson } from "./json.ts";
 import { content, MAX_TEXT, textPart, toText } from "./parts.ts";
@@ -79,13 +79,7 @@ export function parseChatRequest(body: unknown): AskedChat {
   const { format } = toAskedFormat(values);
   const turns = toTurns(values.messages, values.safe_prompt ?? false);
   const { tools } = toToolUse(values);
-  const formed = format?.param ?? (tools === undefined ? undefined : "tools");
-  if (formed !== undefined && turns.prefill !== undefined) {
-    throw unsupported(formed, "the form of an answer that has been begun cannot be enforced");
-  }
-  if (format !== undefined && tools !== undefined) {
-    throw unsupported(format.param, "an answer cannot be held to a form and call tools");
-  }
+  checkForm(format, tools, turns.prefill);
   return {
     ...toAsked({ ...values, max_tokens: newer ?? older }, ignored),
     ...(format === undefined ? {} : { format }),

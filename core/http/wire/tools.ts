@@ -5,7 +5,7 @@ import type { Tool, ToolChoice, ToolUse } from "../../tools/tools.ts";
 import { flag, list, maybe, object, text } from "./fields.ts";
 
 /** Tools of a request; OpenAI allows as many. */
-const MAX_TOOLS = 128;
+export const MAX_TOOLS = 128;
 /** Characters of a description: the model has to read it. */
 const MAX_DESCRIPTION = 16_384;
 
@@ -17,6 +17,8 @@ const name = v.pipe(
   v.regex(NAME, "a name of letters, digits, underscores, dots and dashes"),
 );
 
+type Field<T> = v.GenericSchema<unknown, T | undefined>;
+
 /** OpenAI's description of a tool, checked. */
 interface WireTool {
   readonly function: {
@@ -27,19 +29,25 @@ interface WireTool {
   };
 }
 
+/** What a function is called, does and takes, in all APIs. */
+export const TOOL_PARTS: {
+  readonly name: v.GenericSchema<unknown, string>;
+  readonly description: Field<string>;
+  readonly parameters: Field<object>;
+} = {
+  name,
+  description: maybe(text(0, MAX_DESCRIPTION)),
+  parameters: maybe(
+    v.custom<object>(
+      (input) => typeof input === "object" && input !== null && !Array.isArray(input),
+      "a JSON Schema",
+    ),
+  ),
+};
+
 const tool: v.GenericSchema<unknown, WireTool> = object({
   type: v.literal("function", '"function"'),
-  function: object({
-    name,
-    description: maybe(text(0, MAX_DESCRIPTION)),
-    parameters: maybe(
-      v.custom<object>(
-        (input) => typeof input === "object" && input !== null && !Array.isArray(input),
-        "a JSON Schema",
-      ),
-    ),
-    strict: maybe(flag()),
-  }),
+  function: object({ ...TOOL_PARTS, strict: maybe(flag()) }),
 });
 
 const named = object({ type: v.literal("function", '"function"'), function: object({ name }) });
@@ -59,8 +67,6 @@ const choice: v.GenericSchema<unknown, WireChoice> = v.lazy(
   (input): v.GenericSchema<unknown, WireChoice> => (typeof input === "object" ? named : words),
 );
 
-type Field<T> = v.GenericSchema<unknown, T | undefined>;
-
 /** Fields of a request for a turn with tools. */
 export interface ToolFields {
   readonly tools: Field<WireTool[]>;
@@ -75,7 +81,8 @@ export const TOOL_FIELDS: ToolFields = {
   parallel_tool_calls: maybe(flag()),
 };
 
-type ToolValues = { readonly [K in keyof ToolFields]: v.InferOutput<ToolFields[K]> };
+/** What those fields say; other APIs say it in these words. */
+export type ToolValues = { readonly [K in keyof ToolFields]?: v.InferOutput<ToolFields[K]> };
 
 /** What these fields ask for together; nothing where no call may be made. Throws `INVALID_REQUEST`. */
 export function toToolUse(values: ToolValues): { readonly tools?: ToolUse } {

@@ -1,6 +1,6 @@
-import { createServer } from "node:http";
+import { createServer, type Server } from "node:http";
 import { afterEach, expect, test } from "vitest";
-import { listen } from "../../../adapters/node/listen.ts";
+import { listen, listenFailure } from "../../../adapters/node/listen.ts";
 
 const servers = [createServer(), createServer()] as const;
 
@@ -15,7 +15,7 @@ test("listen on port 0 tells the port that was free", async () => {
 
 test("listen on a port that is taken says so and names another", async () => {
   const { port } = new URL(await listen(servers[0], "127.0.0.1", 0));
-  await expect(listen(servers[1], "127.0.0.1", Number(port))).rejects.toMatchObject({
+  expect(await failureOf(servers[1], "127.0.0.1", Number(port))).toMatchObject({
     name: "RuntimeError",
     message:
       `Cannot listen on 127.0.0.1:${port}: another program has this port; ` +
@@ -24,7 +24,17 @@ test("listen on a port that is taken says so and names another", async () => {
 });
 
 test("listen on an address of another machine says so", async () => {
-  await expect(listen(servers[0], "192.0.2.1", 0)).rejects.toMatchObject({
+  expect(await failureOf(servers[0], "192.0.2.1", 0)).toMatchObject({
     message: expect.stringContaining("no such address") as string,
   });
 });
+
+/** What a caller hears where it cannot listen. */
+async function failureOf(server: Server, host: string, port: number): Promise<unknown> {
+  const error: unknown = await listen(server, host, port).then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  expect(error).toBeInstanceOf(Error);
+  return listenFailure(error, host, port);
+}

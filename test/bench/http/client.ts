@@ -48,7 +48,11 @@ export function ask(agent: Agent, url: string, body: object): Promise<Seen> {
         });
       },
     );
-    call.once("error", reject);
+    call.once("error", (error: NodeJS.ErrnoException) => {
+      // A server may close a connection that was kept just as it is used again: that is no answer of its own.
+      if (call.reusedSocket && error.code === "ECONNRESET") resolve(ask(agent, url, body));
+      else reject(error);
+    });
     call.end(JSON.stringify(body));
   });
 }

@@ -20,9 +20,9 @@ test("createLayOut places rows by position through the blocks of their sequence"
   const judged = sequence([30, 31, 32], 0, [4]);
   const batch = layOut({
     work: [
-      { sequence: answering, rows: 1, logitRows: 1 },
-      { sequence: prompt, rows: 3, logitRows: 0 },
-      { sequence: judged, rows: 3, logitRows: 2 },
+      { sequence: answering, rows: 1, logitRows: 1, drafted: 0 },
+      { sequence: prompt, rows: 3, logitRows: 0, drafted: 0 },
+      { sequence: judged, rows: 3, logitRows: 2, drafted: 0 },
     ],
     rows: 7,
     logitRows: 3,
@@ -37,7 +37,7 @@ test("createLayOut places rows by position through the blocks of their sequence"
 
   // Nothing of a larger batch is left in the next one.
   const next = layOut({
-    work: [{ sequence: judged, rows: 1, logitRows: 1 }],
+    work: [{ sequence: judged, rows: 1, logitRows: 1, drafted: 0 }],
     rows: 1,
     logitRows: 1,
   });

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { afterAll, describe, expect, test } from "vitest";
 import { compileFormat } from "../../../core/grammar/compile.ts";
 import type { AnswerFormat } from "../../../core/grammar/format.ts";
 import { GREEDY } from "../../../core/sampler/params.ts";
@@ -7,6 +7,8 @@ import { answer, type AnswerRequest } from "../../../core/answer/answer.ts";
 
 const demo = await loadDemo();
 const { engine, tokenizer } = demo;
+afterAll(() => demo.close());
+
 const prompt = [tokenizer.bos!, ...tokenizer.encode("Say something:")];
 
 const schema = {
@@ -93,4 +95,12 @@ describe("an answer of the demo model held to a constraint", () => {
     expect(done.reason).toBe("stop");
     expect(() => JSON.parse(text)).not.toThrow();
   });
+});
+
+test("an assistant's answers can be held to a format, too", async () => {
+  const format: AnswerFormat = { type: "regex", pattern: "(yes|no)[.!]" };
+  let text = "";
+  for await (const piece of demo.chat([{ role: "user", content: "Is it?" }], { format }))
+    text += piece;
+  expect(text).toMatch(/^(yes|no)[.!]$/);
 });

@@ -1,12 +1,16 @@
+import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { createReferenceBackend } from "../../../backends/reference/backend.ts";
-import type { Pooling } from "../../../core/engine/engine.ts";
 import { createEngine } from "../../../core/engine/loop.ts";
+import { openGguf } from "../../../core/gguf/parse.ts";
+import { bytesSource } from "../../../core/gguf/source.ts";
 import { loadModel } from "../../../core/model/load.ts";
+import type { Pooling } from "../../../core/model/model.ts";
+import { wasmBackend } from "../../fixtures/kernels.ts";
 import { memoryModel } from "../../fixtures/memory-model.ts";
 import { createRunner } from "../../fixtures/runner.ts";
 import { embeddingOf } from "./memory-model.ts";
-import { createRig, request, turn } from "./rig.ts";
+import { collect, createRig, request, turn } from "./rig.ts";
 
 const tokens = [3, 1, 4, 1, 5, 9, 2, 6, 5, 3];
 const POOLINGS: readonly Pooling[] = ["mean", "last"];
@@ -50,6 +54,38 @@ test("embed refuses what it cannot take and ends with its signal", async () => {
   expect(engine.stats()).toMatchObject({ running: 0, kvBlocksUsed: 0 });
   await engine.close();
   await expect(refuse([1])).rejects.toMatchObject({ code: "NOT_READY" });
+});
+
+test("an embedding's bits do not depend on builds, threads, chunks and what else runs", async () => {
+  const file = new URL("../../../examples/demo-model/sirocco-demo.q8_0.gguf", import.meta.url);
+  const gguf = await openGguf(bytesSource(readFileSync(file)));
+  const text = Array.from({ length: 40 }, (_, i) => 10 + ((i * 37) % 900));
+  const embedded = new Set<string>();
+  for (const [variant, threads, maxLogitRows, chunk] of [
+    ["simd128", 1, 32, 64],
+    ["relaxed", 1, 5, 7],
+    ["relaxed16", 2, 32, 64],
+  ] as const) {
+    const backend = await wasmBackend(variant, threads);
+    const limits = { maxRows: 64, maxLogitRows, blocks: 64, blockSize: 16 };
+    const engine = createEngine({
+      backend,
+      model: await loadModel(gguf, backend, limits),
+      loadMs: 0,
+      maxSequences: 4,
+      maxWaiting: 4,
+      chunk,
+      yieldTurn: () => new Promise((resolve) => setImmediate(resolve)),
+      now: () => performance.now(),
+    });
+    const embed = (): Promise<Float32Array> => engine.embed({ tokens: text, pooling: "mean" });
+    embedded.add((await embed()).join());
+    const others = collect(engine, request([1, 2, 3], { maxTokens: 20 }));
+    for (const one of await Promise.all([embed(), embed()])) embedded.add(one.join());
+    await others;
+    await engine.close();
+  }
+  expect(embedded.size).toBe(1);
 });
 
 test("the last state of a real network is what its head makes the logits of", async () => {

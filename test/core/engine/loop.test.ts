@@ -350,6 +350,8 @@ describe("stats", () => {
       preemptions: 0,
       prefixQueries: 3,
       prefixHits: 0,
+      draftedTokens: 0,
+      acceptedTokens: 0,
       stalledMs: 0,
     });
     expect(rig.engine.info).toMatchObject({ backend: "memory", vocabSize: VOCAB, loadMs: 12 });

@@ -1,5 +1,4 @@
-import type { Pooling } from "../../../core/engine/engine.ts";
-import type { Batch, Model, ModelLimits } from "../../../core/model/model.ts";
+import type { Batch, Model, ModelLimits, Pooling } from "../../../core/model/model.ts";
 import { createSampler } from "../../../core/sampler/sampler.ts";
 import type { SamplingParams } from "../../../core/sampler/params.ts";
 import type { Backend, KvLayer, Ops } from "../../../core/tensor/backend.ts";
@@ -27,7 +26,15 @@ export interface MemoryModel {
   closed: number;
 }
 
-export function createMemoryModel(limits: ModelLimits, contextLength = 1000): MemoryModel {
+/**
+ * @param span The model's answers depend on so many tokens, wherever they are; with few they repeat
+ * themselves. Infinity: on all tokens and their positions.
+ */
+export function createMemoryModel(
+  limits: ModelLimits,
+  contextLength = 1000,
+  span = Infinity,
+): MemoryModel {
   // What lies in a slot: token * 65536 + position + 1; 0 where nothing has been written.
   const slots = new Uint32Array(limits.blocks * limits.blockSize);
   const logits = new Float32Array(limits.maxLogitRows * VOCAB);
@@ -62,7 +69,7 @@ export function createMemoryModel(limits: ModelLimits, contextLength = 1000): Me
         self.batches.push(copy(batch));
         remember(batch, slots);
         logits.fill(NaN);
-        answer(batch, slots, logits, states);
+        answer(batch, slots, logits, states, span);
         return output;
       },
       states: () => hidden,
@@ -137,6 +144,7 @@ function answer(
   memory: Uint32Array,
   logits: Float32Array,
   states: Float32Array,
+  span: number,
 ): void {
   const { starts, positions, blocks, blockSize, logitRows } = batch;
   const sequences = starts.length - 1;
@@ -144,11 +152,18 @@ function answer(
   for (const [i, row] of logitRows.entries()) {
     let s = 0;
     while (row >= starts[s + 1]!) s++;
-    let hash = SEED;
+    const seen: number[] = [];
     for (let p = 0; p <= positions[row]!; p++) {
       const block = blocks[s * maxBlocks + Math.floor(p / blockSize)]!;
-      hash = mix(hash, memory[block * blockSize + (p % blockSize)]!);
+      seen.push(memory[block * blockSize + (p % blockSize)]!);
     }
+    const misplaced = seen.some((value, p) => value % 65536 !== p + 1);
+    const hash = misplaced
+      ? 0
+      : hashOf(
+          seen.map((value) => Math.floor(value / 65536)),
+          span,
+        );
     states.set(stateOf(hash), i * STATE);
     if (batch.headless !== true) logits.set(logitsOf(hash), i * VOCAB);
   }
@@ -170,8 +185,8 @@ function stateOf(hash: number): Float32Array {
 }
 
 /** The model's logits after some tokens, without any cache. */
-export function logitsAfter(tokens: readonly number[]): Float32Array {
-  return logitsOf(hashOf(tokens));
+export function logitsAfter(tokens: readonly number[], span = Infinity): Float32Array {
+  return logitsOf(hashOf(tokens, span));
 }
 
 /** The model's final state after some tokens, without any cache. */
@@ -189,8 +204,9 @@ export function embeddingOf(tokens: readonly number[], pooling: Pooling): Float3
   return Float32Array.from(pooled, (value) => value * (1 / length));
 }
 
-function hashOf(tokens: readonly number[]): number {
+function hashOf(tokens: readonly number[], span = Infinity): number {
   let hash = SEED;
+  if (span < Infinity) return tokens.slice(-span).reduce((mixed, token) => mix(mixed, token), hash);
   for (const [p, token] of tokens.entries()) hash = mix(hash, token * 65536 + p + 1);
   return hash;
 }
@@ -201,11 +217,12 @@ export function expected(
   maxTokens: number,
   sampling: SamplingParams,
   stopTokens: readonly number[] = [],
+  span = Infinity,
 ): number[] {
   const sampler = createSampler(sampling, VOCAB);
   const tokens = [...prompt];
   for (let i = 0; i < maxTokens; i++) {
-    const token = sampler.sample(logitsAfter(tokens), tokens, i);
+    const token = sampler.sample(logitsAfter(tokens, span), tokens, i);
     if (stopTokens.includes(token)) break;
     tokens.push(token);
   }

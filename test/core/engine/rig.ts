@@ -19,6 +19,7 @@ export interface RigOptions extends Partial<ModelLimits> {
   readonly maxWaitingTokens?: number;
   readonly maxWaitMs?: number;
   readonly sharePrefixes?: boolean;
+  readonly speculate?: boolean;
 }
 
 export interface Rig extends MemoryModel {
@@ -36,7 +37,13 @@ export function createRig(options: RigOptions = {}): Rig {
     loadMs: 12,
     maxSequences,
     maxWaiting,
-    ...pick(options, ["contextLength", "maxWaitingTokens", "maxWaitMs", "sharePrefixes"]),
+    ...pick(options, [
+      "contextLength",
+      "maxWaitingTokens",
+      "maxWaitMs",
+      "sharePrefixes",
+      "speculate",
+    ]),
     ...(chunk === undefined ? {} : { chunk }),
     yieldTurn: turn,
     now: now ?? ((): number => performance.now()),

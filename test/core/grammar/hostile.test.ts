@@ -77,6 +77,9 @@ const HOSTILE: readonly (readonly [string, AnswerFormat])[] = [
   ["a schema that is none", schema(7)],
 ];
 
+/** A few hundred milliseconds each where nothing else runs. */
+const MAX_MS = 4000;
+
 const letters = pieceTokenizer(
   ["a", "b", "c", "aa", "ab", '"', "{", "}", "[", "]", ",", ":", "0", "1", " ", "(", ")"].map(
     (text) => new TextEncoder().encode(text),
@@ -101,7 +104,7 @@ describe("a grammar that asks for too much is refused or served, at once", () =>
       if (!RuntimeError.is(error)) throw error;
       expect(["INVALID_REQUEST", "UNSUPPORTED_PARAMETER"]).toContain(error.code);
     }
-    expect(performance.now() - begun).toBeLessThan(2000);
+    expect(performance.now() - begun).toBeLessThan(MAX_MS);
   });
 
   test("a grammar that leaves everything open ends with an error, not with a long wait", () => {
@@ -124,7 +127,7 @@ describe("a grammar that asks for too much is refused or served, at once", () =>
         matcher.push(0);
       }
     }).toThrow("too many alternatives");
-    expect(performance.now() - begun).toBeLessThan(5000);
+    expect(performance.now() - begun).toBeLessThan(2 * MAX_MS);
   });
 
   test("thousands of different grammars leave nothing behind but the last ones", () => {

@@ -22,6 +22,10 @@ test("GET /v1/models lists the models, with backend and context beside OpenAI's 
     object: "model",
     created: 1_780_000_000,
     owned_by: "sirocco",
+    type: "base",
+    capabilities: { completion_chat: true, completion_fim: false, function_calling: true },
+    max_context_length: 4096,
+    aliases: ["organisation/m"],
     sirocco: {
       backend: "scripted",
       threads: 1,

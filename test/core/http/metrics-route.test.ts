@@ -28,6 +28,8 @@ test("GET /metrics tells about answers under vLLM's names", async () => {
     [`vllm:num_preemptions_total${model}`]: 0,
     [`vllm:prefix_cache_queries_total${model}`]: 0,
     [`vllm:prefix_cache_hits_total${model}`]: 0,
+    [`vllm:spec_decode_num_draft_tokens_total${model}`]: 0,
+    [`vllm:spec_decode_num_accepted_tokens_total${model}`]: 0,
     [`vllm:prompt_tokens_total${model}`]: 20,
     [`vllm:generation_tokens_total${model}`]: 7,
     'vllm:request_success_total{model_name="m",finished_reason="stop"}': 1,

@@ -138,7 +138,7 @@ test("models are listed, shown and found running", async () => {
   expect(await (await post("/api/show", { model: "m:latest" })).json()).toMatchObject({
     details,
     model_info: { "general.architecture": "llama", "llama.context_length": 4096 },
-    capabilities: ["completion", "embedding"],
+    capabilities: ["completion", "embedding", "tools"],
   });
   expect(await (await get("/api/version")).json()).toEqual({ version: "1.2.3" });
 });
@@ -157,16 +157,33 @@ test("errors are Ollama's, also in the middle of a stream", async () => {
 });
 
 test("silence is filled with what a line may begin with", async () => {
+  const gate = Promise.withResolvers<void>();
   const { post } = createScriptedApp(
-    { reply: "a", pace: () => new Promise((resolve) => setTimeout(resolve, 60)) },
+    { reply: "a", pace: () => gate.promise },
     { limits: { keepAliveMs: 10 } },
   );
-  const body = await (await post("/api/chat", hello)).text();
-  expect(body).toMatch(/^ +\{/);
-  expect(
-    body
-      .trim()
-      .split("\n")
-      .map((line) => JSON.parse(line)),
-  ).toHaveLength(2);
+  const reader = (await post("/api/chat", hello)).body!.getReader();
+  const decoder = new TextDecoder();
+  let body = decoder.decode((await reader.read()).value);
+  expect(body).toBe(" ");
+  gate.resolve();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    body += decoder.decode(value);
+  }
+  const lines = body.trim().split("\n");
+  expect(lines.map((line) => JSON.parse(line))).toHaveLength(2);
+});
+
+test("format holds the answer to JSON, or to a schema", async () => {
+  const { post, engine } = createScriptedApp({ reply: "{}" });
+  const schema = { type: "object", properties: {}, additionalProperties: false };
+  for (const format of ["json", schema]) {
+    expect((await post("/api/chat", { ...hello, format, stream: false })).status).toBe(200);
+  }
+  expect(engine.requests.map(({ constraint }) => constraint !== undefined)).toEqual([true, true]);
+  const begun = [...hello.messages, { role: "assistant", content: "{" }];
+  const refused = await post("/api/chat", { ...hello, messages: begun, format: "json" });
+  expect((await refused.json()).error).toContain("'format'");
 });

@@ -29,6 +29,14 @@ function codeOf(action: () => unknown): string {
 }
 
 describe("readConfig", () => {
+  test("says how a file wants texts embedded, where it does and a decoder can", () => {
+    expect(read().pooling).toBeUndefined();
+    expect(read({ "llama.pooling_type": 1 }).pooling).toBe("mean");
+    expect(read({ "llama.pooling_type": 3 }).pooling).toBe("last");
+    expect(read({ "llama.pooling_type": 0 }).pooling).toBeUndefined();
+    expect(codeOf(() => read({ "llama.pooling_type": 9 }))).toBe("MODEL_MALFORMED");
+  });
+
   test("reads a plain llama file", () => {
     expect(read()).toEqual({
       architecture: "llama",
