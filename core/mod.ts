@@ -14,7 +14,32 @@ export {
   type AnswerText,
   type AnswerTimings,
 } from "./answer/answer.ts";
+export type { ChoiceEvent } from "./answer/several.ts";
 export type { AnswerToken, TokenChance } from "./answer/token.ts";
+export {
+  createAnswerCache,
+  type AnswerCache,
+  type AnswerCacheOptions,
+  type Asker,
+  type Hit,
+  type Joined,
+  type NewAnswer,
+  type Rendered,
+} from "./cache/answers.ts";
+export type { Json } from "./cache/canonical-json.ts";
+export type { CachedAnswer } from "./cache/entry.ts";
+export type { StaleLimits } from "./cache/freshness.ts";
+export {
+  guardStore,
+  type GuardedStore,
+  type GuardOptions,
+  type StoreEvent,
+} from "./cache/guarded-store.ts";
+export { createMemoryStore } from "./cache/memory-store.ts";
+export type { Purges } from "./cache/purges.ts";
+export type { Scope as CacheScope } from "./cache/scope.ts";
+export type { SharedAnswer, SharedAnswerOptions } from "./cache/shared-answer.ts";
+export type { CacheStore } from "./cache/store.ts";
 export type { ChatMessage, ChatTemplate, ChatToolCall, RenderOptions } from "./chat/template.ts";
 export type {
   DoneEvent,
@@ -39,6 +64,7 @@ export type { AnswerFormat } from "./grammar/format.ts";
 export type { Constraint } from "./grammar/constraint.ts";
 export type { Grammar } from "./grammar/grammar.ts";
 export { tokenBytes, type TokenBytes } from "./grammar/vocabulary.ts";
+export type { ToolCallDelta, TurnDone, TurnEvent } from "./tools/events.ts";
 export type { ToolFormName } from "./tools/forms.ts";
 export { createApp, type App, type RouteScope } from "./http/app.ts";
 export {
@@ -54,12 +80,14 @@ export { allowedHosts } from "./http/edge/host.ts";
 export { createKey, hashKey } from "./http/edge/key-hash.ts";
 export {
   DEFAULT_LIMITS,
+  type AnswerCaching,
   type AppDeps,
   type HttpLimits,
   type LogRecord,
   type ServedModel,
   type ServerState,
 } from "./http/deps.ts";
+export type { Head } from "./http/wire/format.ts";
 export type { Counter, Gauge, Histogram, Labels, Metrics } from "./metrics/metrics.ts";
 export type { CounterSpec, GaugeSpec, HistogramSpec, MetricSpec } from "./metrics/names.ts";
 export type { LoadProgress } from "./model/load.ts";

@@ -35,6 +35,7 @@ export interface AnswerCacheOptions {
 
 /** An answer that was found. */
 export interface Hit {
+  /** The answer, checked. */
   readonly answer: CachedAnswer;
   /** Where: `memory`, or a store's name. */
   readonly from: string;
@@ -44,13 +45,17 @@ export interface Hit {
 
 /** What is sent of an answer. */
 export interface Rendered {
+  /** All of it. */
   readonly body: string;
+  /** Those that do not change with time. */
   readonly headers: Readonly<Record<string, string>>;
 }
 
 /** Who asks: the keys and the partition that they are in. */
 export interface Asker {
+  /** Whose answers. */
   readonly tenant: string;
+  /** Makes the keys. */
   readonly scope: Scope;
 }
 
@@ -70,9 +75,11 @@ export interface AnswerCache {
   forget(key: string): Promise<void>;
   /** Join the computation under a key, or begin it. The result says which. */
   join(key: string, head: Head, computation: SharedAnswerOptions<ChoiceEvent>): Joined;
+  /** What has been declared void. */
   readonly purges: Purges;
   /** Whether an answer of this age (milliseconds) is fresh, for a hit. */
   ageOf(answer: CachedAnswer): number;
+  /** Let go of the stores. */
   close(): Promise<void>;
 }
 
@@ -84,9 +91,11 @@ export interface NewAnswer extends Pick<CachedAnswer, "head" | "events" | "tags"
 
 /** Whether the computation was already under way. */
 export interface Joined {
+  /** The computation. */
   readonly shared: SharedAnswer<ChoiceEvent>;
   /** Of the answer: of whoever began it. */
   readonly head: Head;
+  /** Whether somebody had begun it before. */
   readonly collapsed: boolean;
 }
 

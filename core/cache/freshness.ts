@@ -5,7 +5,9 @@ export type Use = "fresh" | "stale-while-revalidate" | "only-on-error" | "no";
 
 /** How long an answer serves beyond its freshness, in milliseconds (RFC 5861). */
 export interface StaleLimits {
+  /** While it is computed again. */
   readonly whileRevalidateMs: number;
+  /** Where computing fails. */
   readonly ifErrorMs: number;
 }
 

@@ -14,9 +14,11 @@ export interface GuardOptions {
   readonly failures?: number;
   /** The first pause; it doubles with each failed trial up to {@linkcode longestPauseMs}. */
   readonly pauseMs?: number;
+  /** The longest pause. */
   readonly longestPauseMs?: number;
   /** Monotonic clock in milliseconds. */
   readonly now: () => number;
+  /** Hears what happens. */
   readonly onEvent?: (store: string, event: StoreEvent, error?: unknown) => void;
 }
 

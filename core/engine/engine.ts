@@ -170,8 +170,9 @@ export interface EngineStats {
   readonly prefixQueries: number;
   /** How many of those were found in the cache. */
   readonly prefixHits: number;
-  /** Guesses of next tokens that were verified, and how many of them were right. */
+  /** Guesses of next tokens that were verified. */
   readonly draftedTokens: number;
+  /** How many of them were right. */
   readonly acceptedTokens: number;
   /**
    * Milliseconds since the last finished step, or 0 while idle: liveness is progress. An engine that

@@ -77,7 +77,9 @@ export interface AppDeps {
 
 /** Answering from a cache. */
 export interface AnswerCaching {
+  /** The cache. */
   readonly answers: AnswerCache;
+  /** How long answers serve beyond their time. */
   readonly stale: StaleLimits;
   /** Compute one in so many answers again that came from the cache, and compare; 0 for none. */
   readonly verifyOneIn: number;

@@ -5,10 +5,13 @@ import type { Framing } from "./framing.ts";
 
 /** What every chunk and every whole answer repeats. */
 export interface Head {
+  /** Of the answer, with its API's prefix. */
   readonly id: string;
   /** Unix seconds. */
   readonly created: number;
+  /** The name of the model. */
   readonly model: string;
+  /** `system_fingerprint`. */
   readonly fingerprint: string;
   /** Tokens of all prompts. */
   readonly promptTokens: number;
