@@ -18,11 +18,16 @@ export function embedKernels() {
     "export const WGSL = {",
     ...names.map((name) => {
       const text = readFileSync(new URL(name, folder), "utf8");
-      return `  "${name.slice(0, -".wgsl".length)}": ${toLiteral(text)},`;
+      return `  ${toKey(name.slice(0, -".wgsl".length))}: ${toLiteral(text)},`;
     }),
     "} as const;",
     "",
   ].join("\n");
+}
+
+// As the formatter writes keys: quoted where they have to be.
+function toKey(name) {
+  return /^[a-z]\w*$/i.test(name) ? name : `"${name}"`;
 }
 
 // A template literal: formatters leave it alone, and its diffs can be read.

@@ -1,5 +1,7 @@
 import { WebGpuBackend } from "../../backends/webgpu/backend.ts";
 import { openDevice } from "../../backends/webgpu/device.ts";
+import { createMatmulKernels } from "../../backends/webgpu/matmul.ts";
+import { measureMatmul } from "../../backends/webgpu/measure.ts";
 import { RuntimeError } from "../../core/errors.ts";
 
 /** Dawn for Node and Bun: an optional package, whose types contradict TypeScript's own. */
@@ -40,5 +42,10 @@ export async function createGpuBackend(): Promise<{ backend: WebGpuBackend; reas
   }
   const { description, software } = opened;
   const kind = software ? `${description}, a CPU` : description;
-  return { backend: new WebGpuBackend(opened), reason: `asked for, on ${kind}` };
+  const preference = await measureMatmul(opened);
+  const matmul = createMatmulKernels(opened.traits, preference);
+  return {
+    backend: new WebGpuBackend(opened, { matmul }),
+    reason: `asked for, on ${kind}; products by ${preference.few} and ${preference.many}`,
+  };
 }

@@ -7,7 +7,7 @@ import { Bindings } from "./bindings.ts";
 import { Commands } from "./commands.ts";
 import { type Counters, createCounters } from "./counters.ts";
 import type { OpenDevice } from "./device.ts";
-import { createPlainMatmul } from "./matmul-plain.ts";
+import { createMatmulKernels } from "./matmul.ts";
 import { Memory, USAGE } from "./memory.ts";
 import { Pipelines } from "./pipelines.ts";
 import { planStep } from "./planner.ts";
@@ -72,7 +72,7 @@ export class WebGpuBackend implements Backend {
       maxBytes = Infinity,
       arenaBytes = Infinity,
       onFault,
-      matmul = createPlainMatmul(),
+      matmul = createMatmulKernels(traits),
     } = options;
     const counters = this.#counters;
     this.#opened = opened;

@@ -862,6 +862,538 @@ fn two_sum(a: f32, b: f32, zero: u32) -> vec2<f32> {
   return vec2(s, (a - opaque(s - t, zero)) + (b - t));
 }
 `,
+  "mat-bf16": `// BF16 weights: the upper halves of floats.
+
+fn values_of(row: u32, g: u32) -> array<vec4<f32>, 8> {
+  let i = (row >> 2u) + 16u * g;
+  return array<vec4<f32>, 8>(
+    four(i), four(i + 2u), four(i + 4u), four(i + 6u), four(i + 8u), four(i + 10u), four(i + 12u), four(i + 14u),
+  );
+}
+
+fn four(i: u32) -> vec4<f32> {
+  let a = weights[i];
+  let b = weights[i + 1u];
+  return bitcast<vec4<f32>>(vec4(a << 16u, a & 0xffff0000u, b << 16u, b & 0xffff0000u));
+}
+`,
+  "mat-f16": `// F16 weights, which no feature is needed to read.
+
+fn values_of(row: u32, g: u32) -> array<vec4<f32>, 8> {
+  let i = (row >> 2u) + 16u * g;
+  return array<vec4<f32>, 8>(
+    four(i), four(i + 2u), four(i + 4u), four(i + 6u), four(i + 8u), four(i + 10u), four(i + 12u), four(i + 14u),
+  );
+}
+
+fn four(i: u32) -> vec4<f32> {
+  return vec4(unpack2x16float(weights[i]), unpack2x16float(weights[i + 1u]));
+}
+`,
+  "mat-f32": `// F32 weights as they are.
+
+fn values_of(row: u32, g: u32) -> array<vec4<f32>, 8> {
+  let i = (row >> 2u) + 32u * g;
+  return array<vec4<f32>, 8>(
+    four(i), four(i + 4u), four(i + 8u), four(i + 12u), four(i + 16u), four(i + 20u), four(i + 24u), four(i + 28u),
+  );
+}
+
+fn four(i: u32) -> vec4<f32> {
+  return bitcast<vec4<f32>>(vec4(weights[i], weights[i + 1u], weights[i + 2u], weights[i + 3u]));
+}
+`,
+  "mat-k-scales": `// Scales and minima of Q4_K and Q5_K: eight of 6 bits each in three words.
+
+/** d * scale (x) and -dmin * minimum (y) of 32 values of the block whose first word is \`i\`. */
+fn scale_and_minimum(i: u32, group: u32) -> vec2<f32> {
+  let both = unpack2x16float(weights[i]);
+  let shift = 8u * (group & 3u);
+  let a = weights[i + 1u] >> shift;
+  let b = weights[i + 2u] >> shift;
+  let c = weights[i + 3u] >> shift;
+  let scale = select((c & 15u) | ((a >> 2u) & 48u), a & 63u, group < 4u);
+  let minimum = select(((c >> 4u) & 15u) | ((b >> 2u) & 48u), b & 63u, group < 4u);
+  return vec2(both.x * f32(scale), -both.y * f32(minimum));
+}
+`,
+  "mat-q2_k": `// Q2_K: 84 bytes for 256 values, 16 pairs of scale and minimum, pairs of bits, d, dmin;
+// value = d * scale * q - dmin * minimum.
+const HAS_MINIMUM = true;
+
+fn quants_of(row: u32, g: u32) -> Quants {
+  let i = (row >> 2u) + (g >> 3u) * 21u;
+  let group = g & 7u;
+  let start = i + 4u + 8u * (group >> 2u);
+  let shift = 2u * (group & 3u);
+  let both = unpack2x16float(weights[i + 20u]);
+  let pair = weights[i + (group >> 1u)] >> (16u * (group & 1u));
+  const LOW = 0x03030303u;
+  return Quants(
+    array<u32, 8>(
+      (weights[start] >> shift) & LOW, (weights[start + 1u] >> shift) & LOW,
+      (weights[start + 2u] >> shift) & LOW, (weights[start + 3u] >> shift) & LOW,
+      (weights[start + 4u] >> shift) & LOW, (weights[start + 5u] >> shift) & LOW,
+      (weights[start + 6u] >> shift) & LOW, (weights[start + 7u] >> shift) & LOW,
+    ),
+    both.x * vec2(f32(pair & 15u), f32((pair >> 8u) & 15u)),
+    -both.y * vec2(f32((pair >> 4u) & 15u), f32((pair >> 12u) & 15u)),
+  );
+}
+`,
+  "mat-q3_k": `// Q3_K: 110 bytes for 256 values, third bits, pairs of bits, 16 scales of 6 bits, d;
+// value = d * (scale - 32) * (q - 4).
+const HAS_MINIMUM = false;
+
+/** Four quants of three bits, less 4. */
+fn threes(low: u32, high: u32) -> u32 {
+  return less_bytes((low & 0x03030303u) | ((high & 0x01010101u) << 2u), 0x04040404u);
+}
+
+fn scale_of(at: u32, j: u32) -> f32 {
+  // Even halves of words: bytes 96 to 103 are low nibbles, 104 to 107 high pairs.
+  let low = word_at(at + 96u + (j & 4u)) >> (8u * (j & 3u) + 4u * (j >> 3u));
+  let high = word_at(at + 104u) >> (8u * (j & 3u) + 2u * (j >> 2u));
+  return f32(i32((low & 15u) | ((high & 3u) << 4u)) - 32);
+}
+
+fn quants_of(row: u32, g: u32) -> Quants {
+  let at = row + (g >> 3u) * 110u;
+  let group = g & 7u;
+  let h = words_at(at);
+  let q = words_at(at + 32u + 32u * (group >> 2u));
+  let shift = 2u * (group & 3u);
+  let d = low_half(word_at(at + 106u) >> 16u);
+  return Quants(
+    array<u32, 8>(
+      threes(q[0] >> shift, h[0] >> group), threes(q[1] >> shift, h[1] >> group),
+      threes(q[2] >> shift, h[2] >> group), threes(q[3] >> shift, h[3] >> group),
+      threes(q[4] >> shift, h[4] >> group), threes(q[5] >> shift, h[5] >> group),
+      threes(q[6] >> shift, h[6] >> group), threes(q[7] >> shift, h[7] >> group),
+    ),
+    d * vec2(scale_of(at, 2u * group), scale_of(at, 2u * group + 1u)),
+    vec2(0.0),
+  );
+}
+`,
+  "mat-q4_0": `// Q4_0: 18 bytes, d and 32 nibbles; value = d * (q - 8).
+const HAS_MINIMUM = false;
+
+fn nibbles_less_8(word: u32) -> u32 {
+  return less_bytes(word & 0x0f0f0f0fu, 0x08080808u);
+}
+
+fn quants_of(row: u32, g: u32) -> Quants {
+  let at = row + g * 18u;
+  let i = at >> 2u;
+  let even = (at & 2u) == 0u;
+  let a = array<u32, 5>(weights[i], weights[i + 1u], weights[i + 2u], weights[i + 3u], weights[i + 4u]);
+  let d = low_half(select(a[0] >> 16u, a[0], even));
+  let q0 = select(a[1], (a[0] >> 16u) | (a[1] << 16u), even);
+  let q1 = select(a[2], (a[1] >> 16u) | (a[2] << 16u), even);
+  let q2 = select(a[3], (a[2] >> 16u) | (a[3] << 16u), even);
+  let q3 = select(a[4], (a[3] >> 16u) | (a[4] << 16u), even);
+  return Quants(
+    array<u32, 8>(
+      nibbles_less_8(q0), nibbles_less_8(q1), nibbles_less_8(q2), nibbles_less_8(q3),
+      nibbles_less_8(q0 >> 4u), nibbles_less_8(q1 >> 4u), nibbles_less_8(q2 >> 4u), nibbles_less_8(q3 >> 4u),
+    ),
+    vec2(d),
+    vec2(0.0),
+  );
+}
+`,
+  "mat-q4_1": `// Q4_1: 20 bytes, d, m and 32 nibbles; value = d * q + m.
+const HAS_MINIMUM = true;
+
+fn quants_of(row: u32, g: u32) -> Quants {
+  let i = (row >> 2u) + g * 5u;
+  let both = unpack2x16float(weights[i]);
+  let q0 = weights[i + 1u];
+  let q1 = weights[i + 2u];
+  let q2 = weights[i + 3u];
+  let q3 = weights[i + 4u];
+  const LOW = 0x0f0f0f0fu;
+  return Quants(
+    array<u32, 8>(
+      q0 & LOW, q1 & LOW, q2 & LOW, q3 & LOW,
+      (q0 >> 4u) & LOW, (q1 >> 4u) & LOW, (q2 >> 4u) & LOW, (q3 >> 4u) & LOW,
+    ),
+    vec2(both.x),
+    vec2(both.y),
+  );
+}
+`,
+  "mat-q4_k": `// Q4_K: 144 bytes for 256 values, d, dmin, scales and minima of 32 values each, nibbles;
+// value = d * scale * q - dmin * minimum. Joined with mat-k-scales.wgsl.
+const HAS_MINIMUM = true;
+
+fn quants_of(row: u32, g: u32) -> Quants {
+  let i = (row >> 2u) + (g >> 3u) * 36u;
+  let group = g & 7u;
+  let start = i + 4u + 8u * (group >> 1u);
+  let shift = 4u * (group & 1u);
+  let both = scale_and_minimum(i, group);
+  const LOW = 0x0f0f0f0fu;
+  return Quants(
+    array<u32, 8>(
+      (weights[start] >> shift) & LOW, (weights[start + 1u] >> shift) & LOW,
+      (weights[start + 2u] >> shift) & LOW, (weights[start + 3u] >> shift) & LOW,
+      (weights[start + 4u] >> shift) & LOW, (weights[start + 5u] >> shift) & LOW,
+      (weights[start + 6u] >> shift) & LOW, (weights[start + 7u] >> shift) & LOW,
+    ),
+    vec2(both.x),
+    vec2(both.y),
+  );
+}
+`,
+  "mat-q5_0": `// Q5_0: 22 bytes, d, 32 fifth bits and 32 nibbles; value = d * (q - 16).
+const HAS_MINIMUM = false;
+
+/** Four nibbles with their fifth bits, less 16. */
+fn fives(nibbles: u32, bits: u32) -> u32 {
+  return less_bytes((nibbles & 0x0f0f0f0fu) | fifth_bits(bits), 0x10101010u);
+}
+
+fn quants_of(row: u32, g: u32) -> Quants {
+  let at = row + g * 22u;
+  let i = at >> 2u;
+  let even = (at & 2u) == 0u;
+  let a = array<u32, 6>(
+    weights[i], weights[i + 1u], weights[i + 2u], weights[i + 3u], weights[i + 4u], weights[i + 5u],
+  );
+  let d = low_half(select(a[0] >> 16u, a[0], even));
+  let h = select(a[1], (a[0] >> 16u) | (a[1] << 16u), even);
+  let q0 = select(a[2], (a[1] >> 16u) | (a[2] << 16u), even);
+  let q1 = select(a[3], (a[2] >> 16u) | (a[3] << 16u), even);
+  let q2 = select(a[4], (a[3] >> 16u) | (a[4] << 16u), even);
+  let q3 = select(a[5], (a[4] >> 16u) | (a[5] << 16u), even);
+  return Quants(
+    array<u32, 8>(
+      fives(q0, h), fives(q1, h >> 4u), fives(q2, h >> 8u), fives(q3, h >> 12u),
+      fives(q0 >> 4u, h >> 16u), fives(q1 >> 4u, h >> 20u), fives(q2 >> 4u, h >> 24u), fives(q3 >> 4u, h >> 28u),
+    ),
+    vec2(d),
+    vec2(0.0),
+  );
+}
+`,
+  "mat-q5_1": `// Q5_1: 24 bytes, d, m, 32 fifth bits and 32 nibbles; value = d * q + m.
+const HAS_MINIMUM = true;
+
+fn fives(nibbles: u32, bits: u32) -> u32 {
+  return (nibbles & 0x0f0f0f0fu) | fifth_bits(bits);
+}
+
+fn quants_of(row: u32, g: u32) -> Quants {
+  let i = (row >> 2u) + g * 6u;
+  let both = unpack2x16float(weights[i]);
+  let h = weights[i + 1u];
+  let q0 = weights[i + 2u];
+  let q1 = weights[i + 3u];
+  let q2 = weights[i + 4u];
+  let q3 = weights[i + 5u];
+  return Quants(
+    array<u32, 8>(
+      fives(q0, h), fives(q1, h >> 4u), fives(q2, h >> 8u), fives(q3, h >> 12u),
+      fives(q0 >> 4u, h >> 16u), fives(q1 >> 4u, h >> 20u), fives(q2 >> 4u, h >> 24u), fives(q3 >> 4u, h >> 28u),
+    ),
+    vec2(both.x),
+    vec2(both.y),
+  );
+}
+`,
+  "mat-q5_k": `// Q5_K: 176 bytes for 256 values, as Q4_K with 32 bytes of fifth bits before the nibbles.
+// Joined with mat-k-scales.wgsl.
+const HAS_MINIMUM = true;
+
+fn five(i: u32, start: u32, word: u32, group: u32) -> u32 {
+  let low = (weights[start + word] >> (4u * (group & 1u))) & 0x0f0f0f0fu;
+  return low | (((weights[i + 4u + word] >> group) & 0x01010101u) << 4u);
+}
+
+fn quants_of(row: u32, g: u32) -> Quants {
+  let i = (row >> 2u) + (g >> 3u) * 44u;
+  let group = g & 7u;
+  let start = i + 12u + 8u * (group >> 1u);
+  let both = scale_and_minimum(i, group);
+  return Quants(
+    array<u32, 8>(
+      five(i, start, 0u, group), five(i, start, 1u, group), five(i, start, 2u, group), five(i, start, 3u, group),
+      five(i, start, 4u, group), five(i, start, 5u, group), five(i, start, 6u, group), five(i, start, 7u, group),
+    ),
+    vec2(both.x),
+    vec2(both.y),
+  );
+}
+`,
+  "mat-q6_k": `// Q6_K: 210 bytes for 256 values, nibbles, pairs of bits, 16 signed scales, d;
+// value = d * scale * (q - 32).
+const HAS_MINIMUM = false;
+
+/** Four quants of six bits, less 32. */
+fn sixes(low: u32, high: u32) -> u32 {
+  return less_bytes((low & 0x0f0f0f0fu) | ((high & 0x03030303u) << 4u), 0x20202020u);
+}
+
+fn quants_of(row: u32, g: u32) -> Quants {
+  let at = row + (g >> 3u) * 210u;
+  let group = g & 7u;
+  let a = words_at(at + 64u * (group >> 2u) + 32u * (group & 1u));
+  let b = words_at(at + 128u + 32u * (group >> 2u));
+  let low = 4u * ((group >> 1u) & 1u);
+  let high = 2u * (group & 3u);
+  let scales = word_at(at + 192u + 2u * group);
+  let d = low_half(word_at(at + 206u) >> 16u);
+  return Quants(
+    array<u32, 8>(
+      sixes(a[0] >> low, b[0] >> high), sixes(a[1] >> low, b[1] >> high),
+      sixes(a[2] >> low, b[2] >> high), sixes(a[3] >> low, b[3] >> high),
+      sixes(a[4] >> low, b[4] >> high), sixes(a[5] >> low, b[5] >> high),
+      sixes(a[6] >> low, b[6] >> high), sixes(a[7] >> low, b[7] >> high),
+    ),
+    d * vec2(f32(i32(scales << 24u) >> 24u), f32(i32(scales << 16u) >> 24u)),
+    vec2(0.0),
+  );
+}
+`,
+  "mat-q8_0": `// Q8_0: 34 bytes, d and 32 signed bytes; value = d * q.
+const HAS_MINIMUM = false;
+
+fn quants_of(row: u32, g: u32) -> Quants {
+  let at = row + g * 34u;
+  let d = low_half(weights[at >> 2u] >> (8u * (at & 2u)));
+  return Quants(words_at(at + 2u), vec2(d), vec2(0.0));
+}
+`,
+  "mat-quants": `// From quants to floats: joined with the file of a quantised type, which reads 32 values at a time as
+// bytes, two scales and two minima. Oracle: core/quant/dequantize.ts.
+
+struct Quants {
+  /** 32 signed bytes, in order. */
+  q: array<u32, 8>,
+  /** value = scale * q + minimum; x for the first 16 values, y for the others. */
+  scale: vec2<f32>,
+  minimum: vec2<f32>,
+}
+
+fn low_half(word: u32) -> f32 {
+  return unpack2x16float(word).x;
+}
+
+/** Four bytes at an even address. */
+fn word_at(at: u32) -> u32 {
+  let word = weights[at >> 2u];
+  return select((word >> 16u) | (weights[(at >> 2u) + 1u] << 16u), word, (at & 2u) == 0u);
+}
+
+/** 32 bytes at an even address. */
+fn words_at(at: u32) -> array<u32, 8> {
+  let i = at >> 2u;
+  let even = (at & 2u) == 0u;
+  let a = array<u32, 9>(
+    weights[i], weights[i + 1u], weights[i + 2u], weights[i + 3u], weights[i + 4u],
+    weights[i + 5u], weights[i + 6u], weights[i + 7u], weights[i + 8u],
+  );
+  return array<u32, 8>(
+    select((a[0] >> 16u) | (a[1] << 16u), a[0], even),
+    select((a[1] >> 16u) | (a[2] << 16u), a[1], even),
+    select((a[2] >> 16u) | (a[3] << 16u), a[2], even),
+    select((a[3] >> 16u) | (a[4] << 16u), a[3], even),
+    select((a[4] >> 16u) | (a[5] << 16u), a[4], even),
+    select((a[5] >> 16u) | (a[6] << 16u), a[5], even),
+    select((a[6] >> 16u) | (a[7] << 16u), a[6], even),
+    select((a[7] >> 16u) | (a[8] << 16u), a[7], even),
+  );
+}
+
+/** Subtract \`less\`, below 128 in each byte, from bytes below 128: four signed bytes, no borrow between them. */
+fn less_bytes(bytes: u32, less: u32) -> u32 {
+  return ((bytes | 0x80808080u) - less) ^ 0x80808080u;
+}
+
+/** Bits 0 to 3 of \`bits\` as the fifth bits of four bytes. */
+fn fifth_bits(bits: u32) -> u32 {
+  return ((bits & 1u) << 4u) | ((bits & 2u) << 11u) | ((bits & 4u) << 18u) | ((bits & 8u) << 25u);
+}
+
+fn floats(word: u32) -> vec4<f32> {
+  return vec4<f32>(vec4<i32>(vec4(word << 24u, word << 16u, word << 8u, word)) >> vec4(24u));
+}
+
+/** Values 32 g to 32 g + 31 of the row whose first byte is \`row\`. */
+fn values_of(row: u32, g: u32) -> array<vec4<f32>, 8> {
+  let w = quants_of(row, g);
+  let s = w.scale;
+  if (HAS_MINIMUM) {
+    let m = w.minimum;
+    return array<vec4<f32>, 8>(
+      floats(w.q[0]) * s.x + m.x, floats(w.q[1]) * s.x + m.x,
+      floats(w.q[2]) * s.x + m.x, floats(w.q[3]) * s.x + m.x,
+      floats(w.q[4]) * s.y + m.y, floats(w.q[5]) * s.y + m.y,
+      floats(w.q[6]) * s.y + m.y, floats(w.q[7]) * s.y + m.y,
+    );
+  }
+  return array<vec4<f32>, 8>(
+    floats(w.q[0]) * s.x, floats(w.q[1]) * s.x, floats(w.q[2]) * s.x, floats(w.q[3]) * s.x,
+    floats(w.q[4]) * s.y, floats(w.q[5]) * s.y, floats(w.q[6]) * s.y, floats(w.q[7]) * s.y,
+  );
+}
+`,
+  mat: `// What the matrix kernels share: bindings, parameters, which products a workgroup computes, and what
+// becomes of them. Joined with exp.wgsl.
+
+/** 0: store, 1: store and add to the residual, 2: gate and up are the first two products, store silu(gate) * up. */
+override EPILOGUE: u32 = 0u;
+
+struct Product {
+  /** Word of \`weights\` where its first row begins. */
+  weight: u32,
+  rows: u32,
+  /** Word of \`activations\` where out[0, 0] is, and words from one row of it to the next. */
+  out: u32,
+  stride: u32,
+}
+
+struct Params {
+  /** vec4 of \`activations\` where x[0, 0] is. */
+  x: u32,
+  /** vec4s of a row of x: k / 4. */
+  k4: u32,
+  row_bytes: u32,
+  residual: u32,
+  /** Rows of x. */
+  n: u32,
+  /** Workgroups of the first product, and of the first two. */
+  first: u32,
+  second: u32,
+  /** 8: vec4s of 32 columns, given so that compilers leave the loop over them a loop. */
+  step: u32,
+  products: array<Product, 3>,
+}
+
+@group(0) @binding(0) var<storage, read> weights: array<u32>;
+@group(0) @binding(1) var<storage, read_write> activations: array<vec4<f32>>;
+@group(0) @binding(4) var<uniform> params: Params;
+
+/** Which product a workgroup computes (x) and which of its tiles of rows (y). Wide matrices go on in z. */
+fn tile_of(group: vec3<u32>, groups: vec3<u32>) -> vec2<u32> {
+  let tile = group.x + group.z * groups.x;
+  if (tile < params.first) {
+    return vec2(0u, tile);
+  }
+  if (tile < params.second) {
+    return vec2(1u, tile - params.first);
+  }
+  return vec2(2u, tile - params.second);
+}
+
+fn put(at: u32, value: f32) {
+  activations[at >> 2u][at & 3u] = value;
+}
+
+fn finish(product: u32, token: u32, row: u32, value: f32) {
+  let at = token * params.products[product].stride + row;
+  put(params.products[product].out + at, value);
+  if (EPILOGUE == 1u) {
+    let residual = params.residual + at;
+    put(residual, activations[residual >> 2u][residual & 3u] + value);
+  }
+}
+
+fn finish_gated(token: u32, row: u32, gate: f32, up: f32) {
+  let at = token * params.products[0].stride + row;
+  put(params.products[0].out + at, gate / (1.0 + exp_f32(-gate)) * up);
+}
+`,
+  "matmul-int8": `// As matmul.wgsl with integer dot products: each 32 columns of x are rounded to signed bytes under one scale as they
+// enter the workgroup's memory, weights stay the bytes that they are. Needs packed_4x8_integer_dot_product.
+// x = d * q with d = max |x| / 127; sum = d * (scale · (q_w · q_x) + minimum · Σ q_x) for each 16 columns.
+// Oracle: the same rounding, then float64 (test/gpu/matmul).
+
+const ROWS = 64u;
+const TOKENS = 32u;
+
+var<workgroup> w_tile: array<u32, 512>;
+var<workgroup> w_scales: array<vec4<f32>, 64>;
+var<workgroup> x_tile: array<u32, 256>;
+/** d, d * the sums of the first and the second 16. */
+var<workgroup> x_scales: array<vec4<f32>, 32>;
+
+@compute @workgroup_size(64)
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let tile = tile_of(group, groups);
+  let row = tile_row(tile.x, tile.y, local);
+  let token = group.y * TOKENS;
+  let wy = local & 7u;
+  let tx = local >> 3u;
+  var sums: array<vec4<f32>, 8>;
+  for (var g = 0u; g < params.k4 / 8u; g++) {
+    workgroupBarrier();
+    let w = quants_of(row, g);
+    for (var j = 0u; j < 8u; j++) {
+      w_tile[j * ROWS + local] = w.q[j];
+    }
+    w_scales[local] = vec4(w.scale, w.minimum);
+    if (local < TOKENS) {
+      round_x(local, params.x + min(token + local, params.n - 1u) * params.k4 + 8u * g);
+    }
+    workgroupBarrier();
+    // Half of 8: a bound that compilers do not know keeps a loop that they would make four times as long.
+    for (var t = 0u; t < params.step / 2u; t++) {
+      let chosen = vec4(t) == vec4(0u, 1u, 2u, 3u);
+      let token_in_tile = tx * 4u + t;
+      let xs = x_scales[token_in_tile];
+      let x0 = x_tile[token_in_tile];
+      let x1 = x_tile[TOKENS + token_in_tile];
+      let x2 = x_tile[2u * TOKENS + token_in_tile];
+      let x3 = x_tile[3u * TOKENS + token_in_tile];
+      let x4 = x_tile[4u * TOKENS + token_in_tile];
+      let x5 = x_tile[5u * TOKENS + token_in_tile];
+      let x6 = x_tile[6u * TOKENS + token_in_tile];
+      let x7 = x_tile[7u * TOKENS + token_in_tile];
+      for (var i = 0u; i < 8u; i++) {
+        let r = wy + 8u * i;
+        let low = dot4I8Packed(w_tile[r], x0) + dot4I8Packed(w_tile[ROWS + r], x1)
+          + dot4I8Packed(w_tile[2u * ROWS + r], x2) + dot4I8Packed(w_tile[3u * ROWS + r], x3);
+        let high = dot4I8Packed(w_tile[4u * ROWS + r], x4) + dot4I8Packed(w_tile[5u * ROWS + r], x5)
+          + dot4I8Packed(w_tile[6u * ROWS + r], x6) + dot4I8Packed(w_tile[7u * ROWS + r], x7);
+        let scales = w_scales[r];
+        var sum = xs.x * (scales.x * f32(low) + scales.y * f32(high));
+        if (HAS_MINIMUM) {
+          sum += scales.z * xs.y + scales.w * xs.z;
+        }
+        sums[i] += select(vec4(0.0), vec4(sum), chosen);
+      }
+    }
+  }
+  finish_tile(tile, token + tx * 4u, wy, sums);
+}
+
+/** Round the 32 values from vec4 \`start\` on into column \`t\` of the tile. */
+fn round_x(t: u32, start: u32) {
+  var most = vec4(0.0);
+  for (var j = 0u; j < 8u; j++) {
+    most = max(most, abs(activations[start + j]));
+  }
+  let d = max(max(most.x, most.y), max(most.z, most.w)) / 127.0;
+  // Subnormal scales have reciprocals that are no numbers; such values are nothing beside others.
+  let inverse = select(0.0, 1.0 / d, d > 1e-37);
+  var totals = vec2(0);
+  for (var j = 0u; j < 8u; j++) {
+    let q = vec4<i32>(round(activations[start + j] * inverse));
+    let total = q.x + q.y + q.z + q.w;
+    totals += select(vec2(0, total), vec2(total, 0), j < 4u);
+    x_tile[j * TOKENS + t] = (u32(q.x) & 255u) | ((u32(q.y) & 255u) << 8u) | ((u32(q.z) & 255u) << 16u)
+      | (u32(q.w) << 24u);
+  }
+  x_scales[t] = vec4(d, d * f32(totals.x), d * f32(totals.y), 0.0);
+}
+`,
   "matmul-plain": `// out[n, m] = x[n, k] · w[m, k]ᵀ, one invocation for each output; joined with weights.wgsl and exp.wgsl.
 // For every type, and the readable version of the other matrix kernels. Oracle: backends/reference.
 
@@ -913,6 +1445,313 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   if (EPILOGUE == 1u) {
     activations[params.residual + at] += sum;
   }
+}
+`,
+  "matmul-tile": `// Rows of a tile of 64, and what becomes of its 8 by 4 sums an invocation. Where gate and up are multiplied, a tile
+// has 32 rows of each, eight by eight in turn, so that an invocation has both.
+
+/** First byte of row \`local\` of a tile; the last row stands for those past it. */
+fn tile_row(product: u32, tile: u32, local: u32) -> u32 {
+  var p = product;
+  var m = tile * 64u + local;
+  if (EPILOGUE == 2u) {
+    p = (local >> 3u) & 1u;
+    m = tile * 32u + (local & 7u) + 8u * (local >> 4u);
+  }
+  return 4u * params.products[p].weight + min(m, params.products[p].rows - 1u) * params.row_bytes;
+}
+
+/** Sums of rows wy + 8 i of the tile and rows \`token\` to \`token\` + 3 of x. */
+fn finish_tile(tile: vec2<u32>, token: u32, wy: u32, sums: array<vec4<f32>, 8>) {
+  var all = sums;
+  for (var t = 0u; t < 4u && token + t < params.n; t++) {
+    if (EPILOGUE == 2u) {
+      for (var i = 0u; i < 4u; i++) {
+        let m = tile.y * 32u + wy + 8u * i;
+        if (m < params.products[0].rows) {
+          finish_gated(token + t, m, all[2u * i][t], all[2u * i + 1u][t]);
+        }
+      }
+    } else {
+      for (var i = 0u; i < 8u; i++) {
+        let m = tile.y * 64u + wy + 8u * i;
+        if (m < params.products[tile.x].rows) {
+          finish(tile.x, token + t, m, all[i][t]);
+        }
+      }
+    }
+  }
+}
+`,
+  matmul: `// out[n, m] = x[n, k] · w[m, k]ᵀ for many rows of x: a workgroup of 64 computes a tile of 64 rows of the weight by 32 of
+// x, of which every invocation holds 8 by 4 sums; 32 columns at a time go through the workgroup's memory, weights
+// dequantised once for 32 rows of x. Joined with exp.wgsl, mat.wgsl, a type and value-*.wgsl.
+// Oracle: dequantised weights times x in float64 (test/gpu/matmul).
+
+const ROWS = 64u;
+const TOKENS = 32u;
+/** One more than there are, so that neighbours write to different banks. */
+const PITCH = 33u;
+
+var<workgroup> w_tile: array<Value, 512>;
+var<workgroup> x_tile: array<Value, 264>;
+
+@compute @workgroup_size(64)
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let tile = tile_of(group, groups);
+  let row = tile_row(tile.x, tile.y, local);
+  let token = group.y * TOKENS;
+  let wy = local & 7u;
+  let tx = local >> 3u;
+  var sums: array<vec4<f32>, 8>;
+  for (var g = 0u; g < params.k4 / 8u; g++) {
+    workgroupBarrier();
+    let w = values_of(row, g);
+    for (var j = 0u; j < 8u; j++) {
+      w_tile[j * ROWS + local] = to_value(w[j]);
+    }
+    for (var i = 0u; i < 4u; i++) {
+      let t = tx + 8u * i;
+      let start = params.x + min(token + t, params.n - 1u) * params.k4 + 8u * g + wy;
+      x_tile[wy * PITCH + t] = to_value(activations[start]);
+    }
+    workgroupBarrier();
+    for (var j = 0u; j < params.step; j++) {
+      let at = j * PITCH + tx * 4u;
+      let a = vec4<f32>(x_tile[at]);
+      let b = vec4<f32>(x_tile[at + 1u]);
+      let c = vec4<f32>(x_tile[at + 2u]);
+      let d = vec4<f32>(x_tile[at + 3u]);
+      for (var i = 0u; i < 8u; i++) {
+        let v = vec4<f32>(w_tile[j * ROWS + wy + 8u * i]);
+        sums[i] += vec4(dot(v, a), dot(v, b), dot(v, c), dot(v, d));
+      }
+    }
+  }
+  finish_tile(tile, token + tx * 4u, wy, sums);
+}
+`,
+  "matvec-share": `// out[n, m] = x[n, k] · w[m, k]ᵀ, up to eight rows of x at a time: an invocation has one row of the weight, or two (gate
+// and up, where gated), and a sum for each in registers. Neighbours of a subgroup of at least eight need the same x: each
+// reads four values and hears the others'. Joined after \`enable subgroups;\` with a header (ROWS, TOKENS), exp.wgsl,
+// mat.wgsl and a type. Oracle: dequantised weights times x in float64 (test/gpu/matmul).
+
+const WORKGROUP = 64u;
+
+/** Sums of a row of the weight with eight rows of x. */
+struct Sums {
+  low: vec4<f32>,
+  high: vec4<f32>,
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) local: u32,
+  @builtin(subgroup_invocation_id) lane: u32,
+) {
+  let tile = tile_of(group, groups);
+  let gated = EPILOGUE == 2u;
+  let m = tile.y * WORKGROUP * select(ROWS, 1u, gated) + local;
+  let first = first_byte(tile.x, m);
+  var second = first;
+  if (ROWS > 1u) {
+    if (gated) {
+      second = first_byte(1u, m);
+    } else {
+      second = first_byte(tile.x, m + WORKGROUP);
+    }
+  }
+  let token = group.y * 8u;
+  var a: Sums;
+  var b: Sums;
+  for (var g = 0u; g < params.k4 / 8u; g++) {
+    let v = values_of(first, g);
+    let at = 8u * g + (lane & 7u);
+    let x0 = activations[x_row(token) + at];
+    a.low.x += dot_32(v, x0);
+    var w: array<vec4<f32>, 8>;
+    if (ROWS > 1u) {
+      w = values_of(second, g);
+      b.low.x += dot_32(w, x0);
+    }
+    if (TOKENS > 1u) {
+      let x1 = activations[x_row(token + 1u) + at];
+      a.low.y += dot_32(v, x1);
+      if (ROWS > 1u) {
+        b.low.y += dot_32(w, x1);
+      }
+    }
+    if (TOKENS > 2u) {
+      let x2 = activations[x_row(token + 2u) + at];
+      let x3 = activations[x_row(token + 3u) + at];
+      a.low.z += dot_32(v, x2);
+      a.low.w += dot_32(v, x3);
+      if (ROWS > 1u) {
+        b.low.z += dot_32(w, x2);
+        b.low.w += dot_32(w, x3);
+      }
+    }
+    if (TOKENS > 4u) {
+      let x4 = activations[x_row(token + 4u) + at];
+      let x5 = activations[x_row(token + 5u) + at];
+      let x6 = activations[x_row(token + 6u) + at];
+      let x7 = activations[x_row(token + 7u) + at];
+      a.high += vec4(dot_32(v, x4), dot_32(v, x5), dot_32(v, x6), dot_32(v, x7));
+      if (ROWS > 1u) {
+        b.high += vec4(dot_32(w, x4), dot_32(w, x5), dot_32(w, x6), dot_32(w, x7));
+      }
+    }
+  }
+  let rows = params.products[tile.x].rows;
+  for (var t = 0u; t < min(8u, params.n - token); t++) {
+    let sum = select(a.high, a.low, t < 4u)[t & 3u];
+    let other = select(b.high, b.low, t < 4u)[t & 3u];
+    if (gated) {
+      if (m < rows) {
+        finish_gated(token + t, m, sum, other);
+      }
+    } else {
+      if (m < rows) {
+        finish(tile.x, token + t, m, sum);
+      }
+      if (ROWS > 1u && m + WORKGROUP < rows) {
+        finish(tile.x, token + t, m + WORKGROUP, other);
+      }
+    }
+  }
+}
+
+/** The last row stands for those past it: cheaper than a branch, and nothing is read outside. */
+fn first_byte(product: u32, m: u32) -> u32 {
+  return 4u * params.products[product].weight + min(m, params.products[product].rows - 1u) * params.row_bytes;
+}
+
+fn x_row(token: u32) -> u32 {
+  return params.x + min(token, params.n - 1u) * params.k4;
+}
+
+fn dot_32(w: array<vec4<f32>, 8>, x: vec4<f32>) -> f32 {
+  return dot(w[0], subgroupBroadcast(x, 0u)) + dot(w[1], subgroupBroadcast(x, 1u))
+    + dot(w[2], subgroupBroadcast(x, 2u)) + dot(w[3], subgroupBroadcast(x, 3u))
+    + (dot(w[4], subgroupBroadcast(x, 4u)) + dot(w[5], subgroupBroadcast(x, 5u))
+    + dot(w[6], subgroupBroadcast(x, 6u)) + dot(w[7], subgroupBroadcast(x, 7u)));
+}
+`,
+  "matvec-sum-alone": `// A team of one has its sums.
+
+fn sums_of_team(sums: array<f32, ROWS>, local: u32) -> array<f32, ROWS> {
+  return sums;
+}
+`,
+  "matvec-sum-shuffle": `// Sums over a team of LANES neighbours, a power of two and fewer than a subgroup has. Joined after \`enable subgroups;\`.
+
+fn sums_of_team(sums: array<f32, ROWS>, local: u32) -> array<f32, ROWS> {
+  var all = sums;
+  for (var mask = LANES / 2u; mask > 0u; mask /= 2u) {
+    for (var i = 0u; i < ROWS; i++) {
+      all[i] += subgroupShuffleXor(all[i], mask);
+    }
+  }
+  return all;
+}
+`,
+  "matvec-sum-subgroup": `// Sums over a team that is a subgroup. Joined after \`enable subgroups;\`.
+
+fn sums_of_team(sums: array<f32, ROWS>, local: u32) -> array<f32, ROWS> {
+  var all = sums;
+  for (var i = 0u; i < ROWS; i++) {
+    all[i] = subgroupAdd(all[i]);
+  }
+  return all;
+}
+`,
+  "matvec-sum-workgroup": `// Sums over a team of LANES neighbours, through the workgroup's memory. All invocations of a workgroup call it.
+
+var<workgroup> partial: array<array<f32, ROWS>, WORKGROUP>;
+
+fn sums_of_team(sums: array<f32, ROWS>, local: u32) -> array<f32, ROWS> {
+  partial[local] = sums;
+  workgroupBarrier();
+  for (var half = LANES / 2u; half > 0u; half /= 2u) {
+    if (local % LANES < half) {
+      for (var i = 0u; i < ROWS; i++) {
+        partial[local][i] += partial[local + half][i];
+      }
+    }
+    workgroupBarrier();
+  }
+  return partial[local - local % LANES];
+}
+`,
+  matvec: `// out[n, m] = x[n, k] · w[m, k]ᵀ, a row of x at a time: LANES invocations walk along ROWS rows of the weight side by side,
+// so that neighbours read neighbouring blocks, and a workgroup holds WORKGROUP / LANES such teams. Joined after a header
+// (WORKGROUP, LANES, ROWS), exp.wgsl, mat.wgsl, a type and a summation (matvec-sum-*.wgsl).
+// Oracle: dequantised weights times x in float64 (test/gpu/matmul.ts).
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let tile = tile_of(group, groups);
+  let lane = local % LANES;
+  let team = tile.y * (WORKGROUP / LANES) + local / LANES;
+  var row: array<u32, ROWS>;
+  for (var r = 0u; r < ROWS; r++) {
+    row[r] = row_of(tile.x, team, r);
+  }
+  let token = group.y;
+  let x_row = params.x + token * params.k4;
+  var sums: array<f32, ROWS>;
+  for (var g = lane; g < params.k4 / 8u; g += LANES) {
+    let i = x_row + 8u * g;
+    let x = array<vec4<f32>, 8>(
+      activations[i], activations[i + 1u], activations[i + 2u], activations[i + 3u],
+      activations[i + 4u], activations[i + 5u], activations[i + 6u], activations[i + 7u],
+    );
+    for (var r = 0u; r < ROWS; r++) {
+      let w = values_of(row[r], g);
+      sums[r] += dot(w[0], x[0]) + dot(w[1], x[1]) + dot(w[2], x[2]) + dot(w[3], x[3])
+        + (dot(w[4], x[4]) + dot(w[5], x[5]) + dot(w[6], x[6]) + dot(w[7], x[7]));
+    }
+  }
+  let all = sums_of_team(sums, local);
+  if (lane != 0u) {
+    return;
+  }
+  if (EPILOGUE == 2u) {
+    for (var r = 0u; r < ROWS / 2u; r++) {
+      let m = team * (ROWS / 2u) + r;
+      if (m < params.products[0].rows) {
+        finish_gated(token, m, all[2u * r], all[2u * r + 1u]);
+      }
+    }
+  } else {
+    for (var r = 0u; r < ROWS; r++) {
+      let m = team * ROWS + r;
+      if (m < params.products[tile.x].rows) {
+        finish(tile.x, token, m, all[r]);
+      }
+    }
+  }
+}
+
+/** First byte of the r-th row of a team: of gate and up in turn where they are gated; the last row stands for those past it. */
+fn row_of(product: u32, team: u32, r: u32) -> u32 {
+  var p = product;
+  var m = team * ROWS + r;
+  if (EPILOGUE == 2u) {
+    p = r & 1u;
+    m = team * (ROWS / 2u) + (r >> 1u);
+  }
+  return 4u * params.products[p].weight + min(m, params.products[p].rows - 1u) * params.row_bytes;
 }
 `,
   "rms-norm": `// out[n, d] = x[n, d] / sqrt(mean(x[n]²) + eps) * weight[d]; in place too.
@@ -1114,6 +1953,21 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   for (var quad = lane; quad < params.shape.quads; quad += 64u) {
     store_quad(select(value_word(params.shape, slot, kv_head, quad), key_word(params.shape, slot, kv_head, quad), is_k), quad);
   }
+}
+`,
+  "value-f16": `// What a tile of a matrix product holds: halves, so that twice as much fits and half as much is moved. They are
+// multiplied as floats: sums of halves would overflow. Joined after \`enable f16;\`.
+alias Value = vec4<f16>;
+
+fn to_value(x: vec4<f32>) -> Value {
+  return Value(clamp(x, vec4(-65504.0), vec4(65504.0)));
+}
+`,
+  "value-f32": `// What a tile of a matrix product holds: floats as they are.
+alias Value = vec4<f32>;
+
+fn to_value(x: vec4<f32>) -> Value {
+  return x;
 }
 `,
   weights: `// Reads one weight of any type from its blocks as they are in the file; the readable version of every
