@@ -8,11 +8,16 @@ import type { Backend } from "../../core/tensor/backend.ts";
 import { computePool } from "./compute-threads.ts";
 import { packageFile } from "./package-root.ts";
 
-/** `auto`: the fastest that works here. */
-export type BackendPreference = "auto" | "wasm" | "reference";
+/** `auto`: the fastest CPU backend that works here; `webgpu` has to be asked for. */
+export type BackendPreference = "auto" | "webgpu" | "wasm" | "reference";
 
 /** Every preference, best first. */
-export const BACKEND_PREFERENCES: readonly BackendPreference[] = ["auto", "wasm", "reference"];
+export const BACKEND_PREFERENCES: readonly BackendPreference[] = [
+  "auto",
+  "webgpu",
+  "wasm",
+  "reference",
+];
 
 /** A backend and why it is this one. */
 export interface BackendChoice {
@@ -44,6 +49,10 @@ export async function createBackend(options: BackendOptions): Promise<BackendCho
   const { preference } = options;
   if (preference === "reference") {
     return { backend: createReferenceBackend(), reason: "asked for", features: [] };
+  }
+  if (preference === "webgpu") {
+    const { createGpuBackend } = await import("./webgpu.ts");
+    return { ...(await createGpuBackend()), features: [] };
   }
   const builds = await compileKernels();
   if (builds.length > 0) {

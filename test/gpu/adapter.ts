@@ -1,3 +1,6 @@
+/** Dawn does not count devices as users of their instance: a process dies once it is collected. */
+let opened: GPU | undefined;
+
 /**
  * The runtime's `GPU`: Deno has its own, Node and Bun take Dawn from npm. The name of the package is hidden from
  * the compiler: its types would bring @webgpu/types, which contradict TypeScript's own.
@@ -11,7 +14,8 @@ export async function openGpu(): Promise<GPU> {
     globals: object;
   };
   Object.assign(globalThis, dawn.globals);
-  return dawn.create([]);
+  opened = dawn.create([]);
+  return opened;
 }
 
 /** Flags of buffers (WebGPU, GPUBufferUsage), which TypeScript's library does not declare. */

@@ -52,14 +52,14 @@ export function gpuEnvironment(chosen: GpuDriver): NodeJS.ProcessEnv {
 
 /**
  * Run a script of this folder in a process of its own on `chosen` and return what it handed to
- * {@linkcode report}. Its argument is JSON; `command` is another runtime than this Node. Rejects with what it
- * printed when it fails.
+ * {@linkcode report}. Its argument is JSON; `command` is another runtime than this Node. Rejects with what it printed when it fails.
  */
 export async function runOnGpu<T>(
   chosen: GpuDriver,
   script: string,
   argument: unknown = null,
   command: readonly string[] = [process.execPath],
+  timeout: number = TIMEOUT_MS,
 ): Promise<T> {
   const [binary = process.execPath, ...before] = command;
   const args = [...before, path.join(ROOT, "test", "gpu", script), JSON.stringify(argument)];
@@ -67,7 +67,7 @@ export async function runOnGpu<T>(
     cwd: ROOT,
     env: gpuEnvironment(chosen),
     stdio: ["ignore", "pipe", "pipe"],
-    timeout: TIMEOUT_MS,
+    timeout,
   });
   const ended = new Promise<string>((resolve, reject) => {
     child.once("error", reject);

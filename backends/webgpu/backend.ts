@@ -1,0 +1,338 @@
+import type { Backend, KvLayer, KvShape, Ops, ReadInto } from "../../core/tensor/backend.ts";
+import { dequantize } from "../../core/quant/dequantize.ts";
+import { byteLength } from "../../core/tensor/dtype.ts";
+import type { DType, Tensor } from "../../core/tensor/tensor.ts";
+import { checkQuery, type LogitQuery, type LogitSummary } from "../../core/tensor/logits.ts";
+import { Bindings } from "./bindings.ts";
+import { Commands } from "./commands.ts";
+import { type Counters, createCounters } from "./counters.ts";
+import type { OpenDevice } from "./device.ts";
+import { createMatmulKernels } from "./matmul.ts";
+import { Memory, USAGE } from "./memory.ts";
+import { Pipelines } from "./pipelines.ts";
+import { planStep } from "./planner.ts";
+import { type Plan, Plans } from "./plans.ts";
+import { Readback } from "./readback.ts";
+import { type Op, type Owner, Recorder } from "./recorder.ts";
+import { Reducer } from "./reduce.ts";
+import type { MatmulKernels } from "./spec.ts";
+import { StepTables } from "./step-tables.ts";
+import {
+  type Activations,
+  GpuKv,
+  GpuTensor,
+  KV_BLOCK,
+  kvHeadBytes,
+  MAX_HEAD_DIM,
+  sizeOf,
+  type Weights,
+} from "./tensors.ts";
+import { Uploader } from "./upload.ts";
+
+/** How a backend uses its device. */
+export interface WebGpuOptions {
+  /** All buffers together take no more; unbounded unless given. */
+  readonly maxBytes?: number;
+  /** No arena of weights is larger; what the device can bind unless given. */
+  readonly arenaBytes?: number;
+  /** Told once when the device is lost or reports an error; everything rejects from then on. */
+  readonly onFault?: (fault: Error) => void;
+  /** The matrix kernels; those for the device unless given. */
+  readonly matmul?: MatmulKernels;
+}
+
+/** A backend that computes on a GPU: the weights as they are in the file, activations and sums in f32. */
+export class WebGpuBackend implements Backend {
+  readonly name = "webgpu";
+  readonly threads = 1;
+  readonly kvBlock: number = KV_BLOCK;
+  readonly #opened: OpenDevice;
+  readonly #device: GPUDevice;
+  readonly #workgroups: number;
+  readonly #counters = createCounters();
+  readonly #used = { weights: 0, kv: 0, activations: 0 };
+  readonly #memory: Memory;
+  readonly #uploader: Uploader;
+  readonly #bindings: Bindings;
+  readonly #commands: Commands;
+  readonly #readback: Readback;
+  readonly #plans: Plans;
+  readonly #reducer: Reducer;
+  readonly #matmul: MatmulKernels;
+  readonly #tables = new StepTables();
+  readonly #recorder: Recorder;
+  readonly #caches: GpuKv[] = [];
+  #scratch = { word: 0, words: 0 };
+  #fault: Error | undefined;
+  #closed = false;
+
+  constructor(opened: OpenDevice, options: WebGpuOptions = {}) {
+    const { device, traits } = opened;
+    const {
+      maxBytes = Infinity,
+      arenaBytes = Infinity,
+      onFault,
+      matmul = createMatmulKernels(traits),
+    } = options;
+    const counters = this.#counters;
+    this.#opened = opened;
+    this.#device = device;
+    this.#workgroups = traits.workgroups;
+    this.#matmul = matmul;
+    const memory = new Memory(device, counters, { maxBytes, arenaBytes });
+    const pipelines = new Pipelines(device, counters);
+    this.#memory = memory;
+    this.#uploader = new Uploader(device.queue, memory);
+    this.#bindings = new Bindings(device, memory, pipelines, counters);
+    this.#commands = new Commands(device, counters);
+    this.#readback = new Readback(memory, counters);
+    this.#plans = new Plans(device.queue, pipelines, this.#bindings, counters);
+    this.#reducer = new Reducer({
+      device,
+      memory,
+      bindings: this.#bindings,
+      pipelines,
+      commands: this.#commands,
+      readback: this.#readback,
+      counters,
+    });
+    const own: Owner = {
+      activations: (tensor) => this.#activations(tensor),
+      weights: (tensor) => this.#weights(tensor),
+      kv: (kv) => this.#kv(kv),
+    };
+    this.#recorder = new Recorder(own, this.#tables, ({ shape }, reads) => {
+      return reads * 2 * shape.kvHeads * kvHeadBytes(shape.type, shape.headDim);
+    });
+    this.#watch(onFault);
+  }
+
+  async loadWeight(
+    label: string,
+    dtype: DType,
+    shape: readonly number[],
+    read: ReadInto,
+  ): Promise<Tensor> {
+    this.#check();
+    const columns = shape.at(-1) ?? 1;
+    const rows = sizeOf(shape.slice(0, -1));
+    // Vectors are read as f32 by what uses them.
+    if (shape.length === 1 && dtype !== "f32") {
+      return this.loadWeight(label, "f32", shape, await expanded(dtype, columns, read));
+    }
+    const parts = this.#memory.placeWeight(label, dtype, rows, columns);
+    await this.#memory.settle();
+    const rowBytes = byteLength(dtype, columns);
+    await this.#uploader.upload(parts, rowBytes, read);
+    this.#check();
+    this.#used.weights += rows * rowBytes;
+    return new GpuTensor(this, label, dtype, shape, { kind: "weights", parts });
+  }
+
+  alloc(label: string, shape: readonly number[]): Tensor {
+    const values = sizeOf(shape);
+    const word = this.#memory.placeActivations(label, values);
+    this.#used.activations += 4 * values;
+    return new GpuTensor(this, label, "f32", shape, {
+      kind: "activations",
+      word,
+      rows: shape[0] ?? 1,
+    });
+  }
+
+  allocKv(label: string, slots: number, shape: KvShape): KvLayer {
+    const { kvHeads, headDim, type } = shape;
+    if (slots % KV_BLOCK !== 0 || headDim % 4 !== 0 || headDim > MAX_HEAD_DIM) {
+      throw new RangeError(
+        `Cannot cache ${slots} slots of ${headDim} values for "${label}": slots come in blocks of ${KV_BLOCK}, ` +
+          `head sizes in fours up to ${MAX_HEAD_DIM}`,
+      );
+    }
+    const bytes = slots * kvHeads * 2 * kvHeadBytes(type, headDim);
+    const buffer = this.#memory.buffer(label, Math.max(bytes, 256), USAGE.storage);
+    this.#used.kv += bytes;
+    const kv = new GpuKv(this, label, slots, shape, buffer, this.#caches.length);
+    this.#caches.push(kv);
+    return kv;
+  }
+
+  view(tensor: Tensor, rows: number): Tensor {
+    const whole = this.#own(tensor);
+    if (!Number.isInteger(rows) || rows < 0 || rows > whole.rows) {
+      throw new RangeError(`Cannot view ${rows} rows of "${whole.label}": it has ${whole.rows}`);
+    }
+    const shape = [rows, ...whole.shape.slice(1)];
+    return new GpuTensor(this, whole.label, whole.dtype, shape, whole.place);
+  }
+
+  write(tensor: Tensor, values: Float32Array): void {
+    const target = this.#activations(tensor);
+    if (values.length > target.length) {
+      throw new RangeError(
+        `Cannot write ${values.length} values to "${target.label}": it holds ${target.length}`,
+      );
+    }
+    this.#commands.flush();
+    const buffer = this.#bindings.refresh();
+    this.#device.queue.writeBuffer(buffer, 4 * target.place.word, values);
+  }
+
+  async read(tensor: Tensor): Promise<Float32Array> {
+    const source = this.#activations(tensor);
+    this.#check();
+    if (source.length === 0) return new Float32Array(0);
+    const buffer = this.#bindings.refresh();
+    const encoder = this.#commands.encoder();
+    const read = this.#readback.record(encoder, buffer, 4 * source.place.word, 4 * source.length);
+    this.#commands.flush();
+    const bytes = await read();
+    this.#check();
+    return new Float32Array(bytes);
+  }
+
+  async reduce(logits: Tensor, queries: readonly LogitQuery[]): Promise<readonly LogitSummary[]> {
+    const rows = this.#activations(logits);
+    for (const query of queries) checkQuery(query, rows.label, rows.rows);
+    this.#check();
+    const answers = await this.#reducer.reduce(rows, queries);
+    this.#check();
+    return answers;
+  }
+
+  async run(record: (ops: Ops) => void): Promise<void> {
+    this.#check();
+    this.#recorder.begin();
+    record(this.#recorder);
+    const { ops, cacheBytes } = this.#recorder;
+    // What was recorded before must not see this step's tables.
+    this.#commands.flush();
+    const plan = this.#plans.find(this.#ready(ops)) ?? (await this.#plan(ops));
+    await this.#memory.settle();
+    this.#encode(plan);
+    this.#counters.cacheBytes += cacheBytes;
+    this.#counters.weightBytes += plan.weightBytes;
+    this.#commands.submitLater();
+  }
+
+  memory(): { weights: number; kv: number; activations: number } {
+    return { ...this.#used };
+  }
+
+  /** The device it computes on. */
+  get opened(): OpenDevice {
+    return this.#opened;
+  }
+
+  /** What was done so far. */
+  counters(): Counters {
+    return { ...this.#counters };
+  }
+
+  close(): Promise<void> {
+    this.#closed = true;
+    this.#commands.drop();
+    this.#memory.close();
+    this.#device.destroy();
+    return Promise.resolve();
+  }
+
+  /** Make everything that the step binds, before its plan is looked for. */
+  #ready(ops: readonly Op[]): readonly Op[] {
+    this.#bindings.writeTables(this.#tables.words());
+    this.#bindings.refresh();
+    return ops;
+  }
+
+  async #plan(ops: readonly Op[]): Promise<Plan> {
+    this.#reserveScratch(ops);
+    this.#bindings.refresh();
+    const planned = planStep(ops, {
+      matmul: this.#matmul,
+      scratch: this.#scratch.word,
+      workgroups: this.#workgroups,
+    });
+    return this.#plans.make(ops, planned, (index) => this.#caches[index]!.buffer);
+  }
+
+  /** Scratch memory for the largest step that these tensors allow, so that it need not grow later. */
+  #reserveScratch(ops: readonly Op[]): void {
+    let words = 0;
+    for (const op of ops) {
+      if (op.kind !== "matmul" && op.kind !== "gated") continue;
+      const products = op.kind === "matmul" ? op.products : [op.gate, op.up];
+      const { rows } = op.x.place;
+      for (const { weight } of products) {
+        words = Math.max(words, this.#matmul.scratchWords(weight.dtype, rows, op.x.width));
+      }
+    }
+    if (words <= this.#scratch.words) return;
+    this.#scratch = { word: this.#memory.placeActivations("scratch", words), words };
+    this.#used.activations += 4 * words;
+  }
+
+  #encode(plan: Plan): void {
+    const pass = this.#commands.encoder().beginComputePass({ label: "step" });
+    for (const { pipeline, group, offset, workgroups } of plan.dispatches) {
+      pass.setPipeline(pipeline);
+      pass.setBindGroup(0, group, [offset]);
+      pass.dispatchWorkgroups(...workgroups);
+    }
+    pass.end();
+    this.#counters.dispatches += plan.dispatches.length;
+  }
+
+  #watch(onFault: ((fault: Error) => void) | undefined): void {
+    const fail = (message: string): void => {
+      if (this.#closed || this.#fault !== undefined) return;
+      this.#fault = new Error(message);
+      onFault?.(this.#fault);
+    };
+    this.#device.addEventListener("uncapturederror", (event) => {
+      fail(`The GPU refused a command: ${event.error.message}`);
+    });
+    const lost = async (): Promise<void> => {
+      const { reason, message } = await this.#device.lost;
+      fail(`The GPU was lost (${reason}): ${message}`);
+    };
+    void lost();
+  }
+
+  #check(): void {
+    if (this.#fault !== undefined) throw this.#fault;
+  }
+
+  #own(tensor: Tensor): GpuTensor {
+    if (tensor instanceof GpuTensor && tensor.owner === this) return tensor;
+    throw new TypeError(`Cannot use tensor "${tensor.label}": it belongs to another backend`);
+  }
+
+  #activations(tensor: Tensor): Activations {
+    const own = this.#own(tensor);
+    if (own.place.kind === "activations") return own as Activations;
+    throw new TypeError(`Cannot use tensor "${tensor.label}" here: it is a weight`);
+  }
+
+  #weights(tensor: Tensor): Weights {
+    const own = this.#own(tensor);
+    if (own.place.kind === "weights") return own as Weights;
+    throw new TypeError(`Cannot use tensor "${tensor.label}" here: it is no weight`);
+  }
+
+  #kv(kv: KvLayer): GpuKv {
+    if (kv instanceof GpuKv && kv.owner === this) return kv;
+    throw new TypeError(`Cannot use cache "${kv.label}": it belongs to another backend`);
+  }
+}
+
+/** A source of a short vector's values as f32. */
+async function expanded(dtype: DType, values: number, read: ReadInto): Promise<ReadInto> {
+  const bytes = new Uint8Array(byteLength(dtype, values));
+  await read(0, bytes);
+  const floats = new Float32Array(values);
+  dequantize(dtype, bytes, floats);
+  const whole = new Uint8Array(floats.buffer);
+  return (offset, into) => {
+    into.set(whole.subarray(offset, offset + into.length));
+    return Promise.resolve();
+  };
+}

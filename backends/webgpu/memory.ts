@@ -1,0 +1,215 @@
+import { byteLength } from "../../core/tensor/dtype.ts";
+import type { DType } from "../../core/tensor/tensor.ts";
+import type { Counters } from "./counters.ts";
+import { TENSOR_ALIGNMENT } from "./spec.ts";
+import type { Part } from "./tensors.ts";
+
+const MIB = 2 ** 20;
+
+/** The first arena: a small model fits, and a tiny one does not waste much. */
+const FIRST_ARENA_BYTES = 16 * MIB;
+
+/** No arena is larger, whatever a device allows: drivers refuse what they advertise (runtimes differ). */
+const LARGEST_ARENA_BYTES = 512 * MIB;
+
+/** Activations grow at least by this much at once. */
+const LEAST_ACTIVATION_BYTES = MIB;
+
+/** What a `GPUBuffer` of ours may be used as; numbers, because a runtime need not have `GPUBufferUsage`. */
+export const USAGE = {
+  mapRead: 0x0001,
+  copySource: 0x0004,
+  copyTarget: 0x0008,
+  uniform: 0x0040,
+  storage: 0x0080,
+} as const;
+
+interface Arena {
+  readonly buffer: GPUBuffer;
+  used: number;
+}
+
+/** What a backend may take. */
+export interface MemoryLimits {
+  /** All buffers together. */
+  readonly maxBytes: number;
+  /** An arena of weights. */
+  readonly arenaBytes: number;
+}
+
+/** The buffers of a backend, none of which outlives it. */
+export class Memory {
+  readonly #device: GPUDevice;
+  readonly #counters: Counters;
+  readonly #maxBytes: number;
+  readonly #maxArena: number;
+  readonly #arenas: Arena[] = [];
+  readonly #buffers = new Set<GPUBuffer>();
+  #bytes = 0;
+  #checks: Promise<void>[] = [];
+  #activationWords = 0;
+  #activations: GPUBuffer | undefined;
+
+  constructor(device: GPUDevice, counters: Counters, { maxBytes, arenaBytes }: MemoryLimits) {
+    this.#device = device;
+    this.#counters = counters;
+    this.#maxBytes = maxBytes;
+    this.#maxArena = Math.min(LARGEST_ARENA_BYTES, this.largestBuffer, arenaBytes);
+  }
+
+  /** Bytes of the largest buffer that can be bound whole. */
+  get largestBuffer(): number {
+    const { maxStorageBufferBindingSize, maxBufferSize } = this.#device.limits;
+    return Math.min(maxStorageBufferBindingSize, maxBufferSize);
+  }
+
+  /** Bytes of all buffers. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /**
+   * A zeroed buffer. Throws `RangeError` where it is beyond a limit; whether the device has so much is
+   * known after {@linkcode settle}.
+   */
+  buffer(label: string, bytes: number, usage: number): GPUBuffer {
+    const largest = this.largestBuffer;
+    if (bytes > largest) {
+      throw new RangeError(
+        `Cannot make a buffer of ${bytes} bytes for "${label}": the device binds ${largest}`,
+      );
+    }
+    if (this.#bytes + bytes > this.#maxBytes) {
+      throw new RangeError(
+        `Cannot take ${bytes} bytes of GPU memory for "${label}": ${this.#bytes} of ${this.#maxBytes} are in use`,
+      );
+    }
+    this.#device.pushErrorScope("out-of-memory");
+    const buffer = this.#device.createBuffer({ label, size: bytes, usage });
+    const beside = this.#bytes;
+    const check = async (): Promise<void> => {
+      const error = await this.#device.popErrorScope();
+      if (error === null) return;
+      throw new RangeError(
+        `Cannot take ${bytes} bytes of GPU memory for "${label}" beside ${beside}: ${error.message}`,
+      );
+    };
+    this.#checks.push(check());
+    // Whoever settles next learns of a failure.
+    this.#checks.at(-1)!.catch(() => {});
+    this.#bytes += bytes;
+    this.#buffers.add(buffer);
+    this.#counters.buffers++;
+    return buffer;
+  }
+
+  /** Give a buffer back. */
+  release(buffer: GPUBuffer): void {
+    this.#bytes -= buffer.size;
+    this.#buffers.delete(buffer);
+    buffer.destroy();
+  }
+
+  /** Rejects with `RangeError` where the device could not make a buffer. */
+  async settle(): Promise<void> {
+    if (this.#checks.length === 0) return;
+    const checks = this.#checks;
+    this.#checks = [];
+    await Promise.all(checks);
+  }
+
+  /** Places for a weight's rows: in one arena, or split where no arena is large enough. */
+  placeWeight(label: string, dtype: DType, rows: number, columns: number): Part[] {
+    const rowBytes = byteLength(dtype, columns);
+    // A part is read in whole words, and the next begins at an alignment of any type's blocks.
+    const room = this.#maxArena - TENSOR_ALIGNMENT;
+    const rowsAtOnce = Math.floor(room / rowBytes);
+    if (rowsAtOnce === 0) {
+      throw new RangeError(
+        `Cannot place "${label}": a row takes ${rowBytes} bytes, the device binds ${this.#maxArena}`,
+      );
+    }
+    const parts: Part[] = [];
+    for (let firstRow = 0; firstRow < rows; firstRow += rowsAtOnce) {
+      const count = Math.min(rowsAtOnce, rows - firstRow);
+      const bytes = align(count * rowBytes, TENSOR_ALIGNMENT);
+      const arena = this.#arenaWith(bytes);
+      const { used } = this.#arenas[arena]!;
+      this.#arenas[arena]!.used += bytes;
+      parts.push({ arena, word: used / 4, firstRow, rows: count });
+    }
+    return parts;
+  }
+
+  #arenaWith(bytes: number): number {
+    const fitting = this.#arenas.findIndex(({ buffer, used }) => buffer.size - used >= bytes);
+    if (fitting >= 0) return fitting;
+    const total = this.#arenas.reduce((sum, { buffer }) => sum + buffer.size, 0);
+    const wanted = Math.min(Math.max(FIRST_ARENA_BYTES, total / 2), this.#maxArena);
+    const left = this.#maxBytes - this.#bytes;
+    const size = align(Math.max(bytes, Math.min(wanted, left)), TENSOR_ALIGNMENT);
+    const usage = USAGE.storage | USAGE.copyTarget;
+    const buffer = this.buffer(`weights ${this.#arenas.length}`, size, usage);
+    this.#arenas.push({ buffer, used: 0 });
+    return this.#arenas.length - 1;
+  }
+
+  arena(index: number): GPUBuffer {
+    return this.#arenas[index]!.buffer;
+  }
+
+  /** The word at which a tensor of activations begins. Throws `RangeError` where they are too many. */
+  placeActivations(label: string, values: number): number {
+    const word = this.#activationWords;
+    const bytes = align(4 * (word + values), TENSOR_ALIGNMENT);
+    if (!(bytes <= this.largestBuffer)) {
+      throw new RangeError(
+        `Cannot allocate "${label}": all activations would take ${bytes} bytes, the device binds ${this.largestBuffer}`,
+      );
+    }
+    const current = this.#activations?.size ?? 0;
+    if (bytes > current && this.#bytes - current + bytes > this.#maxBytes) {
+      throw new RangeError(
+        `Cannot allocate "${label}": ${this.#bytes - current + bytes} bytes of GPU memory, ${this.#maxBytes} are allowed`,
+      );
+    }
+    this.#activationWords = bytes / 4;
+    return word;
+  }
+
+  /** The buffer of all activations, with room for all that were placed; another one once it has grown. */
+  activations(): GPUBuffer {
+    const current = this.#activations;
+    const needed = Math.max(4 * this.#activationWords, TENSOR_ALIGNMENT);
+    if (current !== undefined && current.size >= needed) return current;
+    // The first has just what a model asked for; who asks for more may do so again.
+    const roomy =
+      current === undefined
+        ? needed
+        : Math.min(Math.max(needed, 2 * current.size, LEAST_ACTIVATION_BYTES), this.largestBuffer);
+    const affordable = this.#maxBytes - this.#bytes >= roomy ? roomy : needed;
+    const usage = USAGE.storage | USAGE.copySource | USAGE.copyTarget;
+    const buffer = this.buffer("activations", affordable, usage);
+    if (current !== undefined) {
+      const encoder = this.#device.createCommandEncoder();
+      encoder.copyBufferToBuffer(current, 0, buffer, 0, current.size);
+      this.#device.queue.submit([encoder.finish()]);
+      this.#counters.submits++;
+      this.release(current);
+    }
+    this.#activations = buffer;
+    return buffer;
+  }
+
+  /** Destroy every buffer. */
+  close(): void {
+    for (const buffer of this.#buffers) buffer.destroy();
+    this.#buffers.clear();
+    this.#bytes = 0;
+  }
+}
+
+/** The next multiple of `step`, a power of two. */
+export function align(value: number, step: number): number {
+  return Math.ceil(value / step) * step;
+}

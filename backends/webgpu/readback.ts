@@ -1,0 +1,62 @@
+import type { Counters } from "./counters.ts";
+import { align, type Memory, USAGE } from "./memory.ts";
+
+/** Buffers: one may be mapped while the next step writes another. */
+const RING = 3;
+
+/** The smallest of them: what a few queries about logits answer. */
+const LEAST_BYTES = 4096;
+
+/** Brings bytes back from the device through a few buffers that can be mapped. */
+export class Readback {
+  readonly #memory: Memory;
+  readonly #counters: Counters;
+  readonly #buffers: (GPUBuffer | undefined)[] = Array.from({ length: RING });
+  readonly #busy: boolean[] = Array.from({ length: RING }, () => false);
+
+  constructor(memory: Memory, counters: Counters) {
+    this.#memory = memory;
+    this.#counters = counters;
+  }
+
+  /**
+   * Record a copy of `bytes` from `source`, a multiple of 4. What is returned is to be called once the
+   * commands are submitted; it resolves to a copy of the bytes.
+   */
+  record(
+    encoder: GPUCommandEncoder,
+    source: GPUBuffer,
+    offset: number,
+    bytes: number,
+  ): () => Promise<ArrayBuffer> {
+    const slot = this.#take(bytes);
+    const buffer = this.#buffers[slot]!;
+    encoder.copyBufferToBuffer(source, offset, buffer, 0, bytes);
+    this.#counters.readBytes += bytes;
+    return async () => {
+      try {
+        await buffer.mapAsync(1, 0, bytes);
+        const copy = buffer.getMappedRange(0, bytes).slice(0);
+        buffer.unmap();
+        return copy;
+      } finally {
+        this.#busy[slot] = false;
+      }
+    };
+  }
+
+  /** A free slot whose buffer holds `bytes`. */
+  #take(bytes: number): number {
+    for (let slot = 0; slot < RING; slot++) {
+      if (this.#busy[slot] === true) continue;
+      this.#busy[slot] = true;
+      const old = this.#buffers[slot];
+      if (old !== undefined && old.size >= bytes) return slot;
+      if (old !== undefined) this.#memory.release(old);
+      const size = Math.max(LEAST_BYTES, align(bytes, 256));
+      this.#buffers[slot] = this.#memory.buffer("readback", size, USAGE.mapRead | USAGE.copyTarget);
+      return slot;
+    }
+    throw new RangeError(`Cannot read back: ${RING} reads are under way`);
+  }
+}

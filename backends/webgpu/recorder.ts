@@ -1,0 +1,210 @@
+import type { KvLayer, Ops, Product, RopeStyle } from "../../core/tensor/backend.ts";
+import type { Tensor } from "../../core/tensor/tensor.ts";
+import { attentionGroup } from "./attention-group.ts";
+import { positionsSeen, type StepTables } from "./step-tables.ts";
+import {
+  type Activations,
+  expectShape,
+  type GpuKv,
+  type GpuTensor,
+  MAX_HEAD_DIM,
+  sameTensor,
+  type Weights,
+} from "./tensors.ts";
+
+/** A product whose operands are checked. */
+export interface RecordedProduct {
+  readonly weight: Weights;
+  readonly out: Activations;
+}
+
+/** What a step does, one after another: checked, and without what differs from step to step. */
+export type Op =
+  | { kind: "embed"; out: Activations; table: Weights; entry: number }
+  | { kind: "rmsNorm"; out: Activations; x: Activations; weight: Weights; eps: number }
+  | { kind: "matmul"; x: Activations; products: readonly RecordedProduct[] }
+  | { kind: "rope"; x: Activations; rotation: Activations; style: RopeStyle }
+  | AttentionOp
+  | { kind: "gated"; x: Activations; gate: RecordedProduct; up: RecordedProduct }
+  | { kind: "addTo"; x: Activations; y: Activations }
+  | { kind: "gather"; out: Activations; x: Activations; entry: number };
+
+/** Attention of a step. */
+export type AttentionOp = {
+  kind: "attention";
+  out: Activations;
+  q: Activations;
+  k: Activations;
+  v: Activations;
+  kv: GpuKv;
+  /** First entry of the layout among the step's tables. */
+  entry: number;
+  scale: number;
+  /** Positions that a row sees; 2^32 - 1 for all. */
+  window: number;
+};
+
+/** The window of attention that has none. */
+const ALL = 0xffffffff;
+
+/** Turns a backend's tensors into our own, or throws `TypeError`. */
+export interface Owner {
+  activations(tensor: Tensor): Activations;
+  weights(tensor: Tensor): Weights;
+  kv(kv: KvLayer): GpuKv;
+}
+
+/** Checks and collects the operations of a step. */
+export class Recorder implements Ops {
+  readonly ops: Op[] = [];
+  /** Positions that attention of all layers sees, each times the bytes of a position in its cache. */
+  cacheBytes = 0;
+  readonly #own: Owner;
+  readonly #tables: StepTables;
+  readonly #positionBytes: (kv: GpuKv, reads: number) => number;
+
+  constructor(own: Owner, tables: StepTables, positionBytes: (kv: GpuKv, reads: number) => number) {
+    this.#own = own;
+    this.#tables = tables;
+    this.#positionBytes = positionBytes;
+  }
+
+  /** Forget the step before. */
+  begin(): void {
+    this.ops.length = 0;
+    this.cacheBytes = 0;
+    this.#tables.begin();
+  }
+
+  embed(out: Tensor, table: Tensor, tokens: Uint32Array): void {
+    const [o, t] = [this.#own.activations(out), this.#own.weights(table)];
+    expectShape("embed", o, tokens.length, t.width);
+    const entry = this.#tables.list("embed", t.label, tokens, t.rows);
+    this.ops.push({ kind: "embed", out: o, table: t, entry });
+  }
+
+  rmsNorm(out: Tensor, x: Tensor, weight: Tensor, eps: number): void {
+    const [o, i] = [this.#own.activations(out), this.#own.activations(x)];
+    const w = this.#own.weights(weight);
+    expectShape("normalise", o, i.rows, i.width);
+    expectShape("normalise", w, i.width, 1);
+    if (w.dtype !== "f32" || w.place.parts.length !== 1) {
+      throw new RangeError(`Cannot normalise by "${w.label}": expected a vector of f32`);
+    }
+    this.ops.push({ kind: "rmsNorm", out: o, x: i, weight: w, eps });
+  }
+
+  matmul(x: Tensor, products: readonly Product[]): void {
+    const input = this.#own.activations(x);
+    const recorded = products.map((product) => this.#product(input, product));
+    this.ops.push({ kind: "matmul", x: input, products: recorded });
+  }
+
+  rope(x: Tensor, rotation: Tensor, style: RopeStyle): void {
+    const [t, turns] = [this.#own.activations(x), this.#own.activations(rotation)];
+    expectShape("rotate", turns, t.rows, turns.width);
+    const headDim = t.shape.at(-1)!;
+    if (turns.width > headDim || headDim > MAX_HEAD_DIM) {
+      throw new RangeError(
+        `Cannot rotate "${t.label}": heads of ${headDim}, ${turns.width} rotate, ${MAX_HEAD_DIM} are possible`,
+      );
+    }
+    this.ops.push({ kind: "rope", x: t, rotation: turns, style });
+  }
+
+  attention(...args: Parameters<Ops["attention"]>): void {
+    const [out, q, k, v, kv, layout, { scale, window = ALL }] = args;
+    const [o, queries] = [this.#own.activations(out), this.#own.activations(q)];
+    const [keys, values] = [this.#own.activations(k), this.#own.activations(v)];
+    const cache = this.#own.kv(kv);
+    const { kvHeads, headDim } = cache.shape;
+    const heads = queries.width / headDim;
+    expectShape("attend", keys, queries.rows, kvHeads * headDim);
+    expectShape("attend", values, queries.rows, kvHeads * headDim);
+    expectShape("attend", o, queries.rows, heads * headDim);
+    if (!Number.isInteger(heads / kvHeads)) {
+      throw new RangeError(`Cannot attend: ${heads} heads do not share ${kvHeads} key-value heads`);
+    }
+    if (layout.blockSize % 16 !== 0) {
+      throw new RangeError(`Cannot attend in blocks of ${layout.blockSize}: expected sixteens`);
+    }
+    const entry = this.#tables.layout(layout, queries.rows, cache.label, cache.slots);
+    this.cacheBytes +=
+      positionsSeen(layout, window) *
+      this.#positionBytes(cache, attentionGroup(heads, cache.shape).chunks);
+    this.ops.push({
+      kind: "attention",
+      out: o,
+      q: queries,
+      k: keys,
+      v: values,
+      kv: cache,
+      entry,
+      scale,
+      window,
+    });
+  }
+
+  gatedMatmul(x: Tensor, gate: Product, up: Product): void {
+    const input = this.#own.activations(x);
+    const [g, u] = [this.#product(input, gate), this.#product(input, up)];
+    expectShape("gate", u.out, g.out.rows, g.out.width);
+    this.ops.push({ kind: "gated", x: input, gate: g, up: u });
+  }
+
+  addTo(x: Tensor, y: Tensor): void {
+    const [a, b] = [this.#own.activations(x), this.#own.activations(y)];
+    expectShape("add", b, a.rows, a.width);
+    this.ops.push({ kind: "addTo", x: a, y: b });
+  }
+
+  gather(out: Tensor, x: Tensor, rows: Uint32Array): void {
+    const [o, i] = [this.#own.activations(out), this.#own.activations(x)];
+    expectShape("gather", o, rows.length, i.width);
+    const entry = this.#tables.list("gather", i.label, rows, i.rows);
+    this.ops.push({ kind: "gather", out: o, x: i, entry });
+  }
+
+  #product(x: Activations, { weight, out }: Product): RecordedProduct {
+    const [w, o] = [this.#own.weights(weight), this.#own.activations(out)];
+    expectShape("multiply", w, w.rows, x.width);
+    expectShape("multiply", o, x.rows, w.rows);
+    return { weight: w, out: o };
+  }
+}
+
+/** Whether two steps do the same with the same memory, so that one's dispatches serve the other. */
+export function sameOps(a: readonly Op[], b: readonly Op[]): boolean {
+  return a.length === b.length && a.every((op, i) => sameOp(op, b[i]!));
+}
+
+function sameOp(a: Op, b: Op): boolean {
+  if (a.kind !== b.kind) return false;
+  const left: Fields = a;
+  const right: Fields = b;
+  for (const key in left) {
+    if (!sameField(left[key], right[key])) return false;
+  }
+  return true;
+}
+
+type Fields = { readonly [name: string]: unknown };
+
+function sameField(a: unknown, b: unknown): boolean {
+  if (a === b) return true;
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
+  if (Array.isArray(a) && Array.isArray(b)) {
+    return a.length === b.length && a.every((item, i) => sameField(item, b[i]));
+  }
+  if ("place" in a && "place" in b) return sameShape(a as GpuTensor, b as GpuTensor);
+  if ("weight" in a && "weight" in b) {
+    const [left, right] = [a as RecordedProduct, b as RecordedProduct];
+    return sameShape(left.weight, right.weight) && sameShape(left.out, right.out);
+  }
+  return false;
+}
+
+/** Heads of the same rows may be cut differently. */
+function sameShape(a: GpuTensor, b: GpuTensor): boolean {
+  return sameTensor(a, b) && a.shape.at(-1) === b.shape.at(-1);
+}

@@ -1,0 +1,14 @@
+// BF16 weights: the upper halves of floats.
+
+fn values_of(row: u32, g: u32) -> array<vec4<f32>, 8> {
+  let i = (row >> 2u) + 16u * g;
+  return array<vec4<f32>, 8>(
+    four(i), four(i + 2u), four(i + 4u), four(i + 6u), four(i + 8u), four(i + 10u), four(i + 12u), four(i + 14u),
+  );
+}
+
+fn four(i: u32) -> vec4<f32> {
+  let a = weights[i];
+  let b = weights[i + 1u];
+  return bitcast<vec4<f32>>(vec4(a << 16u, a & 0xffff0000u, b << 16u, b & 0xffff0000u));
+}

@@ -1,0 +1,11 @@
+import { describeDemoGoldens, describeStoriesGoldens } from "../conformance/goldens.ts";
+import { createGpu, VARIANT } from "./backend.ts";
+
+describeStoriesGoldens(VARIANT, () => createGpu(), { logitTolerance: 1e-4, nllTolerance: 1e-6 });
+
+// The goldens were computed from these weights; f32 sums in another order move no token.
+describeDemoGoldens(VARIANT, () => createGpu(), {
+  file: "demo-model/sirocco-demo.f16.gguf",
+  leastMargin: 1e-3,
+  logitTolerance: 1e-3,
+});
