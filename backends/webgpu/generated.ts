@@ -1535,10 +1535,10 @@ fn main(
   finish_tile(tile, token + tx * 4u, wy, sums);
 }
 `,
-  "matvec-share": `// out[n, m] = x[n, k] · w[m, k]ᵀ, up to eight rows of x at a time: an invocation has one row of the weight, or two (gate
-// and up, where gated), and a sum for each in registers. Neighbours of a subgroup of at least eight need the same x: each
-// reads four values and hears the others'. Joined after \`enable subgroups;\` with a header (ROWS, TOKENS), exp.wgsl,
-// mat.wgsl and a type. Oracle: dequantised weights times x in float64 (test/gpu/matmul).
+  "matvec-share": `// out[n, m] = x[n, k] · w[m, k]ᵀ, up to eight rows of x at a time: an invocation has one row of the weight (of gate, then
+// of up, where gated) and a sum for each row of x in registers. Neighbours of a subgroup of at least eight need the same
+// x: each reads four values and hears the others'. Joined after \`enable subgroups;\` with a header (TOKENS), exp.wgsl,
+// mat.wgsl and a type. Oracle: dequantised weights times x in float64 (test/gpu/matmul.ts).
 
 const WORKGROUP = 64u;
 
@@ -1557,74 +1557,50 @@ fn main(
 ) {
   let tile = tile_of(group, groups);
   let gated = EPILOGUE == 2u;
-  let m = tile.y * WORKGROUP * select(ROWS, 1u, gated) + local;
-  let first = first_byte(tile.x, m);
-  var second = first;
-  if (ROWS > 1u) {
+  let m = tile.y * WORKGROUP + local;
+  let token = group.y * 8u;
+  var first: Sums;
+  var sums: Sums;
+  // Up after gate: twice as many sums at once would not fit into registers, and x is near by then.
+  let last = select(tile.x, 1u, gated);
+  for (var product = tile.x; product <= last; product++) {
+    first = sums;
+    sums = sums_of(first_byte(product, m), token, lane & 7u);
+  }
+  if (m >= params.products[tile.x].rows) {
+    return;
+  }
+  for (var t = 0u; t < min(8u, params.n - token); t++) {
+    let sum = select(sums.high, sums.low, t < 4u)[t & 3u];
     if (gated) {
-      second = first_byte(1u, m);
+      finish_gated(token + t, m, select(first.high, first.low, t < 4u)[t & 3u], sum);
     } else {
-      second = first_byte(tile.x, m + WORKGROUP);
+      finish(tile.x, token + t, m, sum);
     }
   }
-  let token = group.y * 8u;
-  var a: Sums;
-  var b: Sums;
+}
+
+fn sums_of(row: u32, token: u32, lane: u32) -> Sums {
+  var sums: Sums;
   for (var g = 0u; g < params.k4 / 8u; g++) {
-    let v = values_of(first, g);
-    let at = 8u * g + (lane & 7u);
-    let x0 = activations[x_row(token) + at];
-    a.low.x += dot_32(v, x0);
-    var w: array<vec4<f32>, 8>;
-    if (ROWS > 1u) {
-      w = values_of(second, g);
-      b.low.x += dot_32(w, x0);
-    }
+    let w = values_of(row, g);
+    let at = 8u * g + lane;
+    sums.low.x += dot_32(w, activations[x_row(token) + at]);
     if (TOKENS > 1u) {
-      let x1 = activations[x_row(token + 1u) + at];
-      a.low.y += dot_32(v, x1);
-      if (ROWS > 1u) {
-        b.low.y += dot_32(w, x1);
-      }
+      sums.low.y += dot_32(w, activations[x_row(token + 1u) + at]);
     }
     if (TOKENS > 2u) {
-      let x2 = activations[x_row(token + 2u) + at];
-      let x3 = activations[x_row(token + 3u) + at];
-      a.low.z += dot_32(v, x2);
-      a.low.w += dot_32(v, x3);
-      if (ROWS > 1u) {
-        b.low.z += dot_32(w, x2);
-        b.low.w += dot_32(w, x3);
-      }
+      sums.low.z += dot_32(w, activations[x_row(token + 2u) + at]);
+      sums.low.w += dot_32(w, activations[x_row(token + 3u) + at]);
     }
     if (TOKENS > 4u) {
-      let x4 = activations[x_row(token + 4u) + at];
-      let x5 = activations[x_row(token + 5u) + at];
-      let x6 = activations[x_row(token + 6u) + at];
-      let x7 = activations[x_row(token + 7u) + at];
-      a.high += vec4(dot_32(v, x4), dot_32(v, x5), dot_32(v, x6), dot_32(v, x7));
-      if (ROWS > 1u) {
-        b.high += vec4(dot_32(w, x4), dot_32(w, x5), dot_32(w, x6), dot_32(w, x7));
-      }
+      sums.high.x += dot_32(w, activations[x_row(token + 4u) + at]);
+      sums.high.y += dot_32(w, activations[x_row(token + 5u) + at]);
+      sums.high.z += dot_32(w, activations[x_row(token + 6u) + at]);
+      sums.high.w += dot_32(w, activations[x_row(token + 7u) + at]);
     }
   }
-  let rows = params.products[tile.x].rows;
-  for (var t = 0u; t < min(8u, params.n - token); t++) {
-    let sum = select(a.high, a.low, t < 4u)[t & 3u];
-    let other = select(b.high, b.low, t < 4u)[t & 3u];
-    if (gated) {
-      if (m < rows) {
-        finish_gated(token + t, m, sum, other);
-      }
-    } else {
-      if (m < rows) {
-        finish(tile.x, token + t, m, sum);
-      }
-      if (ROWS > 1u && m + WORKGROUP < rows) {
-        finish(tile.x, token + t, m + WORKGROUP, other);
-      }
-    }
-  }
+  return sums;
 }
 
 /** The last row stands for those past it: cheaper than a branch, and nothing is read outside. */

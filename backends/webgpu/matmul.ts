@@ -25,19 +25,11 @@ const PRODUCT_WORDS = 4;
  * Ways to compute the same products, between which a measurement decides: which of them is fast is a
  * matter of the device, not of its name.
  *
- * - `share-1`, `share-2`: an invocation has one row of the weight, or two, and subgroups share x
+ * - `share`: an invocation has a row of the weight, and subgroups share x
  * - `team-1` … `team-32`: so many invocations go along a row side by side, or along four
  * - `tile`, `tile-f16`, `tile-int8`: tiles through a workgroup's memory (many rows of x)
  */
-export type Variant =
-  | "share-1"
-  | "share-2"
-  | "team-1"
-  | "team-8"
-  | "team-32"
-  | "tile"
-  | "tile-f16"
-  | "tile-int8";
+export type Variant = "share" | "team-1" | "team-8" | "team-32" | "tile" | "tile-f16" | "tile-int8";
 
 /** Which variant computes few rows of x (a step of generation), and which many (prompts). */
 export interface Preference {
@@ -47,12 +39,12 @@ export interface Preference {
 
 /** Most rows of x that count as few. */
 export function fewRows({ few }: Preference): number {
-  return few.startsWith("share") ? SHARED_ROWS : TEAM_ROWS;
+  return few === "share" ? SHARED_ROWS : TEAM_ROWS;
 }
 
 /** What the kernels are likely to be fastest with, before anything is measured. */
 export function defaultPreference(traits: Traits): Preference {
-  if (canShare(traits)) return { few: "share-1", many: "share-1" };
+  if (canShare(traits)) return { few: "share", many: "share" };
   return { few: "team-8", many: "tile" };
 }
 
@@ -62,7 +54,7 @@ function canShare({ subgroups, subgroupSizes: [least] }: Traits): boolean {
 
 /** The variants that can compute products of a type with so many rows of x. */
 export function variantsFor(traits: Traits, type: WeightType, few: boolean): readonly Variant[] {
-  const share: readonly Variant[] = canShare(traits) ? ["share-1", "share-2"] : [];
+  const share: readonly Variant[] = canShare(traits) ? ["share"] : [];
   if (few) return [...share, "team-1", "team-8", "team-32"];
   const variants: Variant[] = [...share, "tile"];
   if (traits.f16) variants.push("tile-f16");
@@ -124,11 +116,10 @@ function shapeOf(variant: Variant, { n, epilogue }: MatmulRequest): Shape {
       tileRows,
     };
   }
-  if (variant.startsWith("share")) {
+  if (variant === "share") {
     const tokens = Math.min(SHARED_ROWS, 2 ** Math.ceil(Math.log2(n)));
-    const rows = gated ? 2 : Number(variant.slice("share-".length));
-    const tileRows = gated ? WORKGROUP : WORKGROUP * rows;
-    return { name: `matvec-${variant}-${tokens}`, variant, lanes: 1, rows, tokens, tileRows };
+    const name = `matvec-${variant}-${tokens}`;
+    return { name, variant, lanes: 1, rows: 1, tokens, tileRows: WORKGROUP };
   }
   const lanes = Number(variant.slice("team-".length));
   const rows = lanes > 1 || gated ? 2 : 1;
@@ -144,8 +135,8 @@ function kernelOf(traits: Traits, shape: Shape, request: MatmulRequest): KernelS
     texts.push(WGSL["exp"], WGSL["mat"], ...typeTexts(request.type), WGSL["matmul-tile"]);
     if (variant === "tile-int8") texts.push(WGSL["matmul-int8"]);
     else texts.push(WGSL[variant === "tile-f16" ? "value-f16" : "value-f32"], WGSL["matmul"]);
-  } else if (variant.startsWith("share")) {
-    texts.push("enable subgroups;", `const ROWS = ${rows}u;\nconst TOKENS = ${tokens}u;`);
+  } else if (variant === "share") {
+    texts.push("enable subgroups;", `const TOKENS = ${tokens}u;`);
     texts.push(WGSL["exp"], WGSL["mat"], ...typeTexts(request.type), WGSL["matvec-share"]);
   } else {
     const sum = summation(traits, lanes);

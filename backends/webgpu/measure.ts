@@ -23,8 +23,8 @@ const REPEATS = 8;
 const BUDGET_MS = 1000;
 
 /** Without tiles of bytes: they round x, and whoever wants that names it. */
-const FEW_VARIANTS: readonly Variant[] = ["share-1", "team-32", "team-8", "share-2", "team-1"];
-const MANY_VARIANTS: readonly Variant[] = ["share-1", "tile", "tile-f16", "share-2"];
+const FEW_VARIANTS: readonly Variant[] = ["share", "team-32", "team-8", "team-1"];
+const MANY_VARIANTS: readonly Variant[] = ["share", "tile", "tile-f16"];
 
 /**
  * Try the variants of the matrix kernels on a device and return the fastest for few and for many rows of
@@ -32,9 +32,9 @@ const MANY_VARIANTS: readonly Variant[] = ["share-1", "tile", "tile-f16", "share
  */
 export async function measureMatmul(opened: OpenDevice): Promise<Preference> {
   const { traits } = opened;
-  const sharing = defaultPreference(traits).few.startsWith("share");
+  const sharing = defaultPreference(traits).few === "share";
   const possible = (variant: Variant): boolean =>
-    variant.startsWith("share") ? sharing : variant !== "tile-f16" || traits.f16;
+    variant === "share" ? sharing : variant !== "tile-f16" || traits.f16;
   const bench = new Bench(opened.device);
   try {
     const few = await bench.fastest(opened, FEW, FEW_VARIANTS.filter(possible));
