@@ -20,6 +20,8 @@ export interface BackendSuiteOptions {
   readonly attentionTolerance: number;
   /** Batching and chunking change no bit of any row. */
   readonly exact: boolean;
+  /** The same for products alone, where it is not so for them. */
+  readonly exactProducts?: boolean;
 }
 
 /** What each part of the suite is given. */

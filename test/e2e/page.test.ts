@@ -93,8 +93,10 @@ describe.skipIf(isMissing(CHROMIUM))("the page at / in Chromium (skips without o
   test("regenerate asks the same again and puts the answer in the old one's place", async () => {
     await say(QUESTION);
     await answered(1);
+    // It may be over before anybody can look whether it has begun.
+    const again = page.waitForResponse(/chat\/completions$/);
     await page.getByRole("button", { name: "Regenerate" }).click();
-    await until("document.querySelector('article.busy') !== null");
+    await again;
     await answered(1);
     expect(await page.locator("article.user").count()).toBe(1);
     await page.getByRole("button", { name: "JSON" }).click();
