@@ -7,6 +7,7 @@
  * Needs the peers (`npm run test:peers` installs them). Every turn is a process; its first run of each kind compiles and does not count.
  */
 import { spawnSync } from "node:child_process";
+import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { openModel } from "../../adapters/node/header.ts";
@@ -15,7 +16,7 @@ import { loadModel } from "../../core/model/load.ts";
 import { createRunner } from "../fixtures/runner.ts";
 import { GPU_DRIVERS, gpuEnvironment } from "../gpu/drivers.ts";
 
-const PEER = fileURLToPath(new URL("../peers/bench/llama-vulkan.mjs", import.meta.url));
+const PEER = path.join(import.meta.dirname, "..", "peers", "bench", "llama-vulkan.mjs");
 const BLOCK = 16;
 /** Runs of each kind that a process counts. */
 const RUNS = 2;

@@ -24,18 +24,22 @@ const vocabulary = model.fileInfo.metadata.tokenizer.ggml.tokens.length;
 const random = (count) =>
   Array.from({ length: count }, () => Math.floor(Math.random() * vocabulary));
 const kinds = [
-  [`pp${prompt}`, prompt, () => sequence.evaluateWithoutGeneratingNewTokens(random(prompt))],
-  [
-    `tg${predict}`,
-    predict,
-    async () => {
+  {
+    name: `pp${prompt}`,
+    tokens: prompt,
+    run: () => sequence.evaluateWithoutGeneratingNewTokens(random(prompt)),
+  },
+  {
+    name: `tg${predict}`,
+    tokens: predict,
+    run: async () => {
       for (let i = 0; i < predict; i++)
         await sequence.evaluateWithoutGeneratingNewTokens(random(1));
     },
-  ],
+  },
 ];
 console.log(`llama.cpp: ${(await llama.getGpuDeviceNames()).join()}, ${model.gpuLayers} layers`);
-for (const [name, tokens, run] of kinds) {
+for (const { name, tokens, run } of kinds) {
   await sequence.clearHistory();
   await run();
   for (let i = 0; i < runs; i++) {
