@@ -77,7 +77,7 @@ export interface AnswerCache {
   join(key: string, head: Head, computation: SharedAnswerOptions<ChoiceEvent>): Joined;
   /** What has been declared void. */
   readonly purges: Purges;
-  /** Whether an answer of this age (milliseconds) is fresh, for a hit. */
+  /** Milliseconds since an answer was complete. */
   ageOf(answer: CachedAnswer): number;
   /** Let go of the stores. */
   close(): Promise<void>;

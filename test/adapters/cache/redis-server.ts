@@ -5,6 +5,7 @@ import { createServer, connect, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { existsSync } from "node:fs";
+import { freePort } from "../../fixtures/free-port.ts";
 
 /** A real Redis (or Valkey) server: the distribution's own. */
 const BINARY = ["/usr/bin/redis-server", "/usr/bin/valkey-server"].find((path) => existsSync(path));
@@ -135,14 +136,4 @@ async function answers(port: number): Promise<boolean> {
   } finally {
     socket.destroy();
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return address.port;
 }

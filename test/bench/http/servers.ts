@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
-import { createServer } from "node:net";
 import path from "node:path";
 import { ROOT } from "../peers.ts";
 import { untilHealthy } from "./client.ts";
+import { freePort } from "../../fixtures/free-port.ts";
 
 /** A server to measure. */
 export interface ServerKind {
@@ -140,14 +140,4 @@ function memoryOf({ pid }: ChildProcess): { readonly now: number; readonly peak:
   } catch {
     return { now: NaN, peak: NaN };
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  if (address === null || typeof address === "string") throw new TypeError("Not a TCP server");
-  return address.port;
 }
