@@ -33,8 +33,11 @@ export const SWIFTSHADER_DRIVER: GpuDriver = driver(
 /** What every case runs on. */
 export const GPU_DRIVERS: readonly GpuDriver[] = [LAVAPIPE_DRIVER, SWIFTSHADER_DRIVER];
 
+/** A driver is reached through the Vulkan loader: the system's, or the one beside Mesa's driver. */
 function driver(name: GpuDriver["name"], icd: string): GpuDriver {
-  return { name, icd, missing: isMissing(icd) };
+  const system = "/usr/lib/x86_64-linux-gnu/libvulkan.so.1";
+  const loader = existsSync(system) ? system : path.join(LAVAPIPE, "usr", "lib");
+  return { name, icd, missing: isMissing(icd) || isMissing(loader) };
 }
 
 /** The environment of a process that computes on `chosen`. */
