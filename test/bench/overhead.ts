@@ -132,19 +132,19 @@ interface Measured {
 }
 
 /** Throws where anything but 200 came back. */
-async function measure({ url, cpu }: Running, seconds: number): Promise<Measured> {
-  const before = cpu();
+async function measure(server: Running, seconds: number): Promise<Measured> {
+  const before = server.cpu();
   const { path, ...request } = asked!;
   const result = await autocannon({
-    url: `${url}${path}`,
+    url: `${server.url}${path}`,
     ...request,
     connections: Number(values.connections),
     duration: seconds,
   });
   if (result.non2xx + result.errors + result.timeouts > 0) {
-    throw new Error(`${result.non2xx} refusals, ${result.errors} errors at ${url}`);
+    throw new Error(`${result.non2xx} refusals, ${result.errors} errors at ${server.url}`);
   }
-  const after = cpu();
+  const after = server.cpu();
   const { total } = result.requests;
   return {
     perSecond: total / result.duration,
