@@ -66,7 +66,7 @@ export function within<T>(promise: Promise<T>, milliseconds: number): Promise<T 
       try {
         resolve(await promise);
       } catch (error) {
-        reject(error as Error);
+        reject(error);
       } finally {
         clearTimeout(timer);
       }
