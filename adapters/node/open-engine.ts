@@ -47,13 +47,16 @@ export async function startEngine(
   onProgress?: LoadProgress,
   signal?: AbortSignal,
 ): Promise<Engine> {
-  const { backend } = await createBackend({
+  const { backend, choice } = await createBackend({
     preference: options.backend ?? "auto",
     threads: options.threads ?? physicalCores(),
+    model: { gguf, room: options },
+    signal,
   });
   return startOn(backend, gguf, {
     room: options,
     started,
+    choice,
     yieldTurn: () => setImmediate(),
     onProgress,
     signal,

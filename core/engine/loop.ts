@@ -2,6 +2,7 @@ import { RuntimeError } from "../errors.ts";
 import { createMatchers } from "../grammar/matcher.ts";
 import type { Batch, Model } from "../model/model.ts";
 import type { Backend } from "../tensor/backend.ts";
+import type { Choice } from "../tensor/choice.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { createLayOut } from "./batch.ts";
 import { checkEmbed, checkGenerate, checkLimits, checkScore } from "./check.ts";
@@ -36,6 +37,8 @@ export interface EngineOptions {
   /** The engine owns it from now on: `close` closes it. */
   readonly backend: Backend;
   readonly model: Model;
+  /** Why it is this backend, for {@linkcode Engine.info}. */
+  readonly choice?: Choice;
   /** Milliseconds that loading took, for {@linkcode Engine.info}. */
   readonly loadMs: number;
   /** Requests computed together; fewer where a step has too few rows or logit rows. */
@@ -378,6 +381,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
       contextLength,
       memory: backend.memory(),
       loadMs: options.loadMs,
+      ...(options.choice === undefined ? {} : { choice: options.choice }),
     },
     generate: (request) => ({ [Symbol.asyncIterator]: () => start(request) }),
     score,

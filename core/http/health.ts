@@ -1,3 +1,4 @@
+import type { ChoiceReason } from "../tensor/choice.ts";
 import type { AppDeps, HttpLimits, ServedModel } from "./deps.ts";
 
 /** What a probe learns. */
@@ -12,6 +13,8 @@ export interface Health {
     readonly models: readonly {
       readonly model: string;
       readonly backend: string;
+      /** Why it is this backend: a code that tells nothing of the hardware. */
+      readonly backend_reason?: ChoiceReason;
       readonly stalled_ms: number;
     }[];
   };
@@ -57,6 +60,7 @@ function report(deps: AppDeps, reasons: readonly string[]): Health {
       models: deps.models().map(({ id, engine }) => ({
         model: id,
         backend: engine.info.backend,
+        ...(engine.info.choice === undefined ? {} : { backend_reason: engine.info.choice.reason }),
         stalled_ms: Math.round(engine.stats().stalledMs),
       })),
     },

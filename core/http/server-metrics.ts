@@ -1,5 +1,5 @@
 import type { TurnDone } from "../tools/events.ts";
-import type { Counter, Histogram, Metrics } from "../metrics/metrics.ts";
+import type { Counter, Gauge, Histogram, Metrics } from "../metrics/metrics.ts";
 import * as names from "../metrics/names.ts";
 import type { AppDeps, ServedModel } from "./deps.ts";
 
@@ -33,7 +33,11 @@ export function createServerMetrics(metrics: Metrics, deps: AppDeps): ServerMetr
   let answers = 0;
   let answerMs = 0;
   metrics.gauge(names.BUILD_INFO, { version: deps.version }).set(1);
-  metrics.onRender(() => collect(metrics, deps));
+  const backends = new Map<string, Gauge>();
+  metrics.onRender(() => {
+    collect(metrics, deps);
+    collectBackends(metrics, deps, backends);
+  });
   // Looked up once: a hit is over in microseconds.
   const cached = new Map<CacheResult, Counter>();
 
@@ -109,6 +113,18 @@ function requestMeter(
     count: metrics.counter(names.REQUESTS, labels),
     seconds: metrics.histogram(names.REQUEST_SECONDS, labels),
   };
+}
+
+/** Which backends compute, and why; `known` are those that ever did. */
+function collectBackends(metrics: Metrics, deps: AppDeps, known: Map<string, Gauge>): void {
+  for (const gauge of known.values()) gauge.set(0);
+  for (const { id, engine } of deps.models()) {
+    const { backend, choice } = engine.info;
+    const labels = { model_name: id, backend, reason: choice?.reason ?? "unknown" };
+    const gauge = metrics.gauge(names.BACKEND_INFO, labels);
+    gauge.set(1);
+    known.set(JSON.stringify(labels), gauge);
+  }
 }
 
 /** Read what the engines count themselves. */

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { physicalCores } from "../../adapters/node/cores.ts";
 import { demoModelPath } from "../../adapters/node/mod.ts";
+import { CHOICE_REASONS } from "../../core/tensor/choice.ts";
 import { exitOf, runCli, spawnCli } from "../fixtures/cli.ts";
 
 const DEMO_DIGEST = "62fb4b5c9221be199d2d5b6c81ce13234310ef1be36b336ff02edb8639846972";
@@ -152,13 +153,18 @@ describe("sirocco show", () => {
 describe("sirocco doctor", () => {
   test("finds that this machine works", async () => {
     const { code, stdout } = await runCli(["doctor", "--json"]);
-    const findings = JSON.parse(stdout) as { check: string; fine: boolean; detail: string }[];
+    const findings = JSON.parse(stdout) as { check: string; fine: boolean; reason?: string }[];
     expect(findings.map(({ check }) => check)).toEqual([
       "runtime",
       "memory",
+      "backend",
       "kernels",
       "demo model",
     ]);
+    expect(findings[2]).toMatchObject({
+      backend: expect.stringMatching(/^(wasm-|webgpu)/) as string,
+    });
+    expect(CHOICE_REASONS).toContain(findings[2]!.reason);
     expect(findings.filter(({ fine }) => !fine)).toEqual([]);
     expect(code).toBe(0);
   });
