@@ -90,7 +90,7 @@ export async function createBackend(options: BackendOptions): Promise<BackendCho
 
 /** What the CPU computes with: the kernels that were chosen, and backends on them. */
 interface CpuKernels extends Pick<BackendChoice, "kernels" | "features"> {
-  create(): Promise<Backend>;
+  readonly create: () => Promise<Backend>;
 }
 
 /** `undefined` where this runtime has no WebAssembly SIMD. */

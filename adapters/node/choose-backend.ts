@@ -162,12 +162,11 @@ async function within<T>(
 ): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   let givenUp = false;
-  work.then(
-    (late) => {
-      if (givenUp) drop(late);
-    },
-    () => {},
-  );
+  const dropLate = async (): Promise<void> => {
+    const late = await work;
+    if (givenUp) drop(late);
+  };
+  dropLate().catch(() => {});
   const late = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => {
       givenUp = true;

@@ -5,8 +5,8 @@ import type { Refusal } from "../../backends/choose.ts";
 export interface Machine {
   readonly platform: string;
   /** The names in a folder; none where it cannot be read. */
-  list(folder: string): readonly string[];
-  exists(path: string): boolean;
+  readonly list: (folder: string) => readonly string[];
+  readonly exists: (path: string) => boolean;
 }
 
 /** What Linux has where a driver for computing runs: NVIDIA, WSL 2, Mali, Adreno. */

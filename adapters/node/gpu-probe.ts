@@ -3,11 +3,12 @@
  * crash, hang or complain, and none of that is to reach whoever only wanted an answer.
  */
 import { findFault } from "../../backends/self-test/self-test.ts";
+import type { Probe } from "./probe-gpu.ts";
 import { openGpu } from "./webgpu.ts";
 
 const found = await openGpu();
 if ("reason" in found) {
-  console.log(JSON.stringify(found));
+  say(found);
 } else {
   const { description, software } = found;
   const backend = await found.backend();
@@ -15,11 +16,13 @@ if ("reason" in found) {
   const fault = await findFault(backend, [{ kind: "rmsNorm", eps: 1e-5 }, { kind: "addTo" }]);
   await backend.close();
   found.close();
-  console.log(
-    JSON.stringify(
-      fault === undefined
-        ? { description, software }
-        : { reason: "wrong", detail: `${description}: ${fault}` },
-    ),
+  say(
+    fault === undefined
+      ? { description, software }
+      : { reason: "wrong", detail: `${description}: ${fault}` },
   );
+}
+
+function say(probe: Probe): void {
+  process.stdout.write(`${JSON.stringify(probe)}\n`);
 }

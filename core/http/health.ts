@@ -14,7 +14,7 @@ export interface Health {
       readonly model: string;
       readonly backend: string;
       /** Why it is this backend: a code that tells nothing of the hardware. */
-      readonly backend_reason?: ChoiceReason;
+      readonly backend_reason: ChoiceReason | null;
       readonly stalled_ms: number;
     }[];
   };
@@ -60,7 +60,7 @@ function report(deps: AppDeps, reasons: readonly string[]): Health {
       models: deps.models().map(({ id, engine }) => ({
         model: id,
         backend: engine.info.backend,
-        ...(engine.info.choice === undefined ? {} : { backend_reason: engine.info.choice.reason }),
+        backend_reason: engine.info.choice?.reason ?? null,
         stalled_ms: Math.round(engine.stats().stalledMs),
       })),
     },

@@ -24,7 +24,7 @@ describe(`findFault on ${VARIANT}`, () => {
     await probe.close();
     // Only products that are gated, and only of many rows: silu(gate) is left out.
     const matmul: MatmulKernels = {
-      scratchWords: sound.scratchWords,
+      scratchWords: () => 0,
       plan: (request) =>
         request.epilogue.type === "swiglu" && request.n > 8
           ? sound.plan({
@@ -44,12 +44,12 @@ describe(`findFault on ${VARIANT}`, () => {
     const sound = createMatmulKernels(probe.opened.traits);
     await probe.close();
     const matmul: MatmulKernels = {
-      scratchWords: sound.scratchWords,
-      plan: (request) =>
-        sound.plan(request).map((dispatch) => {
-          const kernel = { ...dispatch.kernel, wgsl: "fn main() { nonsense }" };
-          return { ...dispatch, kernel };
-        }),
+      scratchWords: () => 0,
+      plan(request) {
+        const [dispatch] = sound.plan(request);
+        const kernel = { ...dispatch!.kernel, wgsl: "fn main() { nonsense }" };
+        return [{ ...dispatch!, kernel }];
+      },
     };
     const backend = await createGpu({ matmul });
     expect(await findFault(backend, operations)).toMatch(/nonsense|ShaderModule/);
