@@ -25,6 +25,7 @@ import {
   GpuTensor,
   KV_BLOCK,
   kvHeadBytes,
+  kvParts,
   MAX_HEAD_DIM,
   sizeOf,
   type Weights,
@@ -158,11 +159,28 @@ export class WebGpuBackend implements Backend {
       );
     }
     const bytes = slots * kvHeads * 2 * kvHeadBytes(type, headDim);
-    const buffer = this.#memory.buffer(label, Math.max(bytes, 256), USAGE.storage);
+    const usage = USAGE.storage | USAGE.copySource | USAGE.copyTarget;
+    const buffer = this.#memory.buffer(label, Math.max(bytes, 256), usage);
     this.#used.kv += bytes;
     const kv = new GpuKv(this, label, slots, shape, buffer, this.#caches.length);
     this.#caches.push(kv);
     return kv;
+  }
+
+  zeroKv(layer: KvLayer, first: number, count: number): void {
+    const kv = this.#kv(layer);
+    const whole = [first, count].every((n) => Number.isInteger(n / KV_BLOCK) && n >= 0);
+    if (!whole || first + count > kv.slots) {
+      throw new RangeError(
+        `Cannot reach ${count} slots from ${first} on of "${kv.label}": it has ${kv.slots} in blocks of ${KV_BLOCK}`,
+      );
+    }
+    const encoder = this.#commands.encoder();
+    for (const { word, slotWords } of kvParts(kv)) {
+      const bytes = 4 * count * slotWords;
+      if (bytes > 0) encoder.clearBuffer(kv.buffer, 4 * (word + first * slotWords), bytes);
+    }
+    this.#commands.submitLater();
   }
 
   view(tensor: Tensor, rows: number): Tensor {

@@ -6,16 +6,20 @@ import { WGSL } from "./generated.ts";
 import type { AttentionOp } from "./recorder.ts";
 import type { Dispatch, KernelSpec, Work } from "./spec.ts";
 import { LAYOUT } from "./step-tables.ts";
-import { type Activations, type GpuKv, kvHeadBytes, type Part, type Weights } from "./tensors.ts";
+import {
+  type Activations,
+  type GpuKv,
+  kvHeadBytes,
+  kvParts,
+  type Part,
+  type Weights,
+} from "./tensors.ts";
 
 /** Invocations of every workgroup here. */
 const LANES = 64;
 
 /** Workgroups that go over many values in strides: enough for any device. */
 const MOST_GROUPS = 1024;
-
-/** Words of four dimensions of a head. */
-const QUAD_WORDS: Readonly<Record<KvType, number>> = { f32: 4, f16: 2, q8_0: 1 };
 
 const CACHE_TYPES: Readonly<Record<KvType, number>> = { f32: 0, f16: 1, q8_0: 2 };
 
@@ -115,11 +119,8 @@ function cacheShape(headDim: number, kv: GpuKv | undefined): number[] {
   const quads = Math.ceil(headDim / 4);
   const scales = Math.ceil(headDim / KV_GROUP);
   if (kv === undefined) return [headDim, 0, quads, scales, 0, 0, 0, 0];
-  const { kvHeads, type } = kv.shape;
-  const values = kv.slots * kvHeads * quads * QUAD_WORDS[type];
-  const keyScales = 2 * values;
-  const valueScales = keyScales + kv.slots * kvHeads * scales;
-  return [headDim, kvHeads, quads, scales, values, keyScales, valueScales, 0];
+  const [, values, keyScales, valueScales] = kvParts(kv).map(({ word }) => word);
+  return [headDim, kv.shape.kvHeads, quads, scales, values!, keyScales!, valueScales!, 0];
 }
 
 /** Parameters of rope-store.wgsl after the shape. */
