@@ -39,6 +39,8 @@ export interface BackendOptions {
   readonly model: ModelToRun;
   /** Aborts choosing. */
   readonly signal?: AbortSignal | undefined;
+  /** Take the times of a GPU's kernels. */
+  readonly profile?: boolean;
 }
 
 /** Kernel builds, the one that runs everywhere first. */
@@ -55,14 +57,14 @@ const OLDEST_RELAXED_NODE = 22;
  * `ABORTED`.
  */
 export async function createBackend(options: BackendOptions): Promise<BackendChoice> {
-  const { preference, model, signal } = options;
+  const { preference, model, profile = false, signal } = options;
   const asked: Choice = { reason: "asked", detail: "asked for" };
   if (preference === "reference") {
     return { backend: createReferenceBackend(), choice: asked, features: [] };
   }
   if (preference === "webgpu") {
     const { useGpu } = await import("./use-gpu.ts");
-    return { ...(await useGpu(model)), features: [] };
+    return { ...(await useGpu(model, profile)), features: [] };
   }
   const cpu = await findKernels(options.threads);
   if (cpu === undefined) {
@@ -85,7 +87,7 @@ export async function createBackend(options: BackendOptions): Promise<BackendCho
   const refusal = measureSoftware ? undefined : withoutGpu();
   if (refusal !== undefined) return { backend: await create(), choice: refusal, ...found };
   const { chooseHere } = await import("./use-gpu.ts");
-  return { ...(await chooseHere(create, model, { measureSoftware, signal })), ...found };
+  return { ...(await chooseHere(create, model, { measureSoftware, profile, signal })), ...found };
 }
 
 /** What the CPU computes with: the kernels that were chosen, and backends on them. */

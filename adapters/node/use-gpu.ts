@@ -16,11 +16,18 @@ import { planRoom } from "./limits.ts";
 import { probeGpu } from "./probe-gpu.ts";
 import { GPU_PACKAGE, openGpu, ownGpu } from "./webgpu.ts";
 
+/** How to choose. */
+interface ChooseHereOptions extends ChooseOptions {
+  readonly measureSoftware: boolean;
+  /** Take the times of a GPU's kernels. */
+  readonly profile: boolean;
+}
+
 /** Choose between this machine's GPU and its CPU. Rejects as {@linkcode chooseBackend} does. */
 export function chooseHere(
   cpu: () => Promise<Backend>,
   model: ModelToRun,
-  { measureSoftware, signal }: ChooseOptions & { readonly measureSoftware: boolean },
+  { measureSoftware, profile, signal }: ChooseHereOptions,
 ): Promise<Chosen> {
   const gpu = async (): Promise<GpuContender | Refusal> => {
     if (ownGpu() === undefined && !isInstalled(GPU_PACKAGE)) {
@@ -31,7 +38,7 @@ export function chooseHere(
     }
     const probe = await probeGpu();
     if ("reason" in probe) return probe;
-    if (!probe.software || measureSoftware) return openGpu();
+    if (!probe.software || measureSoftware) return openGpu({ profile });
     return {
       reason: "software",
       detail: `${probe.description} computes on the CPU, which WebAssembly uses better`,
@@ -44,8 +51,8 @@ export function chooseHere(
  * The backend on this machine's GPU, which was asked for. Rejects with `INSUFFICIENT_RESOURCES` where there is
  * none, and where it computes wrongly.
  */
-export async function useGpu({ gguf, room }: ModelToRun): Promise<Chosen> {
-  const gpu = await openGpu();
+export async function useGpu({ gguf, room }: ModelToRun, profile: boolean): Promise<Chosen> {
+  const gpu = await openGpu({ profile });
   if ("reason" in gpu) throw unusable(gpu.detail);
   const tried = await gpu.backend();
   const { limits } = planRoom(readConfig(gguf), room, tried.kvBlock);

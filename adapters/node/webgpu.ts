@@ -6,6 +6,9 @@ import { openDevice } from "../../backends/webgpu/device.ts";
 /** Dawn for Node and Bun: an optional package, whose types contradict TypeScript's own. */
 export const GPU_PACKAGE: string = "webgpu";
 
+/** Dawn rounds timestamps to 2^16 ns unless told otherwise: more than most kernels take. */
+const EXACT_TIMES = "disable-dawn-features=timestamp_quantization";
+
 /** What Dawn's package exports. */
 interface Dawn {
   readonly create: (options: readonly string[]) => GPU;
@@ -17,12 +20,12 @@ export function ownGpu(): GPU | undefined {
 }
 
 /** The runtime's `GPU`: its own, or Dawn's where its package is installed. */
-async function findGpu(): Promise<GPU | Refusal> {
+async function findGpu(profile: boolean): Promise<GPU | Refusal> {
   const own = ownGpu();
   if (own !== undefined) return own;
   try {
     const dawn = (await import(GPU_PACKAGE)) as Dawn;
-    return dawn.create([]);
+    return dawn.create(profile ? [EXACT_TIMES] : []);
   } catch {
     return {
       reason: "no_package",
@@ -33,7 +36,7 @@ async function findGpu(): Promise<GPU | Refusal> {
 
 /** This machine's GPU, or why there is none. Rejects with what its driver rejects with. */
 export async function openGpu(options: WebGpuOptions = {}): Promise<GpuContender | Refusal> {
-  const gpu = await findGpu();
+  const gpu = await findGpu(options.profile === true);
   if ("reason" in gpu) return gpu;
   const opened = await openDevice(gpu);
   if (opened === undefined) {

@@ -8,16 +8,16 @@ import { measureMatmul } from "./measure.ts";
 export function createContender(opened: OpenDevice, options: WebGpuOptions = {}): GpuContender {
   const { description, software, device, traits } = opened;
   let measured: ReturnType<typeof measureMatmul> | undefined;
-  const make = async (keepsDevice: boolean): Promise<WebGpuBackend> => {
+  const make = async (own: WebGpuOptions): Promise<WebGpuBackend> => {
     const preference = await (measured ??= measureMatmul(opened));
     const matmul = createMatmulKernels(traits, preference);
-    return new WebGpuBackend(opened, { matmul, ...options, keepsDevice });
+    return new WebGpuBackend(opened, { matmul, ...options, ...own });
   };
   return {
     description: description === "" ? "a GPU without a name" : description,
     software,
-    backend: () => make(true),
-    keep: () => make(false),
+    backend: () => make({ keepsDevice: true, profile: false }),
+    keep: () => make({}),
     close: () => device.destroy(),
   };
 }

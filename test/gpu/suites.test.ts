@@ -45,7 +45,14 @@ describe.skipIf(LAVAPIPE_DRIVER.missing)("the WebGPU backend on lavapipe", () =>
     "keeps the contract of backends and its promises about steps and faults",
     { timeout: TIMEOUT_MS },
     () =>
-      expectPassed(LAVAPIPE_DRIVER, ["conformance", "steps", "faults", "hand-over", "self-test"]),
+      expectPassed(LAVAPIPE_DRIVER, [
+        "conformance",
+        "steps",
+        "faults",
+        "profile",
+        "hand-over",
+        "self-test",
+      ]),
   );
 
   test.runIf(all)("computes the goldens", { timeout: TIMEOUT_MS }, () =>
