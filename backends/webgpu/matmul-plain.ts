@@ -1,12 +1,13 @@
 import type { WeightType } from "../../core/tensor/dtype.ts";
 import { byteLength, WEIGHT_TYPES } from "../../core/tensor/dtype.ts";
+import { activationOf } from "./epilogue.ts";
 import { WGSL } from "./generated.ts";
 import type { Dispatch, Epilogue, KernelSpec, MatmulKernels, MatmulRequest } from "./spec.ts";
 
 /** Outputs of a workgroup. */
 const LANES = 64;
 
-const EPILOGUES: Readonly<Record<Epilogue["type"], number>> = { store: 0, add: 1, swiglu: 2 };
+const EPILOGUES: Readonly<Record<Epilogue["type"], number>> = { store: 0, add: 1, gate: 2 };
 
 /** One invocation for each output, for every type: slow, and the readable version of any other kernel. */
 export function createPlainMatmul(): MatmulKernels {
@@ -23,7 +24,7 @@ function planPlain({ type, n, k, x, products, epilogue }: MatmulRequest): Dispat
     params.set([weight, rows, out, stride], 4 + 4 * i);
   }
   const rows = Math.max(...products.map((product) => product.rows));
-  const columns = epilogue.type === "swiglu" ? 1 : products.length;
+  const columns = epilogue.type === "gate" ? 1 : products.length;
   const weightRows = products.reduce((sum, product) => sum + product.rows, 0);
   return {
     kernel: plainKernel(type, epilogue),
@@ -36,7 +37,11 @@ function planPlain({ type, n, k, x, products, epilogue }: MatmulRequest): Dispat
 function plainKernel(type: WeightType, epilogue: Epilogue): KernelSpec {
   return {
     name: `matmul-plain-${type}-${epilogue.type}`,
-    wgsl: [WGSL.weights, WGSL.exp, WGSL["matmul-plain"]].join("\n"),
-    constants: { TYPE: WEIGHT_TYPES[type].id, EPILOGUE: EPILOGUES[epilogue.type] },
+    wgsl: [WGSL.weights, WGSL.exp, WGSL.activation, WGSL["matmul-plain"]].join("\n"),
+    constants: {
+      TYPE: WEIGHT_TYPES[type].id,
+      EPILOGUE: EPILOGUES[epilogue.type],
+      ...activationOf(epilogue),
+    },
   };
 }
