@@ -54,17 +54,6 @@ export function planExperts(op: ExpertsOp, scratch: number): readonly PlannedDis
   const [count = 0, hidden = 0] = gate.shape;
   const room = roomOf(op, x.rows, scratch);
   const choices = x.rows * used;
-  const plain = (
-    name: Parameters<typeof kernel>[0],
-    params: readonly number[],
-    workgroups: PlannedDispatch["workgroups"],
-  ): PlannedDispatch => ({
-    kernel: kernel(name, name === "experts-route" ? ["exp"] : []),
-    params: Uint32Array.from(params),
-    workgroups,
-    weightBytes: 0,
-  });
-  const groups = (items: number): number => Math.ceil(items / LANES);
   return [
     plain(
       "experts-route",
@@ -82,6 +71,24 @@ export function planExperts(op: ExpertsOp, scratch: number): readonly PlannedDis
       [groups(x.width), x.rows, 1],
     ),
   ];
+}
+
+function plain(
+  name: Parameters<typeof kernel>[0],
+  params: readonly number[],
+  workgroups: PlannedDispatch["workgroups"],
+): PlannedDispatch {
+  return {
+    kernel: kernel(name, name === "experts-route" ? ["exp"] : []),
+    params: Uint32Array.from(params),
+    workgroups,
+    weightBytes: 0,
+  };
+}
+
+/** Workgroups that take so many items, one an invocation. */
+function groups(items: number): number {
+  return Math.ceil(items / LANES);
 }
 
 /** A product of each choice's row with the matrix of its expert. */

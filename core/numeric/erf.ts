@@ -19,7 +19,7 @@ export function erf(x: number): number {
   const size = Math.abs(x);
   if (size >= ONE_FROM) return Math.sign(x);
   const value = size < SERIES_BELOW ? bySeries(size) : 1 - byFraction(size);
-  return x < 0 ? -value : value;
+  return Math.sign(x) * value;
 }
 
 function bySeries(x: number): number {

@@ -148,13 +148,6 @@ function plainExperts(
   counts: Float32Array,
 ): Float64Array {
   const out = new Float64Array(x.length);
-  const times = (matrix: Float32Array, expert: number, rows: number, input: ArrayLike<number>) =>
-    Float64Array.from({ length: rows }, (_, row) => {
-      const at = (expert * rows + row) * input.length;
-      let sum = 0;
-      for (let c = 0; c < input.length; c++) sum += matrix[at + c]! * input[c]!;
-      return sum;
-    });
   for (let row = 0; row * d < x.length; row++) {
     const input = x.subarray(row * d, (row + 1) * d);
     const choice = Array.from({ length: experts }, (_, expert) => router[row * experts + expert]!);
@@ -173,4 +166,19 @@ function plainExperts(
     }
   }
   return out;
+}
+
+/** The product of one expert's matrix with a row. */
+function times(
+  matrix: Float32Array,
+  expert: number,
+  rows: number,
+  input: ArrayLike<number>,
+): Float64Array {
+  return Float64Array.from({ length: rows }, (_, row) => {
+    const at = (expert * rows + row) * input.length;
+    let sum = 0;
+    for (let c = 0; c < input.length; c++) sum += matrix[at + c]! * input[c]!;
+    return sum;
+  });
 }
