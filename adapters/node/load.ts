@@ -7,7 +7,7 @@ import type { ModelConfig } from "../../core/model/model.ts";
 import { weightBytes } from "../../core/model/tensors.ts";
 import type { Tokenizer } from "../../core/tokenizer/tokenizer.ts";
 import { modelDigest, openHeader, remoteOptions } from "./header.ts";
-import { openEngine, type EngineOptions } from "./open-engine.ts";
+import { openEngine, type EngineOptions, type OnBackend } from "./open-engine.ts";
 import { quantName } from "./quant-mix.ts";
 import { startWorker } from "./worker-engine.ts";
 
@@ -18,6 +18,8 @@ export interface LoadOptions extends EngineOptions {
    * thread while it computes a step.
    */
   readonly inProcess?: boolean;
+  /** Told of the backend that computes in this thread. */
+  readonly onBackend?: OnBackend;
   /** Begin with the digest while the weights load, for callers that are going to ask for it. */
   readonly identify?: boolean;
   /** Told of the bytes of weights read so far, and in all. */
@@ -56,10 +58,17 @@ export interface LoadedModel {
  * `ABORTED`.
  */
 export async function loadLocal(options: LoadOptions): Promise<LoadedModel> {
-  const { inProcess = false, identify = false, onProgress, signal, ...engineOptions } = options;
+  const {
+    inProcess = false,
+    identify = false,
+    onProgress,
+    onBackend,
+    signal,
+    ...engineOptions
+  } = options;
   if (inProcess) {
     const header = await readModelHeader(engineOptions, signal);
-    const engine = await openEngine(engineOptions, onProgress, signal);
+    const engine = await openEngine(engineOptions, onProgress, signal, onBackend);
     const died = new Promise<RuntimeError>(() => {});
     return { ...header, engine, died, close: () => engine.close() };
   }

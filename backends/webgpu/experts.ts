@@ -1,6 +1,6 @@
 import { byteLength } from "../../core/tensor/dtype.ts";
 import { WGSL } from "./generated.ts";
-import { gateWords, kernel } from "./kernels.ts";
+import { gateWords, kernel, work } from "./kernels.ts";
 import { typeTexts } from "./matmul.ts";
 import { align } from "./memory.ts";
 import type { PlannedDispatch } from "./planner.ts";
@@ -59,8 +59,14 @@ export function planExperts(op: ExpertsOp, scratch: number): readonly PlannedDis
       "experts-route",
       [router.place.word, room.ids, room.shares, x.rows, count, used],
       [groups(x.rows), 1, 1],
+      x.rows * count + 2 * choices,
     ),
-    plain("experts-tally", [room.ids, choices, tally.place.word, count], [groups(count), 1, 1]),
+    plain(
+      "experts-tally",
+      [room.ids, choices, tally.place.word, count],
+      [groups(count), 1, 1],
+      choices + 2 * count,
+    ),
     ...products(op.gate, { out: room.gate, x: x.place.word, sharedBy: used, choices }, room),
     ...products(op.up, { out: room.up, x: x.place.word, sharedBy: used, choices }, room),
     gateWords(room.gate, room.up, choices * hidden, "silu"),
@@ -69,20 +75,23 @@ export function planExperts(op: ExpertsOp, scratch: number): readonly PlannedDis
       "experts-sum",
       [out.place.word, room.answers, room.shares, used, x.width],
       [groups(x.width), x.rows, 1],
+      (choices + x.rows) * x.width,
     ),
   ];
 }
 
+/** A kernel that reads and writes so many values of activations and no weights. */
 function plain(
   name: Parameters<typeof kernel>[0],
   params: readonly number[],
   workgroups: PlannedDispatch["workgroups"],
+  touched: number,
 ): PlannedDispatch {
   return {
     kernel: kernel(name, name === "experts-route" ? ["exp"] : []),
     params: Uint32Array.from(params),
     workgroups,
-    weightBytes: 0,
+    ...work(`${touched}`, touched),
   };
 }
 
@@ -125,6 +134,11 @@ function products(
     ),
     workgroups: [Math.ceil(rows / LANES), choices, 1],
     arena: part.arena,
-    weightBytes: choices * rows * rowBytes,
+    ...work(
+      `${choices} of ${part.rows} × ${columns}`,
+      choices * (rows + columns / sharedBy),
+      choices * rows * rowBytes,
+      Math.min(choices * rows, part.rows) * rowBytes,
+    ),
   }));
 }

@@ -5,18 +5,22 @@ import { byteLength, WEIGHT_TYPES } from "../../core/tensor/dtype.ts";
 import { ACTIVATIONS } from "./epilogue.ts";
 import { WGSL } from "./generated.ts";
 import type { AttentionOp } from "./recorder.ts";
-import type { Dispatch, KernelSpec } from "./spec.ts";
+import type { Dispatch, KernelSpec, Work } from "./spec.ts";
 import { LAYOUT } from "./step-tables.ts";
-import type { Activations, GpuKv, Part, Weights } from "./tensors.ts";
+import {
+  type Activations,
+  type GpuKv,
+  kvHeadBytes,
+  kvParts,
+  type Part,
+  type Weights,
+} from "./tensors.ts";
 
 /** Invocations of every workgroup here. */
 const LANES = 64;
 
 /** Workgroups that go over many values in strides: enough for any device. */
 const MOST_GROUPS = 1024;
-
-/** Words of four dimensions of a head. */
-const QUAD_WORDS: Readonly<Record<KvType, number>> = { f32: 4, f16: 2, q8_0: 1 };
 
 const CACHE_TYPES: Readonly<Record<KvType, number>> = { f32: 0, f16: 1, q8_0: 2 };
 
@@ -40,6 +44,22 @@ export function bitsOf(value: number): number {
   return wordBits[0]!;
 }
 
+/** What is done with memory by a kernel that touches so many values of activations. */
+export function work(
+  shape: string,
+  values: number,
+  weightBytes: number = 0,
+  least: number = weightBytes,
+): Work {
+  return {
+    shape,
+    weightBytes,
+    leastWeightBytes: least,
+    activationBytes: 4 * values,
+    cacheBytes: 0,
+  };
+}
+
 /** Rows of a table that lie in one part of it. */
 export function embedPart(out: Activations, table: Weights, part: Part, entry: number): Dispatch {
   const rowBytes = byteLength(table.dtype, table.width);
@@ -55,7 +75,7 @@ export function embedPart(out: Activations, table: Weights, part: Part, entry: n
       entry,
     ),
     workgroups: [Math.ceil(table.width / LANES), out.rows, 1],
-    weightBytes: out.rows * rowBytes,
+    ...work(`${table.width}`, out.length, out.rows * rowBytes),
   };
 }
 
@@ -65,7 +85,7 @@ export function rmsNorm(out: Activations, x: Activations, weight: Weights, eps: 
     kernel: kernel("rms-norm"),
     params: Uint32Array.of(out.place.word, x.place.word, word, weight.rows, bitsOf(eps)),
     workgroups: [x.width / weight.rows, x.rows, 1],
-    weightBytes: 4 * x.width * x.rows,
+    ...work(`${weight.rows}`, 2 * x.length, 4 * x.length, 4 * weight.rows),
   };
 }
 
@@ -81,7 +101,7 @@ export function layerNorm(
     kernel: kernel("layer-norm"),
     params: Uint32Array.of(out.place.word, x.place.word, word, x.width, bitsOf(eps)),
     workgroups: [1, x.rows, 1],
-    weightBytes: 4 * x.width * x.rows,
+    ...work(`${x.width}`, 2 * x.length, 4 * x.length, 4 * x.width),
   };
 }
 
@@ -91,7 +111,7 @@ export function addRow(x: Activations, bias: Weights): Dispatch {
     kernel: kernel("add-row"),
     params: Uint32Array.of(x.place.word, bias.place.parts[0]!.word, x.width),
     workgroups: [Math.ceil(x.width / LANES), x.rows, 1],
-    weightBytes: 4 * x.width * x.rows,
+    ...work(`${x.width}`, 2 * x.length, 4 * x.length, 4 * x.width),
   };
 }
 
@@ -100,21 +120,27 @@ export function gather(out: Activations, x: Activations, entry: number): Dispatc
     kernel: kernel("gather"),
     params: Uint32Array.of(out.place.word, x.place.word, x.width, entry),
     workgroups: [Math.ceil(x.width / LANES), out.rows, 1],
-    weightBytes: 0,
+    ...work(`${x.width}`, 2 * out.length),
   };
 }
 
-function overAll(name: KernelSpec, count: number, params: readonly number[]): Dispatch {
+/** Go over `count` values, reading and writing `touched` in all. */
+function overAll(
+  name: KernelSpec,
+  count: number,
+  touched: number,
+  params: readonly number[],
+): Dispatch {
   return {
     kernel: name,
     params: Uint32Array.from(params),
     workgroups: [Math.min(MOST_GROUPS, Math.ceil(count / LANES)), 1, 1],
-    weightBytes: 0,
+    ...work(`${count}`, touched),
   };
 }
 
 export function add(x: Activations, y: Activations): Dispatch {
-  return overAll(kernel("add"), x.length, [x.place.word, y.place.word, x.length]);
+  return overAll(kernel("add"), x.length, 3 * x.length, [x.place.word, y.place.word, x.length]);
 }
 
 export function gate(gates: Activations, ups: Activations, activation: GateActivation): Dispatch {
@@ -129,15 +155,19 @@ export function gateWords(
   activation: GateActivation,
 ): Dispatch {
   const constants = { ACTIVATION: ACTIVATIONS[activation] };
-  return overAll(kernel("gate", ["exp", "activation"], constants), count, [gates, ups, count]);
+  return overAll(kernel("gate", ["exp", "activation"], constants), count, 3 * count, [
+    gates,
+    ups,
+    count,
+  ]);
 }
 
 export function gelu(x: Activations): Dispatch {
-  return overAll(kernel("gelu", ["exp"]), x.length, [x.place.word, x.length]);
+  return overAll(kernel("gelu", ["exp"]), x.length, 2 * x.length, [x.place.word, x.length]);
 }
 
 export function scale(x: Activations, factor: number): Dispatch {
-  return overAll(kernel("scale"), x.length, [x.place.word, x.length, bitsOf(factor)]);
+  return overAll(kernel("scale"), x.length, 2 * x.length, [x.place.word, x.length, bitsOf(factor)]);
 }
 
 /** How heads rotate. */
@@ -151,11 +181,8 @@ function cacheShape(headDim: number, kv: GpuKv | undefined): number[] {
   const quads = Math.ceil(headDim / 4);
   const scales = Math.ceil(headDim / KV_GROUP);
   if (kv === undefined) return [headDim, 0, quads, scales, 0, 0, 0, 0];
-  const { kvHeads, type } = kv.shape;
-  const values = kv.slots * kvHeads * quads * QUAD_WORDS[type];
-  const keyScales = 2 * values;
-  const valueScales = keyScales + kv.slots * kvHeads * scales;
-  return [headDim, kvHeads, quads, scales, values, keyScales, valueScales, 0];
+  const [, values, keyScales, valueScales] = kvParts(kv).map(({ word }) => word);
+  return [headDim, kv.shape.kvHeads, quads, scales, values!, keyScales!, valueScales!, 0];
 }
 
 /** Parameters of rope-store.wgsl after the shape. */
@@ -193,7 +220,7 @@ export function rope(x: Activations, turn: Rotation): Dispatch {
     kernel: kernel("rope-store", ["cache"], { CACHE_TYPE: 0 }),
     params: ropeStoreParams(cacheShape(headDim, undefined), { q: x, turn, heads, stored: 0 }),
     workgroups: [heads, x.rows, 1],
-    weightBytes: 0,
+    ...work(`${heads} × ${headDim}`, 2 * x.length + turn.rotation.length),
   };
 }
 
@@ -205,11 +232,14 @@ export function ropeStore(
   const { headDim, kvHeads: stored, type } = kv.shape;
   const heads = turn === undefined ? 0 : q.width / headDim;
   const slots = entry + LAYOUT.slots;
+  // What is rotated is read and written.
+  const turned = turn === undefined ? k.length : 2 * (q.length + k.length) + turn.rotation.length;
   return {
     kernel: kernel("rope-store", ["cache"], { CACHE_TYPE: CACHE_TYPES[type] }),
     params: ropeStoreParams(cacheShape(headDim, kv), { q, k, v, turn, slots, heads, stored }),
     workgroups: [heads + 2 * stored, q.rows, 1],
-    weightBytes: 0,
+    ...work(`${heads} + 2 × ${stored} × ${headDim}`, turned + v.length),
+    cacheBytes: q.rows * 2 * stored * kvHeadBytes(type, headDim),
   };
 }
 
@@ -240,6 +270,6 @@ export function attention(op: AttentionOp): Dispatch {
       8,
     ]),
     workgroups: [kvHeads * chunks, q.rows, 1],
-    weightBytes: 0,
+    ...work(`${heads} / ${kvHeads} × ${headDim}`, q.length + out.length),
   };
 }

@@ -1,4 +1,4 @@
-import type { Backend } from "../tensor/backend.ts";
+import type { Allocator } from "../tensor/backend.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
 /** Activations by their names, for a step of so many rows. */
@@ -10,7 +10,7 @@ export type Activations<K extends string> = (rows: number) => Readonly<Record<K,
  * cannot fit.
  */
 export function createActivations<K extends string>(
-  backend: Backend,
+  backend: Allocator,
   maxRows: number,
   shapes: Readonly<Record<K, readonly number[]>>,
 ): Activations<K> {

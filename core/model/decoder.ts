@@ -1,4 +1,4 @@
-import type { Backend, KvLayer, Ops } from "../tensor/backend.ts";
+import type { Allocator, KvLayer, Ops } from "../tensor/backend.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { createActivations, memoise } from "./activations.ts";
 import type { Batch, Model, ModelConfig, ModelLimits } from "./model.ts";
@@ -40,7 +40,7 @@ export interface DecoderParts<K extends string> {
  * allows. Throws `RangeError` when they cannot fit.
  */
 export function createDecoder<K extends string>(
-  backend: Backend,
+  backend: Allocator,
   config: ModelConfig,
   limits: ModelLimits,
   parts: DecoderParts<K>,

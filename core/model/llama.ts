@@ -1,6 +1,6 @@
 import type {
   AttentionOptions,
-  Backend,
+  Allocator,
   KvLayer,
   Ops,
   Product,
@@ -21,7 +21,7 @@ type ExpertName = "router"; // [rows, experts]
  * `RangeError` when its buffers cannot fit.
  */
 export function createLlama(
-  backend: Backend,
+  backend: Allocator,
   config: ModelConfig,
   weights: LlamaWeights,
   limits: ModelLimits,

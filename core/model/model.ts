@@ -85,8 +85,8 @@ export interface Batch extends BatchLayout {
 export interface Model {
   readonly config: ModelConfig;
   readonly limits: ModelLimits;
-  /** The layers' caches, where they may be saved and restored. */
-  readonly cache?: readonly KvLayer[];
+  /** The layers' caches. */
+  readonly cache: readonly KvLayer[];
   /** [experts] of each layer: how many rows took each since the model was made; absent where there are none. */
   readonly tallies?: readonly Tensor[];
   /** Upload what depends on the batch alone; call it before `run`. */

@@ -5,6 +5,7 @@ import { activationTests } from "./backend/activations.ts";
 import { attentionTests } from "./backend/attention.ts";
 import { elementwiseTests } from "./backend/elementwise.ts";
 import { expertsTests } from "./backend/experts.ts";
+import { kvTests } from "./backend/kv.ts";
 import { matmulTests } from "./backend/matmul.ts";
 import { memoryTests } from "./backend/memory.ts";
 import { reduceTests } from "./backend/reduce.ts";
@@ -53,6 +54,7 @@ export function describeBackend(
     activationTests(suite);
     expertsTests(suite);
     attentionTests(suite);
+    kvTests(suite);
     reduceTests(suite);
   });
 }
