@@ -40,6 +40,8 @@ export interface LoadedModel {
   readonly template: ChatTemplate | undefined;
   /** What the file calls its quantisation: `q4_0`, `q4_k_m`. */
   readonly quant: string;
+  /** What the file says that it is distributed under; absent where it says nothing. */
+  readonly license?: string;
   /** Bytes of weights that one step of one token reads. */
   readonly weightBytesPerToken: number;
   /** Identifies the weights: sha256 of the files in hex, a shorter fingerprint for a URL. */
@@ -103,12 +105,14 @@ async function readModelHeader(
 ): Promise<HeaderFacts> {
   const header = await openHeader(location, remoteOptions(location, modelHosts, signal));
   const { gguf, tokenizer, template } = header;
+  const license = gguf.metadata.get("general.license");
   try {
     return {
       config: readConfig(gguf),
       tokenizer,
       template,
       quant: quantName(gguf),
+      ...(typeof license === "string" ? { license } : {}),
       weightBytesPerToken: weightBytes(gguf).perToken,
       digest: once(modelDigest(location, header)),
     };
