@@ -2,7 +2,6 @@ import { RuntimeError } from "../errors.ts";
 import { createMatchers } from "../grammar/matcher.ts";
 import type { Batch, Model } from "../model/model.ts";
 import type { Backend } from "../tensor/backend.ts";
-import type { Choice } from "../tensor/choice.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { createLayOut } from "./batch.ts";
 import { checkEmbed, checkGenerate, checkLimits, checkScore } from "./check.ts";
@@ -11,6 +10,7 @@ import { aborted, late, notReady, waitedTooLong } from "./endings.ts";
 import type {
   EmbedRequest,
   Engine,
+  EngineInfo,
   EngineStats,
   GenerateEvent,
   GenerateRequest,
@@ -34,14 +34,10 @@ import type { Stream } from "./stream.ts";
 import { createTokenStream } from "./token-stream.ts";
 
 /** What an engine is made of. */
-export interface EngineOptions {
+export interface EngineOptions extends Pick<EngineInfo, "choice" | "loadMs"> {
   /** The engine owns it from now on: `close` closes it. */
   readonly backend: Backend;
   readonly model: Model;
-  /** Why it is this backend, for {@linkcode Engine.info}. */
-  readonly choice?: Choice;
-  /** Milliseconds that loading took, for {@linkcode Engine.info}. */
-  readonly loadMs: number;
   /** Requests computed together; fewer where a step has too few rows or logit rows. */
   readonly maxSequences: number;
   /** Requests that may wait beyond those; the next one is refused with `QUEUE_FULL`. */

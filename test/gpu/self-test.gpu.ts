@@ -26,7 +26,7 @@ describe(`findFault on ${VARIANT}`, () => {
     const matmul: MatmulKernels = {
       scratchWords: () => 0,
       plan: (request) =>
-        request.epilogue.type === "swiglu" && request.n > 8
+        request.epilogue.type === "gate" && request.n > 8
           ? sound.plan({
               ...request,
               products: request.products.slice(0, 1),
