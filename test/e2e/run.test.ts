@@ -89,7 +89,9 @@ describe("sirocco run", () => {
   test("a missing model file is one line that names it and exit code 1", async () => {
     const { code, stdout, stderr } = await runCli(["run", "-m", "absent.gguf", "Hello"]);
     expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
-    expect(stderr).toBe("sirocco: Cannot open absent.gguf: there is no such file\n");
+    expect(stderr).toBe(
+      "sirocco: Cannot open absent.gguf: there is no such file, and the store has no such model (sirocco list)\n",
+    );
   });
 
   test("a prompt that does not fit says what would", async () => {
