@@ -4,6 +4,7 @@ import { matchedRoutes } from "hono/route";
 import { RuntimeError } from "../errors.ts";
 import { createMetrics, type Metrics } from "../metrics/metrics.ts";
 import { PROMETHEUS_CONTENT_TYPE } from "../metrics/prometheus.ts";
+import { RELAY_HEADER } from "../pool/relay-header.ts";
 import { API_ROUTES } from "./apis.ts";
 import { DEFAULT_LIMITS, type AppDeps, type HttpLimits } from "./deps.ts";
 import { ANYONE, type Scope } from "./edge/access.ts";
@@ -13,7 +14,8 @@ import { beginExchange, type Exchange } from "./exchange.ts";
 import { createExpressLane, toList } from "./express-lane.ts";
 import { errorCode, toFailure } from "./failure.ts";
 import { liveness, readiness, startup, type Health } from "./health.ts";
-import { findModel, toWireModel } from "./models.ts";
+import { allModels, findAnywhere } from "./found-model.ts";
+import { toWireModel } from "./models.ts";
 import { PAGE_CSP, PAGE_HTML } from "./page/generated.ts";
 import type { Server } from "./pipeline.ts";
 import { createRequestMemo } from "./request-memo.ts";
@@ -52,7 +54,7 @@ export function createApp(deps: AppDeps): App {
     deps,
     limits,
     metrics: createServerMetrics(metrics, deps),
-    ...(deps.caching === undefined ? {} : { memo: createRequestMemo(() => deps.models()) }),
+    ...(deps.caching === undefined ? {} : { memo: createRequestMemo(() => allModels(deps)) }),
   };
   const app = new Hono<Env>();
 
@@ -84,7 +86,7 @@ export function createApp(deps: AppDeps): App {
 
   const live = probe(() => liveness(deps, limits));
   const ready = probe(() => readiness(deps, limits));
-  const list: Handler = () => json(toList(deps.models()));
+  const list: Handler = () => json(toList(allModels(deps)));
   const routes: readonly (readonly ["GET" | "POST", string, Scope, Handler])[] = [
     ...API_ROUTES.map((route) => {
       const handler: Handler = (c) => route.answer(c.req.raw, c.get("exchange"), server);
@@ -96,7 +98,7 @@ export function createApp(deps: AppDeps): App {
       "GET",
       "/v1/models/:id{.+}",
       "inference",
-      (c) => json(toWireModel(findModel(deps.models(), c.req.param("id") ?? ""))),
+      (c) => json(toWireModel(findAnywhere(deps, c.req.param("id") ?? ""))),
     ],
     ["GET", "/livez", "public", live],
     ["GET", "/healthz", "public", live],
@@ -150,7 +152,8 @@ function refuse(
   const exchange = c.get("exchange");
   exchange.fail(error);
   const failure = toFailure(error, retryAfterSeconds);
-  const { status, body } = exchange.style(failure);
+  // Whoever passed a request on writes its error as the client's API does.
+  const { status, body } = c.req.raw.headers.has(RELAY_HEADER) ? failure : exchange.style(failure);
   return json(body, status, { ...failure.headers, ...headers });
 }
 

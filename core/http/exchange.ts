@@ -30,8 +30,8 @@ export interface Exchange {
    * Returns what the answer may have. Throws `RATE_LIMITED`.
    */
   reserve(promptTokens: number, maxTokens: number | undefined, room: number): number;
-  /** A token has been generated. */
-  token(): void;
+  /** Tokens have been generated: one unless told. */
+  token(count?: number): void;
   /** Headers of the answer that tell about the request. */
   headers(): Record<string, string>;
   /** Add to the log record; the content of prompts and answers never goes there. */
@@ -82,8 +82,8 @@ export function beginExchange(request: Request, deps: AppDeps, metrics: ServerMe
       usedTokens = promptTokens;
       return reservation.maxTokens;
     },
-    token() {
-      usedTokens++;
+    token(count = 1) {
+      usedTokens += count;
     },
     headers() {
       const { traceparent } = trace;
