@@ -1,23 +1,32 @@
-import { systemFingerprint } from "../receipt/fingerprint.ts";
+import type { ChoiceEvent } from "../answer/several.ts";
+import type { Relay } from "../pool/relay-header.ts";
 import { bypassTurn, openTurn, isKeepable, type CacheTurn, type Usable } from "./cache-turn.ts";
-import type { AnswerCaching, ServedModel } from "./deps.ts";
+import type { AnswerCaching } from "./deps.ts";
 import type { Exchange } from "./exchange.ts";
+import { fingerprint, readsClock, type FoundModel } from "./found-model.ts";
 import { respondKnown } from "./known-answer.ts";
 import type { Route, Server } from "./pipeline.ts";
 import { wantsReceipt } from "./receipt.ts";
-import { recompute, sameAnswer } from "./recompute.ts";
+import { sameAnswer } from "./recompute.ts";
 import { wantsNumbers } from "./resume.ts";
 import type { Asked } from "./wire/asked.ts";
+import type { Format, Head } from "./wire/format.ts";
 
 /** A request's turn at the cache; `requestKey` where its body was met before. */
-export async function openTurnFor(
+export function openTurnFor(
   request: Request,
   asked: Asked,
-  model: ServedModel,
+  model: FoundModel,
   exchange: Exchange,
   { deps }: Server,
   requestKey: string | undefined,
-): Promise<CacheTurn> {
+  relay: Relay | undefined,
+): CacheTurn {
+  const { caller } = exchange;
+  // Whose request it is says somebody who may not say so: it could be anybody's.
+  const tenant = relay?.tenant ?? caller.tenant;
+  if (deps.caching !== undefined && tenant !== caller.tenant)
+    return bypassTurn("relayed");
   // A receipt tells how this very answer came about, so that the answer has to be computed.
   if (deps.caching !== undefined && wantsReceipt(request.headers)) return bypassTurn("receipt");
   // Ids name the seed with which the events can be computed again.
@@ -29,12 +38,13 @@ export async function openTurnFor(
     from: {
       operation: exchange.path,
       modelDigest: model.digest,
-      fingerprint: await fingerprint(model),
+      fingerprint: fingerprint(model),
       contextLength: model.contextLength,
       policy: deps.caching?.policy ?? null,
     },
-    tenant: exchange.caller.tenant,
-    readsClock: model.template?.readsClock ?? false,
+    tenant: caller.tenant,
+    readsClock: readsClock(model),
+    request,
     ...(requestKey === undefined ? {} : { requestKey }),
   });
 }
@@ -43,26 +53,35 @@ export async function openTurnFor(
 interface Giving<A extends Asked> {
   readonly route: Route<A>;
   readonly asked: A;
-  readonly model: ServedModel;
+  readonly model: FoundModel;
   readonly exchange: Exchange;
   readonly server: Server;
   readonly turn: CacheTurn;
+  readonly request: Request;
+  /** Compute it again, for nobody in particular. */
+  again(): Promise<readonly ChoiceEvent[]>;
 }
 
 /** Give an answer that is kept; behind it, compute it again where it is stale or its turn to be verified. */
 export function giveKept<A extends Asked>(kept: Usable, giving: Giving<A>): Response {
-  const { route, asked, exchange, server } = giving;
+  const { route, asked, exchange, server, request } = giving;
   const stale = kept.ageMs >= kept.hit.answer.freshMs;
   server.metrics.cache(stale ? "stale" : "hit");
   exchange.note({ cache: kept.hit.from });
   const { caching } = server.deps;
   if (caching !== undefined) {
-    if (kept.refresh) caching.background(refresh(kept, giving, caching));
-    else if (isDue(caching)) caching.background(verify(kept, giving, caching));
+    if (kept.refresh) caching.background(refresh(kept, giving, caching), request);
+    else if (isDue(caching)) caching.background(verify(kept, giving, caching), request);
   }
-  const response = respondKnown(kept, asked, exchange.path, (head) => route.format(head, asked));
-  if (asked.ignored.length > 0) response.headers.set("x-sirocco-ignored", asked.ignored.join(", "));
-  return response;
+  const { ignored } = asked;
+  const format = (head: Head): Format => route.format(head, asked);
+  const operation = `${exchange.path} ${route.form ?? ""}`;
+  return respondKnown(kept, asked, operation, format, (body, headers) =>
+    exchange.respond(
+      body,
+      ignored.length === 0 ? headers : { ...headers, "x-sirocco-ignored": ignored.join(", ") },
+    ),
+  );
 }
 
 /** Tell what the cache had to do with an answer that was computed. */
@@ -78,7 +97,7 @@ const refreshing = new WeakMap<AnswerCaching, Set<string>>();
 
 async function refresh<A extends Asked>(
   { hit: { answer } }: Usable,
-  { route, asked, model, server, exchange, turn }: Giving<A>,
+  { exchange, turn, again }: Giving<A>,
   caching: AnswerCaching,
 ): Promise<void> {
   const keys = refreshing.get(caching) ?? new Set();
@@ -87,7 +106,7 @@ async function refresh<A extends Asked>(
   keys.add(answer.key);
   try {
     const begunAt = caching.wallClock();
-    const events = await recompute(route, model, asked, server.deps);
+    const events = await again();
     if (!isKeepable(events)) return;
     const asker = caching.answers.asker(exchange.caller.tenant);
     const { requestKey } = turn;
@@ -116,10 +135,10 @@ function isDue(caching: AnswerCaching): boolean {
 /** Strict determinism makes a kept answer a claim that can be checked. One that fails is thrown away. */
 async function verify<A extends Asked>(
   { hit: { answer } }: Usable,
-  { route, asked, model, server, exchange }: Giving<A>,
+  { model, server, exchange, again }: Giving<A>,
   { answers }: AnswerCaching,
 ): Promise<void> {
-  const same = sameAnswer(answer, await recompute(route, model, asked, server.deps));
+  const same = sameAnswer(answer, await again());
   server.metrics.verified(same);
   if (same) return;
   server.deps.log({
@@ -130,16 +149,4 @@ async function verify<A extends Asked>(
     model: model.id,
   });
   await answers.forget(answer.key);
-}
-
-/** Models do not change while they are served. */
-const fingerprints = new WeakMap<ServedModel, Promise<string>>();
-
-/** `system_fingerprint` of a model's answers. */
-export function fingerprint(model: ServedModel): Promise<string> {
-  const known = fingerprints.get(model);
-  if (known !== undefined) return known;
-  const made = systemFingerprint(model.digest, model.engine.info);
-  fingerprints.set(model, made);
-  return made;
 }

@@ -7,7 +7,6 @@ import type { Relay } from "../pool/relay-header.ts";
 import { createTranscript } from "../pool/transcript.ts";
 import { UPSTREAM_PATHS } from "../pool/upstream.ts";
 import type { Start } from "./cache-turn.ts";
-import { ANYONE } from "./edge/access.ts";
 import type { Exchange } from "./exchange.ts";
 import { errorCode } from "./failure.ts";
 import { fingerprint, isHere, type FoundModel } from "./found-model.ts";
@@ -86,7 +85,6 @@ export function openLadder(climber: Climber): Ladder {
 
   function question(most: number, why: string, onHead: (head: Head) => void): Question {
     const { caller } = exchange;
-    const tenant = caller === ANYONE ? undefined : caller.tenant;
     return {
       path: exchange.path,
       body: text,
@@ -99,7 +97,7 @@ export function openLadder(climber: Climber): Ladder {
         fingerprint: fingerprint(model),
         seed: asked.sampling.seed,
         ...(most < Infinity ? { most } : {}),
-        ...(tenant === undefined ? {} : { tenant }),
+        tenant: caller.tenant,
       },
       onBegun(node, head) {
         serve("pool", why, node);

@@ -2,6 +2,8 @@ import { RuntimeError } from "../errors.ts";
 import { relayLoop, type Relay } from "../pool/relay-header.ts";
 import { RELAYED_TYPE, type RelayedLine } from "../pool/relayed-events.ts";
 import type { HttpLimits } from "./deps.ts";
+import type { Exchange } from "./exchange.ts";
+import { toFailure } from "./failure.ts";
 import type { Route } from "./pipeline.ts";
 import type { Asked } from "./wire/asked.ts";
 import type { Format, Head } from "./wire/format.ts";
@@ -40,12 +42,19 @@ export function checkIsHere(relay: Relay | undefined): void {
 
 /** The same route with answers as events. */
 export function relayedRoute<A extends Asked>(route: Route<A>): Route<A> {
-  return { ...route, format: (head) => createEventsFormat(head) };
+  return { ...route, form: "events", format: (head) => createEventsFormat(head) };
 }
 
 /** Limits of a request that was passed on. */
 export function relayedLimits(limits: HttpLimits): HttpLimits {
   return { ...limits, keepAliveMs: Math.min(limits.keepAliveMs, KEEP_ALIVE_MS) };
+}
+
+/** An error before the first byte, for whoever passed the request on: they write it as the client's API does. */
+export function refuseRelayed(error: unknown, exchange: Exchange): Response {
+  exchange.fail(error);
+  const { status, body, headers } = toFailure(error);
+  return Response.json(body, { status, headers });
 }
 
 function createEventsFormat(head: Head): Format {

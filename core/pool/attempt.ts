@@ -181,15 +181,15 @@ function readError(text: string): Omit<RelayedFailure, "status"> {
 
 /** Whose fault an error is: the node's, where another may do better, or the request's. */
 function toFailure(node: string, failure: RelayedFailure): Error {
+  // The pool's key is ours and no client's: that it is wrong is no business of theirs.
+  if (failure.status === 401 || failure.status === 403)
+    return new NodeFailure("error", node, notReady(new Error(failure.message)));
   const error = relayedError(failure);
   const { code } = error;
   if (code === "QUEUE_FULL" || code === "RATE_LIMITED" || ERRORS[code].status === 503)
     return new NodeFailure("busy", node, error);
   if (code === "MODEL_MISMATCH" || code === "MODEL_NOT_FOUND" || code === "RELAY_LOOP")
     return new NodeFailure("other", node, notReady(error));
-  // The pool's key is ours and no client's: that it is wrong is no business of theirs.
-  if (ERRORS[code].status === 401 || ERRORS[code].status === 403)
-    return new NodeFailure("error", node, notReady(error));
   if (code === "DEADLINE_EXCEEDED" || failure.status < 500) return error;
   return new NodeFailure("error", node, error);
 }
