@@ -56,7 +56,9 @@ export const API_ROUTES: readonly ApiRoute[] = [
   completing("/v1/completions", completionRoute),
   completing("/v1/fim/completions", fimRoute),
   completing("/v1/responses", responsesRoute),
-  orForwarded(embedding("/v1/embeddings", { parse: parseEmbeddingRequest, write: toEmbeddingList })),
+  orForwarded(
+    embedding("/v1/embeddings", { parse: parseEmbeddingRequest, write: toEmbeddingList }),
+  ),
   // Anthropic's.
   completing("/v1/messages", messagesRoute),
   orForwarded({ method: "POST", path: "/v1/messages/count_tokens", answer: countTokens }),

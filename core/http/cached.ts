@@ -8,25 +8,24 @@ import { respondKnown } from "./known-answer.ts";
 import type { Route, Server } from "./pipeline.ts";
 import { wantsReceipt } from "./receipt.ts";
 import { sameAnswer } from "./recompute.ts";
+import type { Recognised } from "./request-memo.ts";
 import { wantsNumbers } from "./resume.ts";
 import type { Asked } from "./wire/asked.ts";
 import type { Format, Head } from "./wire/format.ts";
 
-/** A request's turn at the cache; `requestKey` where its body was met before. */
+/** A request's turn at the cache: `seen` where its body was met before, `relay` where it was passed on. */
 export function openTurnFor(
   request: Request,
   asked: Asked,
   model: FoundModel,
   exchange: Exchange,
   { deps }: Server,
-  requestKey: string | undefined,
-  relay: Relay | undefined,
+  { seen, relay }: { readonly seen?: Recognised | undefined; readonly relay?: Relay | undefined },
 ): CacheTurn {
   const { caller } = exchange;
   // Whose request it is says somebody who may not say so: it could be anybody's.
   const tenant = relay?.tenant ?? caller.tenant;
-  if (deps.caching !== undefined && tenant !== caller.tenant)
-    return bypassTurn("relayed");
+  if (deps.caching !== undefined && tenant !== caller.tenant) return bypassTurn("relayed");
   // A receipt tells how this very answer came about, so that the answer has to be computed.
   if (deps.caching !== undefined && wantsReceipt(request.headers)) return bypassTurn("receipt");
   // Ids name the seed with which the events can be computed again.
@@ -45,7 +44,7 @@ export function openTurnFor(
     tenant: caller.tenant,
     readsClock: readsClock(model),
     request,
-    ...(requestKey === undefined ? {} : { requestKey }),
+    ...(seen === undefined ? {} : { requestKey: seen.requestKey }),
   });
 }
 
@@ -59,7 +58,7 @@ interface Giving<A extends Asked> {
   readonly turn: CacheTurn;
   readonly request: Request;
   /** Compute it again, for nobody in particular. */
-  again(): Promise<readonly ChoiceEvent[]>;
+  readonly again: () => Promise<readonly ChoiceEvent[]>;
 }
 
 /** Give an answer that is kept; behind it, compute it again where it is stale or its turn to be verified. */

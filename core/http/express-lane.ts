@@ -36,7 +36,8 @@ export function createExpressLane(
   return (request) => {
     const { method, url } = request;
     if (method !== "GET" || !url.endsWith(LIST_PATH) || pathOf(url) !== LIST_PATH) return undefined;
-    if (deps.pool !== undefined || access?.open === false || corsOrigins.length > 0) return undefined;
+    if (deps.pool !== undefined || access?.open === false || corsOrigins.length > 0)
+      return undefined;
     if (hosts !== undefined && !isAllowed(request, hosts)) return undefined;
     const exchange = beginExchange(request, deps, metrics);
     refresh();

@@ -7,10 +7,7 @@ interface Named {
 }
 
 /** The model with this id or alias. Throws `MODEL_NOT_FOUND`, naming those that there are. */
-export function findModel<M extends Named>(
-  models: readonly M[],
-  name: string,
-): M {
+export function findModel<M extends Named>(models: readonly M[], name: string): M {
   const found =
     models.find(({ id }) => id === name) ??
     models.find(({ aliases }) => aliases?.includes(name) === true);

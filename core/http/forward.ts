@@ -33,7 +33,8 @@ export async function forward(
   await untilServing(deps, limits, request.signal);
   const text = await readText(request, limits);
   const body = parseBody(text);
-  const name = typeof body === "object" && body !== null && "model" in body ? body.model : undefined;
+  const name =
+    typeof body === "object" && body !== null && "model" in body ? body.model : undefined;
   if (typeof name !== "string") {
     throw new RuntimeError("INVALID_REQUEST", "Cannot accept a request that names no 'model'", {
       param: "model",

@@ -7,8 +7,14 @@ import { findModel } from "./find-model.ts";
 export type FoundModel = ServedModel | PoolModel;
 
 /** Every model that requests can name, those of this server first. */
-export function allModels({ models, pool }: Pick<AppDeps, "models" | "pool">): readonly FoundModel[] {
-  return pool === undefined ? models() : [...models(), ...pool.models()];
+export function allModels({
+  models,
+  pool,
+}: Pick<AppDeps, "models" | "pool">): readonly FoundModel[] {
+  const here = models();
+  if (pool === undefined) return here;
+  const names = new Set(here.map(({ id }) => id));
+  return [...here, ...pool.models().filter(({ id }) => !names.has(id))];
 }
 
 /** The model with this id or alias. Throws `MODEL_NOT_FOUND`. */

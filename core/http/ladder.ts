@@ -46,7 +46,7 @@ export interface Climber {
   readonly exchange: Exchange;
   readonly server: Server;
   /** When it is over by the monotonic clock; absent: never. */
-  readonly deadlineAt: number | undefined;
+  readonly deadlineAt?: number;
   /** Where it has been passed on already, and is not to be again. */
   readonly relay: Relay | undefined;
 }
@@ -64,6 +64,14 @@ const FINAL: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 function mayMove(error: unknown): boolean {
   const code = errorCode(error);
   return code === "QUEUE_FULL" || (ERRORS[code].status >= 500 && !FINAL.has(code));
+}
+
+/** The pool's answer to a request that was answered before, for nobody in particular. */
+export async function askAgain(climber: Climber): Promise<readonly ChoiceEvent[]> {
+  const events: ChoiceEvent[] = [];
+  const start = openLadder(climber).climb(undefined, Infinity, () => {});
+  for await (const event of start(new AbortController().signal)) events.push(event);
+  return events;
 }
 
 /** The ladder of a request. */
@@ -200,9 +208,7 @@ export function openLadder(climber: Climber): Ladder {
         const asking = { path: exchange.path, body: text, headers, stream, signal };
         const response = await upstream.ask(asking);
         serve("upstream", errorCode(error).toLowerCase().replaceAll("_", "-"));
-        return stream
-          ? passEvents(response, exchange, server.limits)
-          : await passWhole(response);
+        return stream ? passEvents(response, exchange, server.limits) : await passWhole(response);
       } catch (failed) {
         if (signal.aborted) throw failed;
         exchange.note({ upstream: errorCode(failed) });

@@ -77,9 +77,7 @@ export function passEvents(
 }
 
 /** The events of a stream, each with the blank line behind it. */
-async function* framesOf(
-  body: AsyncIterable<Uint8Array>,
-): AsyncGenerator<string, void, undefined> {
+async function* framesOf(body: AsyncIterable<Uint8Array>): AsyncGenerator<string, void, undefined> {
   const decoder = new TextDecoder();
   let rest = "";
   for await (const bytes of body) {

@@ -1,6 +1,6 @@
 import { several, type ChoiceEvent } from "../answer/several.ts";
 import { RuntimeError } from "../errors.ts";
-import { readRelay, type Relay } from "../pool/relay-header.ts";
+import { readRelay, relayLoop, type Relay } from "../pool/relay-header.ts";
 import { abortWith } from "./abort.ts";
 import { answerTo, metered } from "./answering.ts";
 import { parseBody, readText } from "./body.ts";
@@ -9,20 +9,13 @@ import { giveKept, openTurnFor, tellOutcome } from "./cached.ts";
 import type { AppDeps, HttpLimits, ServedModel } from "./deps.ts";
 import type { Exchange } from "./exchange.ts";
 import { forwardText, tokensOf } from "./forward.ts";
-import { findAnywhere, fingerprint, isHere } from "./found-model.ts";
-import { openLadder, type Ladder } from "./ladder.ts";
+import { findAnywhere, fingerprint, isHere, type FoundModel } from "./found-model.ts";
+import { askAgain, openLadder, type Climber } from "./ladder.ts";
 import { planAnswer } from "./answer-plan.ts";
 import { keepLikeliest } from "./likeliest.ts";
 import { receiptWriter, wantsReceipt, type ReceiptWriter } from "./receipt.ts";
 import { recompute } from "./recompute.ts";
-import {
-  checkFingerprint,
-  checkIsHere,
-  refuseRelayed,
-  relayedLimits,
-  relayedRequest,
-  relayedRoute,
-} from "./relayed.ts";
+import { checkFingerprint, refuseRelayed, relayedLimits, relayedRoute } from "./relayed.ts";
 import type { RequestMemo } from "./request-memo.ts";
 import { respondInPieces, respondWhole } from "./respond.ts";
 import { resumption, type Resumption } from "./resume.ts";
@@ -73,7 +66,9 @@ export async function complete<A extends Asked>(
   const relay = readRelay(request.headers);
   if (relay === undefined) return await answerRequest(request, route, exchange, server, undefined);
   try {
-    return await answerRequest(request, relayedRoute(route), exchange, server, relay);
+    const { memo: _, ...rest } = server;
+    const patient = { ...rest, limits: relayedLimits(server.limits) };
+    return await answerRequest(request, relayedRoute(route, relay), exchange, patient, relay);
   } catch (error) {
     return refuseRelayed(error, exchange);
   }
@@ -86,40 +81,30 @@ async function answerRequest<A extends Asked>(
   server: Server,
   relay: Relay | undefined,
 ): Promise<Response> {
-  const { deps } = server;
-  const limits = relay === undefined ? server.limits : relayedLimits(server.limits);
+  const { deps, limits } = server;
   // 1. Is anyone at home?
   await untilServing(deps, limits, request.signal);
   // 2. Parse: bytes to JSON to a request whose every field has been checked; or know it from before.
   const text = await readText(request, limits);
-  const seen = relay === undefined ? server.memo?.recall<A>(exchange, text) : undefined;
-  const parsed = seen?.asked ?? route.parse(parseBody(text));
-  const sent = relay === undefined ? parsed : relayedRequest(parsed, relay);
+  const seen = server.memo?.recall<A>(exchange, text);
+  const sent = seen?.asked ?? route.parse(parseBody(text));
   // 3. Which model, here or in the pool?
   const model = seen?.model ?? findAnywhere(deps, relay?.model ?? sent.model);
   exchange.note({ model: model.id, stream: sent.stream });
   exchange.caller.checkModel(model.id);
-  if (relay?.tenant !== undefined && exchange.caller.relays)
-    exchange.admit({ ...exchange.caller, tenant: relay.tenant });
-  if (relay !== undefined) checkFingerprint(relay, fingerprint(model));
-  if (!isHere(model)) {
-    checkIsHere(relay);
-    // What a receipt tells of, only the node knows.
-    if (wantsReceipt(request.headers))
-      return await forwardText(request, text, model, exchange, server);
-  }
+  if (relay !== undefined) admitRelay(relay, model, exchange);
+  // What a receipt tells of, only the node knows.
+  if (!isHere(model) && wantsReceipt(request.headers))
+    return await forwardText(request, text, model, exchange, server);
   const resumed = resumption(request.headers, sent, fingerprint(model));
   const { asked } = resumed;
   // 4. Has it been answered before?
-  const turn = openTurnFor(request, asked, model, exchange, server, seen?.requestKey, relay);
-  if (relay === undefined && seen === undefined && turn.requestKey !== undefined)
+  const turn = openTurnFor(request, asked, model, exchange, server, { seen, relay });
+  if (seen === undefined && turn.requestKey !== undefined)
     server.memo?.keep(exchange, text, { asked, model, requestKey: turn.requestKey });
-  const ladderOf = (deadlineAt: number | undefined): Ladder =>
-    openLadder({ request, text, asked, model, exchange, server, deadlineAt, relay });
+  const climber: Climber = { request, text, asked, model, exchange, server, relay };
   const again = (): Promise<readonly ChoiceEvent[]> =>
-    isHere(model)
-      ? recompute(route, model, asked, deps)
-      : gathered(ladderOf(undefined).climb(undefined, Infinity, () => {}));
+    isHere(model) ? recompute(route, model, asked, deps) : askAgain(climber);
   const give = (kept: Usable): Response =>
     giveKept(kept, { route, asked, model, exchange, server, turn, request, again });
   const kept = await turn.byRequest();
@@ -127,13 +112,23 @@ async function answerRequest<A extends Asked>(
   // 5. and 6. What is there to compute, and may it be? Where the model is elsewhere a node finds out.
   const job: Job<A> = { request, route, asked, exchange, server, turn, resumed };
   const work = isHere(model) ? await prepare(model, job) : elsewhere(text, job);
-  if ("hit" in work) return give(work);
+  return "hit" in work ? give(work) : await deliver(work, job, climber, give);
+}
+
+/** 7. and 8. of a request: its answer, on the wire. */
+async function deliver<A extends Asked>(
+  work: Work,
+  { request, route, asked, exchange, server, turn, resumed }: Job<A>,
+  climber: Climber,
+  give: (kept: Usable) => Response,
+): Promise<Response> {
+  const { deps, limits } = server;
+  const { model } = climber;
   // 7. Answer: the engine's tokens as text, until a stop, the limit, or the client's leaving; or the pool's.
   exchange.trace.ask(asked, model.id);
   const whose = urgency(request.headers, exchange.caller, deps.now() - exchange.arrived);
-  const deadlineAt = whose.deadlineMs === undefined ? undefined : deps.now() + whose.deadlineMs;
   const leaving = abortWith(request.signal);
-  const ladder = ladderOf(deadlineAt);
+  const ladder = openLadder({ ...climber, ...deadlineOf(whose, deps) });
   const own = {
     id: `${route.idPrefix}${deps.randomId()}`,
     created: Math.floor(deps.wallClock() / 1000),
@@ -159,14 +154,28 @@ async function answerRequest<A extends Asked>(
     const stale = other === undefined ? turn.insteadOf(error) : undefined;
     if (stale !== undefined) return give(stale);
     if (other === undefined) throw error;
-    response = other;
     turn.passedBy();
+    response = other;
   }
   tellOutcome(response, turn, server);
   const servedBy = ladder.servedBy();
   if (servedBy !== undefined) response.headers.set("x-sirocco-served-by", servedBy);
   if (asked.ignored.length > 0) response.headers.set("x-sirocco-ignored", asked.ignored.join(", "));
   return response;
+}
+
+/** Let in what another server passed on. Throws `RELAY_LOOP`, `MODEL_MISMATCH`. */
+function admitRelay(relay: Relay, model: FoundModel, exchange: Exchange): void {
+  if (!isHere(model)) throw relayLoop();
+  checkFingerprint(relay, fingerprint(model));
+  const { caller } = exchange;
+  if (relay.tenant !== undefined && caller.relays)
+    exchange.admit({ ...caller, tenant: relay.tenant });
+}
+
+/** When a request's time is over, by the monotonic clock. */
+function deadlineOf({ deadlineMs }: Urgency, deps: AppDeps): Pick<Climber, "deadlineAt"> {
+  return deadlineMs === undefined ? {} : { deadlineAt: deps.now() + deadlineMs };
 }
 
 /** A request that has not been answered before. */
@@ -252,13 +261,6 @@ function elsewhere<A extends Asked>(
   if (asked.maxTokens === undefined && most < Infinity) turn.keepNothing();
   const receipt = { extend: (format: Format): Format => format };
   return { prompts, promptTokens: 0, encodeMs: 0, most, receipt };
-}
-
-/** All events of an answer that nobody waits for. */
-async function gathered(start: Start): Promise<readonly ChoiceEvent[]> {
-  const events: ChoiceEvent[] = [];
-  for await (const event of start(new AbortController().signal)) events.push(event);
-  return events;
 }
 
 /**

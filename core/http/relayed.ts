@@ -18,10 +18,23 @@ import { NDJSON, type Framing } from "./wire/framing.ts";
 /** So often a silent answer says that it is still coming; whoever waits gives up after three of them. */
 const KEEP_ALIVE_MS = 1000;
 
-const FRAMING: Framing = { ...NDJSON, headers: { ...NDJSON.headers, "content-type": RELAYED_TYPE } };
+const FRAMING: Framing = {
+  ...NDJSON,
+  headers: { ...NDJSON.headers, "content-type": RELAYED_TYPE },
+};
+
+/** The same route, with the request as it was meant where it arrived, and with answers as events. */
+export function relayedRoute<A extends Asked>(route: Route<A>, relay: Relay): Route<A> {
+  return {
+    ...route,
+    form: "events",
+    parse: (body) => relayedRequest(route.parse(body), relay),
+    format: (head) => createEventsFormat(head),
+  };
+}
 
 /** The request with the seed that it was given where it arrived, as a stream, and no longer than allowed there. */
-export function relayedRequest<A extends Asked>(asked: A, { seed, most }: Relay): A {
+function relayedRequest<A extends Asked>(asked: A, { seed, most }: Relay): A {
   const maxTokens = most === undefined ? asked.maxTokens : Math.min(asked.maxTokens ?? most, most);
   return { ...asked, maxTokens, stream: true, sampling: { ...asked.sampling, seed } };
 }
@@ -40,11 +53,6 @@ export function checkIsHere(relay: Relay | undefined): void {
   if (relay !== undefined) throw relayLoop();
 }
 
-/** The same route with answers as events. */
-export function relayedRoute<A extends Asked>(route: Route<A>): Route<A> {
-  return { ...route, form: "events", format: (head) => createEventsFormat(head) };
-}
-
 /** Limits of a request that was passed on. */
 export function relayedLimits(limits: HttpLimits): HttpLimits {
   return { ...limits, keepAliveMs: Math.min(limits.keepAliveMs, KEEP_ALIVE_MS) };
@@ -57,8 +65,9 @@ export function refuseRelayed(error: unknown, exchange: Exchange): Response {
   return Response.json(body, { status, headers });
 }
 
+const one = (line: RelayedLine): readonly RelayedLine[] => [line];
+
 function createEventsFormat(head: Head): Format {
-  const one = (line: RelayedLine): readonly RelayedLine[] => [line];
   return {
     framing: FRAMING,
     opening: () => one({ head }),

@@ -23,7 +23,7 @@ export async function untilServing(
       );
     }
     // What is loading here may be there in the pool.
-    if (state !== "loading" || (deps.pool?.models().length ?? 0) > 0) return;
+    if (state !== "loading" || deps.pool?.ready() === true) return;
     if (signal.aborted)
       throw new RuntimeError("ABORTED", "The client left before the model was loaded");
     if (deps.now() - begin >= limits.loadingWaitMs) {

@@ -3,9 +3,11 @@ import type { Standing } from "./health.ts";
 
 /** A node as a choice sees it. */
 export interface Candidate {
+  /** A name of its own. */
   readonly name: string;
   /** Requests that it has from us now. */
   readonly inFlight: number;
+  /** What it may be given now. */
   readonly standing: Standing;
 }
 
@@ -35,7 +37,11 @@ function beginnings(asked: Asked | AskedChat | AskedCompletion): readonly string
   }
   if ("prompts" in asked) {
     const [prompt = ""] = asked.prompts;
-    return [typeof prompt === "string" ? prompt.slice(0, PREFIX_CHARS) : prompt.slice(0, PREFIX_CHARS).join(" ")];
+    return [
+      typeof prompt === "string"
+        ? prompt.slice(0, PREFIX_CHARS)
+        : prompt.slice(0, PREFIX_CHARS).join(" "),
+    ];
   }
   return [];
 }

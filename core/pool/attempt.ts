@@ -2,7 +2,12 @@ import type { ChoiceEvent } from "../answer/several.ts";
 import { ERRORS, RuntimeError } from "../errors.ts";
 import { linesOf } from "./lines.ts";
 import { NodeFailure } from "./node-failure.ts";
-import { parseRelayedLine, RELAYED_TYPE, relayedError, type RelayedFailure } from "./relayed-events.ts";
+import {
+  parseRelayedLine,
+  RELAYED_TYPE,
+  relayedError,
+  type RelayedFailure,
+} from "./relayed-events.ts";
 import type { Head } from "../http/wire/format.ts";
 import type { Transport } from "./transport.ts";
 
@@ -204,5 +209,7 @@ function other(node: string, why: string): NodeFailure {
 }
 
 function notReady(cause: Error): RuntimeError {
-  return new RuntimeError("NOT_READY", "No node of the pool can answer this request now", { cause });
+  return new RuntimeError("NOT_READY", "No node of the pool can answer this request now", {
+    cause,
+  });
 }

@@ -22,7 +22,10 @@ export async function* linesOf(
     // What keeps a silent connection alive is white space before the next line.
     rest = rest.slice(from).trimStart();
     if (rest.length > LONGEST_LINE)
-      throw new RuntimeError("UPSTREAM_ERROR", "Cannot read the answer of a node: a line has no end");
+      throw new RuntimeError(
+        "UPSTREAM_ERROR",
+        "Cannot read the answer of a node: a line has no end",
+      );
   }
 }
 

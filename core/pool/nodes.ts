@@ -16,6 +16,7 @@ export interface PoolNode {
 
 /** A node and what is known of it. */
 export interface KnownNode extends Candidate, PoolNode {
+  /** What it serves, as it was known last. */
   readonly models: readonly PoolModel[];
 }
 
@@ -140,7 +141,12 @@ export function createNodes(options: NodesOptions): Nodes {
         .filter(({ models }) => models.some((model) => model.fingerprint === fingerprint))
         .map(toKnown);
       // One that has just failed is better than none.
-      return chooseNode(able.filter(({ name }) => !avoid.has(name)), key) ?? chooseNode(able, key);
+      return (
+        chooseNode(
+          able.filter(({ name }) => !avoid.has(name)),
+          key,
+        ) ?? chooseNode(able, key)
+      );
     },
     take(name) {
       const entry = entryOf(name);
@@ -159,8 +165,7 @@ export function createNodes(options: NodesOptions): Nodes {
     failed(name, kind) {
       const entry = entryOf(name);
       if (kind === "lost") become(entry, health.afterLoss(entry.state, now()));
-      if (kind === "error")
-        become(entry, health.afterError(entry.state, now(), isLast(entry)));
+      if (kind === "error") become(entry, health.afterError(entry.state, now(), isLast(entry)));
       // Ask it at the next occasion what it serves now, or whether it is about to leave.
       if (kind === "other") entry.modelsAt = -Infinity;
       entry.probedAt = -Infinity;

@@ -1,6 +1,7 @@
 import type { ChoiceEvent } from "../answer/several.ts";
 import { RuntimeError } from "../errors.ts";
 import type { LogRecord } from "../http/deps.ts";
+import type { Head } from "../http/wire/format.ts";
 import { attempt, type Begun } from "./attempt.ts";
 import { createLatencies } from "./latencies.ts";
 import { NodeFailure } from "./node-failure.ts";
@@ -13,8 +14,13 @@ import type { Transport, TransportResponse } from "./transport.ts";
 
 /** Other servers that can answer, as one. */
 export interface Pool {
-  /** The models of nodes that are in, each once; the first of those that share a name. */
+  /**
+   * The models of all nodes, each name once: that of a node that is in, or else as it was known last, since
+   * what is kept of its answers is still good.
+   */
   models(): readonly PoolModel[];
+  /** Whether any node may be asked now. */
+  ready(): boolean;
   /** All nodes and how they are. */
   nodes(): readonly KnownNode[];
   /** Whether a node that serves this may be asked now. */
@@ -35,23 +41,27 @@ export interface Pool {
 
 /** A request for the pool. */
 export interface Question extends Forwarded {
+  /** What the client did not say. */
   readonly relay: Omit<Relay, "hops" | "model">;
   /** What has been sent of the answer already. */
   readonly transcript: Transcript;
   /** Called with a node's name and the head of its answer, when its first event is there. */
-  onBegun(node: string, head: Begun["head"]): void;
+  onBegun(node: string, head: Head): void;
 }
 
 /** A request as the client sent it. */
 export interface Forwarded {
+  /** `/v1/chat/completions`. */
   readonly path: string;
+  /** JSON. */
   readonly body: string;
   /** Those that go along; called anew for each attempt, as the time that is left shrinks. */
-  headers(): Readonly<Record<string, string>>;
+  readonly headers: () => Readonly<Record<string, string>>;
   /** Of the model. */
   readonly fingerprint: string;
   /** What its prompt has in common with others; `affinityKey`. */
   readonly affinity: string;
+  /** Ends it. */
   readonly signal: AbortSignal;
 }
 
@@ -216,11 +226,14 @@ export function createPool(options: PoolOptions): Pool {
     nodes: () => nodes.list(),
     models() {
       const found = new Map<string, PoolModel>();
-      for (const { standing, models } of nodes.list())
-        for (const model of standing === "out" ? [] : models)
-          if (!found.has(model.id)) found.set(model.id, model);
+      const all = nodes.list();
+      const able = all.filter(({ standing }) => standing !== "out");
+      for (const { models } of [...able, ...all])
+        for (const model of models) if (!found.has(model.id)) found.set(model.id, model);
       return [...found.values()];
     },
+    ready: () =>
+      nodes.list().some(({ standing, models }) => standing !== "out" && models.length > 0),
     canAnswer: (fingerprint) => nodes.choose(fingerprint, "", new Set()) !== undefined,
     async forward({ path, body, headers, fingerprint, affinity, signal }) {
       const node = nodes.choose(fingerprint, affinity, new Set());
@@ -248,7 +261,7 @@ export function createPool(options: PoolOptions): Pool {
 interface Race {
   readonly name: string;
   readonly begun: Promise<Begun>;
-  stop(): void;
+  readonly stop: () => void;
 }
 
 /** Whoever begins first; the others are stopped. Rejects as the first of them did, where none begins. */

@@ -36,7 +36,11 @@ export function parseRelayedLine(line: string): RelayedLine {
   const { head, event, choice, end, failed } = value;
   if (end === true) return { end };
   if (isHead(head)) return { head };
-  if (isRecord(failed) && typeof failed["status"] === "number" && typeof failed["message"] === "string")
+  if (
+    isRecord(failed) &&
+    typeof failed["status"] === "number" &&
+    typeof failed["message"] === "string"
+  )
     return { failed: failed as unknown as RelayedFailure };
   const known = typeof choice === "number" && Number.isInteger(choice);
   if (known && choice >= 0 && choice < MOST_CHOICES && isEvent(event))
@@ -49,9 +53,11 @@ export function relayedError({ status, message, param, code }: RelayedFailure): 
   const found = (Object.entries(ERRORS) as [ErrorCode, (typeof ERRORS)[ErrorCode]][]).find(
     ([, wire]) => wire.status === status && wire.code === code,
   );
-  return new RuntimeError(found?.[0] ?? "UPSTREAM_ERROR", message.slice(0, 1000), {
-    ...(typeof param === "string" ? { param } : {}),
-  });
+  return new RuntimeError(
+    found?.[0] ?? "UPSTREAM_ERROR",
+    message.slice(0, 1000),
+    typeof param === "string" ? { param } : {},
+  );
 }
 
 function isHead(value: unknown): value is Head {

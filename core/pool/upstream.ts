@@ -19,11 +19,13 @@ export interface Upstream {
 export interface UpstreamRequest {
   /** `/v1/chat/completions`. */
   readonly path: string;
+  /** JSON. */
   readonly body: string;
   /** Sent along beside our own. */
   readonly headers: Readonly<Record<string, string>>;
   /** Whether the answer comes piece by piece, so that its beginning can be waited for. */
   readonly stream: boolean;
+  /** Ends it. */
   readonly signal: AbortSignal;
 }
 
@@ -76,7 +78,8 @@ export function createUpstream(options: UpstreamOptions): Upstream {
   return {
     async ask({ path, body, headers, stream, signal }) {
       const standing = health.standing(state, now());
-      if (standing === "out" || (standing === "trial" && trying)) throw closed("its breaker is open");
+      if (standing === "out" || (standing === "trial" && trying))
+        throw closed("its breaker is open");
       if (budget?.take(1) === false) throw closed("its budget for this minute is used up");
       const controller = new AbortController();
       const abort = (): void => controller.abort();
