@@ -5,7 +5,7 @@ import { abortWith } from "./abort.ts";
 import { answerTo, metered } from "./answering.ts";
 import { parseBody, readText } from "./body.ts";
 import type { CacheTurn, Start, Usable } from "./cache-turn.ts";
-import { giveKept, openTurnFor, tellOutcome } from "./cached.ts";
+import { giveAtHand, giveKept, openTurnFor, tellOutcome } from "./cached.ts";
 import type { AppDeps, HttpLimits, ServedModel } from "./deps.ts";
 import type { Exchange } from "./exchange.ts";
 import { forwardText, tokensOf } from "./forward.ts";
@@ -93,6 +93,19 @@ async function answerRequest<A extends Asked>(
   exchange.note({ model: model.id, stream: sent.stream });
   exchange.caller.checkModel(model.id);
   if (relay !== undefined) admitRelay(relay, model, exchange);
+  const climberOf = (asked: A): Climber => ({
+    request,
+    text,
+    asked,
+    model,
+    exchange,
+    server,
+    relay,
+  });
+  const again = (asked: A) => (): Promise<readonly ChoiceEvent[]> =>
+    isHere(model) ? recompute(route, model, asked, deps) : askAgain(climberOf(asked));
+  const atHand = seen && giveAtHand(request, route, seen, exchange, server, again(seen.asked));
+  if (atHand !== undefined) return atHand;
   // What a receipt tells of, only the node knows.
   if (!isHere(model) && wantsReceipt(request.headers))
     return await forwardText(request, text, model, exchange, server);
@@ -102,17 +115,14 @@ async function answerRequest<A extends Asked>(
   const turn = openTurnFor(request, asked, model, exchange, server, { seen, relay });
   if (seen === undefined && turn.requestKey !== undefined)
     server.memo?.keep(exchange, text, { asked, model, requestKey: turn.requestKey });
-  const climber: Climber = { request, text, asked, model, exchange, server, relay };
-  const again = (): Promise<readonly ChoiceEvent[]> =>
-    isHere(model) ? recompute(route, model, asked, deps) : askAgain(climber);
   const give = (kept: Usable): Response =>
-    giveKept(kept, { route, asked, model, exchange, server, turn, request, again });
+    giveKept(kept, { route, asked, model, exchange, server, turn, request, again: again(asked) });
   const kept = await turn.byRequest();
   if (kept !== undefined) return give(kept);
   // 5. and 6. What is there to compute, and may it be? Where the model is elsewhere a node finds out.
   const job: Job<A> = { request, route, asked, exchange, server, turn, resumed };
   const work = isHere(model) ? await prepare(model, job) : elsewhere(text, job);
-  return "hit" in work ? give(work) : await deliver(work, job, climber, give);
+  return "hit" in work ? give(work) : await deliver(work, job, climberOf(asked), give);
 }
 
 /** 7. and 8. of a request: its answer, on the wire. */
