@@ -35,6 +35,9 @@ export function createGenerateJob(
   /** The tokens whose logits are changed before one is chosen. */
   let changed: Int32Array | undefined;
 
+  /** The token in place of the one that chance chose, while its row of logits is asked for. */
+  let corrected: number | undefined;
+
   let generated = 0;
   let begun: number | undefined;
   let first: number | undefined;
@@ -72,11 +75,18 @@ export function createGenerateJob(
     if (chosen === undefined) return "row";
     let token = chosen;
     try {
-      token = steering?.correct(chosen) ?? chosen;
+      token = corrected ?? steering?.correct(chosen) ?? chosen;
     } catch (error) {
       stream.fail(error);
       return undefined;
     }
+    // What it was in place of, the answers tell; to report how likely it was takes the row.
+    if (token !== chosen && row === undefined && alternatives !== undefined && !stops.has(token)) {
+      corrected = token;
+      return "row";
+    }
+    corrected = undefined;
+    steering?.take(token);
     if (first === undefined) {
       first = now;
       tally.promptTokens += prompt.length;
@@ -133,7 +143,7 @@ export function createGenerateJob(
       generatedTokens: generated,
       preemptions: sequence.preemptions,
     };
-    stream.push({ type: "done", reason, timings });
+    stream.push({ type: "done", reason: steering?.ending(reason) ?? reason, timings });
     stream.end();
   }
 

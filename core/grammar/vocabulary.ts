@@ -64,6 +64,21 @@ export interface TokenTree {
   readonly most: Uint16Array;
   /** The deepest node's depth. */
   readonly height: number;
+  /** [256] the root's child by its byte, -1 for none. */
+  readonly roots: Int32Array;
+}
+
+/** The child of a node by its byte, -1 for none. */
+export function childOf(
+  { nodes, byte, depth, after }: TokenTree,
+  node: number,
+  at: number,
+): number {
+  const level = depth[node]! + 1;
+  for (let child = node + 1; child < nodes && depth[child] === level; child = after[child]!) {
+    if (byte[child] === at) return child;
+  }
+  return -1;
 }
 
 /** A vocabulary made ready for masks. */
@@ -76,8 +91,17 @@ export interface TokenIndex {
   readonly chars: Uint16Array;
   /** The most characters that a plain token has. */
   readonly longest: number;
+  /** The most bytes that any token has. */
+  readonly mostBytes: number;
+  /** Whether every byte of a text is a token, too. */
+  readonly hasBytes: boolean;
   bytes(token: number): Uint8Array;
 }
+
+/** The bytes that UTF-8 uses. */
+const TEXT_BYTES = Array.from({ length: 256 }, (_, byte) => byte).filter(
+  (byte) => byte < 0xc0 || (byte > 0xc1 && byte < 0xf5),
+);
 
 const indexed = new WeakMap<TokenBytes, TokenIndex>();
 
@@ -91,21 +115,27 @@ export function indexTokens(table: TokenBytes): TokenIndex {
   const chars = new Uint16Array(size);
   const plain: number[] = [];
   const other: number[] = [];
+  const singles = new Set<number>();
   let longest = 0;
   for (let token = 0; token < size; token++) {
     const text = bytes(token);
     if (text.length === 0) continue;
+    if (text.length === 1) singles.add(text[0]!);
     chars[token] = countPlain(text);
     longest = Math.max(longest, chars[token]!);
     (chars[token] === 0 ? other : plain).push(token);
   }
+  const plainTree = plant(plain, bytes, chars);
+  const otherTree = plant(other, bytes, chars);
   const index = {
     size,
     controls: table.controls,
-    plain: plant(plain, bytes, chars),
-    other: plant(other, bytes, chars),
+    plain: plainTree,
+    other: otherTree,
     chars,
     longest,
+    mostBytes: Math.max(plainTree.height, otherTree.height, 1),
+    hasBytes: TEXT_BYTES.every((byte) => singles.has(byte)),
     bytes,
   };
   indexed.set(table, index);
@@ -182,6 +212,8 @@ function plant(
     }
   }
   closeTo(0, nodes);
+  const roots = new Int32Array(256).fill(-1);
+  for (let node = 0; node < nodes; node = after[node]!) roots[byte[node]!] = node;
   return {
     nodes,
     byte: Uint8Array.from(byte),
@@ -192,6 +224,7 @@ function plant(
     least,
     most,
     height,
+    roots,
   };
 }
 
