@@ -14,14 +14,14 @@ export function constantReader(bytes: Uint8Array): TensorReader {
   };
 }
 
-/** Tensors of `byteLength` bytes each, one behind another. */
-export function stackedReader(parts: readonly TensorReader[], byteLength: number): TensorReader {
+/** Tensors of `partBytes` bytes each, one behind another. */
+export function stackedReader(parts: readonly TensorReader[], partBytes: number): TensorReader {
   return async (offset, into) => {
     let done = 0;
     while (done < into.byteLength) {
-      const part = Math.floor((offset + done) / byteLength);
-      const from = (offset + done) % byteLength;
-      const length = Math.min(into.byteLength - done, byteLength - from);
+      const part = Math.floor((offset + done) / partBytes);
+      const from = (offset + done) % partBytes;
+      const length = Math.min(into.byteLength - done, partBytes - from);
       await parts[part]!(from, into.subarray(done, done + length));
       done += length;
     }

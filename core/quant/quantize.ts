@@ -32,6 +32,9 @@ const QUANTIZERS: Partial<Readonly<Record<WeightType, Quantize>>> = {
   q6_k: (values) => toBlocks("q6_k", writeQ6K, values),
 };
 
+/** Raised whenever the same weights become other bytes: it is a part of what identifies a quantised model. */
+export const QUANTIZER_VERSION = 1;
+
 /** Types that weights can be turned into. */
 export const TARGET_TYPES: readonly WeightType[] = Object.keys(QUANTIZERS) as WeightType[];
 
