@@ -1,4 +1,5 @@
 import type { Backend, KvLayer, KvShape, Ops, ReadInto } from "../../core/tensor/backend.ts";
+import { OutOfMemoryError } from "../../core/errors.ts";
 import { dequantize } from "../../core/quant/dequantize.ts";
 import { byteLength } from "../../core/tensor/dtype.ts";
 import type { DType, Tensor } from "../../core/tensor/tensor.ts";
@@ -35,8 +36,6 @@ export interface WebGpuOptions {
   readonly maxBytes?: number;
   /** No arena of weights is larger; what the device can bind unless given. */
   readonly arenaBytes?: number;
-  /** Told once when the device is lost or reports an error; everything rejects from then on. */
-  readonly onFault?: (fault: Error) => void;
   /** The matrix kernels; those for the device unless given. */
   readonly matmul?: MatmulKernels;
 }
@@ -46,6 +45,7 @@ export class WebGpuBackend implements Backend {
   readonly name = "webgpu";
   readonly threads = 1;
   readonly kvBlock: number = KV_BLOCK;
+  readonly failed: Promise<Error>;
   readonly #opened: OpenDevice;
   readonly #device: GPUDevice;
   readonly #workgroups: number;
@@ -71,7 +71,6 @@ export class WebGpuBackend implements Backend {
     const {
       maxBytes = Infinity,
       arenaBytes = Infinity,
-      onFault,
       matmul = createMatmulKernels(traits),
     } = options;
     const counters = this.#counters;
@@ -104,7 +103,7 @@ export class WebGpuBackend implements Backend {
     this.#recorder = new Recorder(own, this.#tables, ({ shape }, reads) => {
       return reads * 2 * shape.kvHeads * kvHeadBytes(shape.type, shape.headDim);
     });
-    this.#watch(onFault);
+    this.failed = this.#watch();
   }
 
   async loadWeight(
@@ -281,20 +280,26 @@ export class WebGpuBackend implements Backend {
     this.#counters.dispatches += plan.dispatches.length;
   }
 
-  #watch(onFault: ((fault: Error) => void) | undefined): void {
-    const fail = (message: string): void => {
-      if (this.#closed || this.#fault !== undefined) return;
-      this.#fault = new Error(message);
-      onFault?.(this.#fault);
-    };
-    this.#device.addEventListener("uncapturederror", (event) => {
-      fail(`The GPU refused a command: ${event.error.message}`);
+  /** Resolves once, when the device is lost or reports an error; everything rejects from then on. */
+  #watch(): Promise<Error> {
+    return new Promise((resolve) => {
+      const fail = (fault: Error): void => {
+        if (this.#closed || this.#fault !== undefined) return;
+        this.#fault = fault;
+        resolve(fault);
+      };
+      this.#device.addEventListener("uncapturederror", ({ error }) => {
+        // The class is not global in every runtime.
+        const full = error.constructor.name === "GPUOutOfMemoryError";
+        const message = `The GPU refused a command: ${error.message}`;
+        fail(full ? new OutOfMemoryError(message) : new Error(message));
+      });
+      const lost = async (): Promise<void> => {
+        const { reason, message } = await this.#device.lost;
+        fail(new Error(`The GPU was lost (${reason}): ${message}`));
+      };
+      void lost();
     });
-    const lost = async (): Promise<void> => {
-      const { reason, message } = await this.#device.lost;
-      fail(`The GPU was lost (${reason}): ${message}`);
-    };
-    void lost();
   }
 
   #check(): void {

@@ -4,19 +4,21 @@ import type { Batch, Model } from "../model/model.ts";
 import type { Backend } from "../tensor/backend.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { createLayOut } from "./batch.ts";
+import { type Breakage, breakageOf } from "./breakage.ts";
 import { checkEmbed, checkGenerate, checkLimits, checkScore } from "./check.ts";
 import { createEmbedJob } from "./embed-job.ts";
 import { aborted, late, notReady, waitedTooLong } from "./endings.ts";
 import type {
   EmbedRequest,
-  Engine,
   EngineStats,
   GenerateEvent,
   GenerateRequest,
+  MortalEngine,
   ScoreRequest,
 } from "./engine.ts";
 import { createGenerateJob } from "./generate-job.ts";
 import { canDraft, createDrafter } from "./drafter.ts";
+import { createHeartbeat } from "./heartbeat.ts";
 import type { Job } from "./job.ts";
 import { steer } from "./steering.ts";
 import { poolStates, wantedStates } from "./states.ts";
@@ -66,9 +68,14 @@ export interface EngineOptions {
 }
 
 /** An engine that may be driven from outside, where no `yieldTurn` was given. */
-export interface SteppedEngine extends Engine {
+export interface SteppedEngine extends MortalEngine {
   /** Run one step; `false` where there is nothing to do or a step is under way. Does not reject. */
   step(): Promise<boolean>;
+  /**
+   * Call `listener` now and then in the middle of a step that takes long and goes on: for whoever cannot look, as
+   * this thread is busy.
+   */
+  onHeartbeat(listener: () => void): void;
   /**
    * Compute `tokens` and copy out the cache of their whole blocks. Rejects as {@linkcode Engine.score} does, and
    * with `MODEL_UNSUPPORTED` where the backend cannot.
@@ -82,6 +89,9 @@ export interface SteppedEngine extends Engine {
 }
 
 type State = "open" | "closing" | "failed";
+
+/** Between two heartbeats: a few before anybody's patience with an engine ends, and too few to be felt. */
+const HEARTBEAT_MS = 1000;
 
 /** An engine in this thread. Throws `RangeError` for limits below 1. */
 export function createEngine(options: EngineOptions): SteppedEngine {
@@ -120,9 +130,15 @@ export function createEngine(options: EngineOptions): SteppedEngine {
   let state: State = "open";
   /** When the last step ended, or the first request came after a time without. */
   let progressed = now();
+  let breakage: Breakage | undefined;
+  let tellBroken: (breakage: Breakage) => void = nothing;
+  const broken = new Promise<Breakage>((resolve) => (tellBroken = resolve));
+  let heartbeat = nothing;
+  const watched = createHeartbeat(beat);
   let wake = nothing;
   let stepping = false;
   const ended = yieldTurn === undefined ? Promise.resolve() : loop(yieldTurn);
+  void backend.failed?.then(breakDown);
 
   function isOpen(): boolean {
     return state === "open";
@@ -165,7 +181,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     const at = now();
     for (const [sequence, job] of jobs) {
       // Who has once been let in does not wait for a slot, even where it gave way.
-      const waits = sequence.cached === undefined;
+      const waits = sequence.cached === undefined && !sequence.admitted;
       if (at >= job.deadline) end(sequence, late());
       else if (waits && at - job.arrived >= maxWaitMs) end(sequence, waitedTooLong());
     }
@@ -215,20 +231,33 @@ export function createEngine(options: EngineOptions): SteppedEngine {
   async function run(batch: Batch): Promise<Tensor> {
     let output: Tensor | undefined;
     await backend.run((ops) => {
-      output = model.forward(ops, batch);
+      output = model.forward(watched(ops), batch);
     });
     if (output === undefined) throw new Error("Cannot run a step: the backend recorded nothing");
     return output;
   }
 
+  /** An operation of a step is done. */
+  function beat(): void {
+    const at = now();
+    if (at - progressed < HEARTBEAT_MS) return;
+    progressed = at;
+    heartbeat();
+  }
+
   /** A step failed: what the cache holds is unknown, so nothing can go on. */
   function breakDown(cause: unknown): void {
+    abandon(breakageOf(cause, backend.name));
+  }
+
+  function abandon(found: Breakage): void {
+    // An engine that is being closed ends its requests itself.
+    if (!isOpen()) return;
     state = "failed";
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    const error = RuntimeError.is(cause)
-      ? cause
-      : new RuntimeError("INTERNAL", `Cannot compute a step: ${reason}`, { cause });
-    endAll((sequence) => (sequence.state === "running" ? error : notReady()));
+    breakage = found;
+    tellBroken(found);
+    wake();
+    endAll((sequence) => (sequence.state === "running" ? found.error : notReady()));
   }
 
   function endAll(why: (sequence: Sequence) => RuntimeError): void {
@@ -276,6 +305,11 @@ export function createEngine(options: EngineOptions): SteppedEngine {
         drafter: speculate && canDraft(request) ? createDrafter(cost) : undefined,
         arrived: now(),
       });
+      if (job.sequence.tokens.length === limit) {
+        // It broke off between its last token and its end.
+        job.finish("length");
+        return stream.iterator;
+      }
       enqueue(job);
       request.signal?.addEventListener("abort", abort);
     } catch (error) {
@@ -362,7 +396,8 @@ export function createEngine(options: EngineOptions): SteppedEngine {
   async function shutDown(): Promise<void> {
     if (isOpen()) state = "closing";
     wake();
-    await ended;
+    // A step that an engine was given up for may never end.
+    if (breakage === undefined) await ended;
     endAll(notReady);
     await backend.close();
   }
@@ -382,6 +417,14 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     embed,
     stats,
     step: advance,
+    get breakage() {
+      return breakage;
+    },
+    broken,
+    abandon,
+    onHeartbeat(listener) {
+      heartbeat = listener;
+    },
     savePrefix,
     restorePrefix: (prefix) => prefixes.add(prefix),
     close: () => (closed ??= shutDown()),

@@ -31,6 +31,7 @@ const COVERED: ReadonlySet<string> = new Set([
   "tenant",
   "priority",
   "deadlineMs",
+  "admitted",
 ]);
 
 /**

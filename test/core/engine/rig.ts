@@ -5,7 +5,7 @@ import type {
   GenerateRequest,
   TokenEvent,
 } from "../../../core/engine/engine.ts";
-import { createEngine } from "../../../core/engine/loop.ts";
+import { createEngine, type SteppedEngine } from "../../../core/engine/loop.ts";
 import type { ModelLimits } from "../../../core/model/model.ts";
 import { GREEDY } from "../../../core/sampler/params.ts";
 import { type MemoryModel, createMemoryModel } from "./memory-model.ts";
@@ -23,7 +23,7 @@ export interface RigOptions extends Partial<ModelLimits> {
 }
 
 export interface Rig extends MemoryModel {
-  readonly engine: Engine;
+  readonly engine: SteppedEngine;
 }
 
 /** An engine on the memory model. */
