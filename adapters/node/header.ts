@@ -1,12 +1,15 @@
 import { chatTemplateSource, createChatTemplate } from "../../core/chat/create.ts";
 import type { ChatTemplate } from "../../core/chat/template.ts";
+import { MODEL_CARD, openCheckpoint } from "../../core/checkpoint/open.ts";
 import type { GgufModel } from "../../core/gguf/gguf.ts";
 import { openGguf } from "../../core/gguf/parse.ts";
+import type { ByteSource } from "../../core/gguf/source.ts";
 import type { OmitStrings } from "../../core/gguf/values.ts";
 import { createTokenizer } from "../../core/tokenizer/create.ts";
 import type { Tokenizer } from "../../core/tokenizer/tokenizer.ts";
 import { fileDigest, sha256 } from "./digest.ts";
 import type { HttpSourceOptions } from "./sources/http-source.ts";
+import { openFolder } from "./sources/open-folder.ts";
 import { openSource, siblingOpener } from "./sources/open-source.ts";
 
 /** A model file that has been opened and checked. */
@@ -54,24 +57,31 @@ function splitList(text: string | undefined): string[] {
 }
 
 /**
- * Open and check a model's files: a path or a URL of a GGUF, the first file where there are several.
+ * Open and check a model's files: a path or a URL of a GGUF, the first file where there are several, or of a folder
+ * with weights in safetensors.
  */
 export async function openModel(
   location: string,
   { omitted, ...remote }: OpenModelOptions = remoteOptions(location),
 ): Promise<OpenedModel> {
-  const opener = siblingOpener(location, remote);
-  const source = await openSource(location, remote);
-  const files = [source.name];
-  const gguf = await openGguf(
-    source,
-    async (name) => {
-      const sibling = await opener(name);
-      files.push(sibling.name);
-      return sibling;
-    },
-    omitted,
-  );
+  const files: string[] = [];
+  const remember = async (opening: Promise<ByteSource>): Promise<ByteSource> => {
+    const source = await opening;
+    files.push(source.name);
+    return source;
+  };
+  const folder = await openFolder(location, remote);
+  let gguf: GgufModel;
+  if (folder === undefined) {
+    const opener = siblingOpener(location, remote);
+    const source = await remember(openSource(location, remote));
+    gguf = await openGguf(source, (name) => remember(opener(name)), omitted);
+  } else {
+    // A model card says nothing that an answer depends on.
+    const open = (name: string): Promise<ByteSource> =>
+      name === MODEL_CARD ? folder.open(name) : remember(folder.open(name));
+    gguf = await openCheckpoint({ name: folder.name, open }, omitted);
+  }
   return { gguf, files: isRemote(location) ? [] : files };
 }
 

@@ -1,5 +1,4 @@
 import { randomUUID } from "node:crypto";
-import { basename } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createApp } from "../../core/http/app.ts";
 import type {
@@ -15,6 +14,7 @@ import { TRACE_SPANS_LOST } from "../../core/metrics/names.ts";
 import { createExporter, type ExporterOptions } from "../../core/trace/exporter.ts";
 import { openCaching, type CachingOptions } from "./cache/open-caching.ts";
 import { DEFAULT_HOST, DEFAULT_PORT, listenFailure } from "./listen.ts";
+import { modelName } from "./model-name.ts";
 import { loadLocal, type LoadedModel, type LoadOptions } from "./load.ts";
 import { packageVersion } from "./package-root.ts";
 
@@ -26,7 +26,7 @@ export interface ServeOptions {
   readonly host?: string;
   /** 0 takes any free port. */
   readonly port?: number;
-  /** Name of the model for requests; by default the file's, without `.gguf`. */
+  /** Name of the model for requests; by default the file's, without `.gguf`, or the folder's. */
   readonly name?: string;
   /** Further names that requests may use. */
   readonly aliases?: readonly string[];
@@ -189,7 +189,7 @@ async function prepare(
 
 async function toServed(model: LoadedModel, options: ServeOptions): Promise<ServedModel> {
   return {
-    id: options.name ?? basename(options.load.model).replace(/\.gguf$/i, ""),
+    id: options.name ?? modelName(options.load.model),
     aliases: options.aliases ?? [],
     created: Math.floor(Date.now() / 1000),
     engine: model.engine,

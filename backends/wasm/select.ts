@@ -1,3 +1,4 @@
+import { createBytes } from "../self-test/samples.ts";
 import { createArgs } from "./args.ts";
 import { createArena } from "./arena.ts";
 import type { KernelName, Kernels } from "./kernels.ts";
@@ -99,7 +100,7 @@ function layOut(kernels: Kernels): () => Uint32Array {
   const x = arena.take("probe input", TOKENS * COLUMNS * 4);
   const records = arena.take("probe records", (TOKENS * COLUMNS * ACTIVATION_BYTES) / 32);
   const out = arena.take("probe output", TOKENS * ROWS * 4);
-  const random = generator();
+  const random = createBytes();
   const bytes = arena.u8(raw, rawBytes);
   for (let i = 0; i < rawBytes; i++) bytes[i] = random();
   // Scales between 2^-6 and 2^-5: an f16 of random bits might be anything.
@@ -115,15 +116,6 @@ function layOut(kernels: Kernels): () => Uint32Array {
   return () => {
     call("matmul_q4_0", product, ROWS / PANEL_ROWS);
     return arena.words.subarray(out / 4, out / 4 + TOKENS * ROWS);
-  };
-}
-
-/** Bytes from a linear congruential generator (Numerical Recipes' constants): the same everywhere. */
-function generator(): () => number {
-  let state = 1;
-  return () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state >>> 24;
   };
 }
 

@@ -18,6 +18,21 @@ export type MetadataArray =
   | readonly string[]
   | readonly MetadataArray[];
 
+/** GGUF's types of metadata values (`enum gguf_type`), but for arrays. */
+export type MetadataType =
+  | "u8"
+  | "i8"
+  | "u16"
+  | "i16"
+  | "u32"
+  | "i32"
+  | "f32"
+  | "bool"
+  | "string"
+  | "u64"
+  | "i64"
+  | "f64";
+
 /** Where a tensor lies and what it is. */
 export interface TensorInfo {
   readonly name: string;
@@ -30,10 +45,13 @@ export interface TensorInfo {
   readonly offset: number;
 }
 
-/** A checked GGUF model: every tensor's bytes exist. */
+/** A checked model, from a GGUF file or presented as one: every tensor's bytes exist. */
 export interface GgufModel {
+  /** The version of a GGUF file; 0 where the model has another form. */
   readonly version: number;
   readonly metadata: ReadonlyMap<string, MetadataValue>;
+  /** The type of each value, of an array its elements': for who writes the model down again. */
+  readonly types?: ReadonlyMap<string, MetadataType>;
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   /** Bytes of all shards. */
   readonly byteLength: number;

@@ -1,22 +1,21 @@
-import { Hono, type Context } from "hono";
+import { Hono } from "hono";
 import { cors } from "hono/cors";
-import { matchedRoutes } from "hono/route";
 import { RuntimeError } from "../errors.ts";
 import { createMetrics, type Metrics } from "../metrics/metrics.ts";
 import { PROMETHEUS_CONTENT_TYPE } from "../metrics/prometheus.ts";
 import { API_ROUTES } from "./apis.ts";
 import { DEFAULT_LIMITS, type AppDeps, type HttpLimits } from "./deps.ts";
-import { ANYONE, type Scope } from "./edge/access.ts";
+import type { Scope } from "./edge/access.ts";
 import { corsOptions } from "./edge/cors.ts";
-import { checkHost } from "./edge/host.ts";
-import { beginExchange, type Exchange } from "./exchange.ts";
-import { createExpressLane, toList } from "./express-lane.ts";
-import { errorCode, toFailure } from "./failure.ts";
+import type { Exchange } from "./exchange.ts";
+import { createExpressLane, LIST_PATH, toList } from "./express-lane.ts";
 import { liveness, readiness, startup, type Health } from "./health.ts";
 import { findModel, toWireModel } from "./models.ts";
 import { PAGE_CSP, PAGE_HTML } from "./page/generated.ts";
+import { pathOf } from "./path.ts";
 import type { Server } from "./pipeline.ts";
 import { createRequestMemo } from "./request-memo.ts";
+import { createServe, json, refuse } from "./serve.ts";
 import { createServerMetrics } from "./server-metrics.ts";
 
 /** The server as one function, for every runtime's way of listening. */
@@ -41,10 +40,9 @@ export interface RouteScope {
   readonly scope: Scope | undefined;
 }
 
-type Env = { Variables: { exchange: Exchange } };
-type Handler = (c: Context<Env>) => Response | Promise<Response>;
+type Handler = (request: Request, exchange: Exchange) => Response | Promise<Response>;
 
-/** The application: middleware and routes in the order in which a request meets them. */
+/** The application: every route with the scope that it needs. What all requests share is in `serve.ts`. */
 export function createApp(deps: AppDeps): App {
   const limits: HttpLimits = { ...DEFAULT_LIMITS, ...deps.limits };
   const metrics = createMetrics();
@@ -54,50 +52,19 @@ export function createApp(deps: AppDeps): App {
     metrics: createServerMetrics(metrics, deps),
     ...(deps.caching === undefined ? {} : { memo: createRequestMemo(() => deps.models()) }),
   };
-  const app = new Hono<Env>();
-
-  app.use(async (c, next) => {
-    const exchange = beginExchange(c.req.raw, deps, server.metrics);
-    c.set("exchange", exchange);
-    await next();
-    for (const [name, value] of Object.entries(exchange.headers())) {
-      c.res.headers.set(name, value);
-    }
-    if (!exchange.streaming) exchange.end(c.res.status);
-  });
-
-  const { access, hosts, corsOrigins = [] } = deps;
+  const serve = createServe(server);
+  const app = new Hono();
+  const { corsOrigins = [] } = deps;
   if (corsOrigins.length > 0) app.use(cors(corsOptions(corsOrigins)));
-  const scopes = new Map<string, Scope>();
-  // Deny by default: a route that names no scope answers nobody, an unknown path only those with a key.
-  app.use(async (c, next) => {
-    if (hosts !== undefined) checkHost(c.req.raw, hosts);
-    const path = matchedRoutes(c).find((route) => route.path !== EVERY_PATH)?.path;
-    const scope = path === undefined ? "inference" : scopes.get(path);
-    if (scope === undefined) throw new RuntimeError("INTERNAL", `${path} names no scope`);
-    const caller = access === undefined ? ANYONE : await access.admit(c.req.raw.headers, scope);
-    const exchange = c.get("exchange");
-    exchange.admit(caller);
-    if (scope === "inference" && c.req.method === "POST") caller.allowance.request();
-    await next();
-  });
 
   const live = probe(() => liveness(deps, limits));
   const ready = probe(() => readiness(deps, limits));
-  const list: Handler = () => json(toList(deps.models()));
   const routes: readonly (readonly ["GET" | "POST", string, Scope, Handler])[] = [
     ...API_ROUTES.map((route) => {
-      const handler: Handler = (c) => route.answer(c.req.raw, c.get("exchange"), server);
+      const handler: Handler = (request, exchange) => route.answer(request, exchange, server);
       return [route.method, route.path, "inference", handler] as const;
     }),
-    ["GET", "/v1/models", "inference", list],
-    // Ids may have slashes: organisation/model.
-    [
-      "GET",
-      "/v1/models/:id{.+}",
-      "inference",
-      (c) => json(toWireModel(findModel(deps.models(), c.req.param("id") ?? ""))),
-    ],
+    ["GET", LIST_PATH, "inference", () => json(toList(deps.models()))],
     ["GET", "/livez", "public", live],
     ["GET", "/healthz", "public", live],
     ["GET", "/readyz", "public", ready],
@@ -106,24 +73,43 @@ export function createApp(deps: AppDeps): App {
     ["GET", "/startupz", "public", probe(() => startup(deps))],
     ["GET", "/metrics", "metrics", () => exposition(metrics)],
     ["GET", "/", "public", () => page()],
+    // Ids may have slashes: organisation/model.
+    [
+      "GET",
+      `${LIST_PATH}/:id{.+}`,
+      "inference",
+      (_, { path }) => json(toWireModel(findModel(deps.models(), idOf(path)))),
+    ],
   ];
+  const scopes = new Map<string, Scope>();
   for (const [method, path, scope, handler] of routes) {
     scopes.set(path, scope);
-    app.on(method, path, handler);
-    app.all(path, (c) => otherMethod(c, method));
+    app.on(method, path, (c) => serve(c.req.raw, scope, handler));
+    app.all(path, (c) => serve(c.req.raw, scope, otherMethod(method)));
+  }
+  // Deny by default: what nobody knows is told only to who has a key.
+  app.notFound((c) =>
+    serve(c.req.raw, "inference", (_, { path }) => {
+      throw new RuntimeError("NOT_FOUND", `Cannot find ${path.slice(0, 200)}`);
+    }),
+  );
+
+  const express = createExpressLane(deps, server.metrics);
+  const posted = new Map(
+    routes.flatMap(([method, path, scope, handler]) =>
+      method === "POST" ? [[path, { scope, handler }] as const] : [],
+    ),
+  );
+
+  /** A question to a model needs no router: its path has no parameters. */
+  function direct(request: Request): Response | Promise<Response> | undefined {
+    if (request.method !== "POST" || corsOrigins.length > 0) return undefined;
+    const found = posted.get(pathOf(request.url));
+    return found && serve(request, found.scope, found.handler);
   }
 
-  app.notFound((c) =>
-    refuse(c, new RuntimeError("NOT_FOUND", `Cannot find ${c.req.path.slice(0, 200)}`)),
-  );
-  app.onError((error, c) => {
-    // Only a full queue has an estimate of its own of when to come back.
-    const full = errorCode(error) === "QUEUE_FULL";
-    return refuse(c, error, {}, full ? server.metrics.retryAfterSeconds() : undefined);
-  });
-  const express = createExpressLane(deps, server.metrics);
   return {
-    fetch: (request) => express(request) ?? app.fetch(request),
+    fetch: (request) => express(request) ?? direct(request) ?? app.fetch(request),
     metrics,
     setLimits: (next) => void Object.assign(limits, DEFAULT_LIMITS, next),
     routes: app.routes
@@ -140,29 +126,29 @@ const probe =
   () =>
     toProbeAnswer(look());
 
-/** An error as an answer, and as a fact for the log. */
-function refuse(
-  c: Context<Env>,
-  error: unknown,
-  headers: Readonly<Record<string, string>> = {},
-  retryAfterSeconds?: number,
-): Response {
-  const exchange = c.get("exchange");
-  exchange.fail(error);
-  const failure = toFailure(error, retryAfterSeconds);
-  const { status, body } = exchange.style(failure);
-  return json(body, status, { ...failure.headers, ...headers });
+/** The model that a path names. */
+function idOf(path: string): string {
+  const written = path.slice(LIST_PATH.length + 1);
+  try {
+    return decodeURIComponent(written);
+  } catch {
+    // What is not written as URLs are names no model.
+    return written;
+  }
 }
 
 /** A path that exists, asked in another way. */
-function otherMethod(c: Context<Env>, method: "GET" | "POST"): Response {
+function otherMethod(method: "GET" | "POST"): Handler {
   const allow = method === "GET" ? "GET, HEAD, OPTIONS" : "POST, OPTIONS";
-  if (c.req.method === "OPTIONS") return new Response(null, { status: 204, headers: { allow } });
-  const error = new RuntimeError(
-    "METHOD_NOT_ALLOWED",
-    `Cannot ${c.req.method} ${c.req.path.slice(0, 200)}: use ${method}`,
-  );
-  return refuse(c, error, { allow });
+  return (request, exchange) => {
+    if (request.method === "OPTIONS")
+      return new Response(null, { status: 204, headers: { allow } });
+    const error = new RuntimeError(
+      "METHOD_NOT_ALLOWED",
+      `Cannot ${request.method} ${exchange.path.slice(0, 200)}: use ${method}`,
+    );
+    return refuse(error, exchange, { allow });
+  };
 }
 
 function toProbeAnswer({ fine, body }: Health): Response {
@@ -182,12 +168,4 @@ function page(): Response {
       "cache-control": "no-cache",
     },
   });
-}
-
-function json(
-  body: object,
-  status = 200,
-  headers: Readonly<Record<string, string>> = {},
-): Response {
-  return Response.json(body, { status, headers });
 }

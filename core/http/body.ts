@@ -12,11 +12,14 @@ export async function readText(request: Request, limits: HttpLimits): Promise<st
   checkType(request.headers);
   const bytes = await readBytes(request, limits);
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    return UTF_8.decode(bytes);
   } catch (cause) {
     throw new RuntimeError("INVALID_REQUEST", "Cannot read the body: it is not UTF-8", { cause });
   }
 }
+
+/** Holds nothing between two whole texts. */
+const UTF_8 = new TextDecoder("utf-8", { fatal: true });
 
 /** The JSON of a request's body. Throws what {@linkcode readText} and {@linkcode parseBody} throw. */
 export async function readJson(request: Request, limits: HttpLimits): Promise<unknown> {

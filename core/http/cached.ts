@@ -8,6 +8,7 @@ import { wantsReceipt } from "./receipt.ts";
 import { recompute, sameAnswer } from "./recompute.ts";
 import { wantsNumbers } from "./resume.ts";
 import type { Asked } from "./wire/asked.ts";
+import type { Format, Head } from "./wire/format.ts";
 
 /** A request's turn at the cache; `requestKey` where its body was met before. */
 export async function openTurnFor(
@@ -60,9 +61,14 @@ export function giveKept<A extends Asked>(kept: Usable, giving: Giving<A>): Resp
     if (kept.refresh) caching.background(refresh(kept, giving, caching));
     else if (isDue(caching)) caching.background(verify(kept, giving, caching));
   }
-  const response = respondKnown(kept, asked, exchange.path, (head) => route.format(head, asked));
-  if (asked.ignored.length > 0) response.headers.set("x-sirocco-ignored", asked.ignored.join(", "));
-  return response;
+  const { ignored } = asked;
+  const format = (head: Head): Format => route.format(head, asked);
+  return respondKnown(kept, asked, exchange.path, format, (body, headers) =>
+    exchange.respond(
+      body,
+      ignored.length === 0 ? headers : { ...headers, "x-sirocco-ignored": ignored.join(", ") },
+    ),
+  );
 }
 
 /** Tell what the cache had to do with an answer that was computed. */

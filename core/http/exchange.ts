@@ -32,8 +32,13 @@ export interface Exchange {
   reserve(promptTokens: number, maxTokens: number | undefined, room: number): number;
   /** A token has been generated. */
   token(): void;
-  /** Headers of the answer that tell about the request. */
-  headers(): Record<string, string>;
+  /** Headers of the answer that tell about the request; empty where {@linkcode respond} has given them. */
+  headers(): Readonly<Record<string, string>>;
+  /**
+   * A short answer that is complete, with these headers and those of {@linkcode headers}, of the class that
+   * the runtime writes fastest: headers that are added later cost it more than the rest of the answer.
+   */
+  respond(body: string, headers: Readonly<Record<string, string>>): Response;
   /** Add to the log record; the content of prompts and answers never goes there. */
   note(facts: Readonly<Record<string, string | number | boolean | null>>): void;
   /** Note what went wrong: its code, and for our own defects where it happened. */
@@ -58,6 +63,21 @@ export function beginExchange(request: Request, deps: AppDeps, metrics: ServerMe
   let caller = ANYONE;
   let reservation: Reservation | undefined;
   let usedTokens = 0;
+  let told = false;
+  const { Response: Answer = Response } = deps;
+
+  function headers(): Record<string, string> {
+    const own: Record<string, string> = {
+      "x-request-id": id,
+      "x-content-type-options": "nosniff",
+      "openai-processing-ms": String(Math.round(deps.now() - arrived)),
+    };
+    // Where Anthropic's clients look for it.
+    if (path.startsWith("/v1/messages")) own["request-id"] = id;
+    if (trace.traceparent !== undefined) own["traceparent"] = trace.traceparent;
+    return caller === ANYONE ? own : Object.assign(own, caller.allowance.headers());
+  }
+
   return {
     id,
     path,
@@ -85,17 +105,10 @@ export function beginExchange(request: Request, deps: AppDeps, metrics: ServerMe
     token() {
       usedTokens++;
     },
-    headers() {
-      const { traceparent } = trace;
-      return {
-        "x-request-id": id,
-        // Where Anthropic's clients look for it.
-        ...(path.startsWith("/v1/messages") ? { "request-id": id } : {}),
-        ...(traceparent === undefined ? {} : { traceparent }),
-        "x-content-type-options": "nosniff",
-        "openai-processing-ms": String(Math.round(deps.now() - arrived)),
-        ...caller.allowance.headers(),
-      };
+    headers: () => (told ? {} : headers()),
+    respond(body, more) {
+      told = true;
+      return new Answer(body, { headers: Object.assign(headers(), more) });
     },
     note(more) {
       Object.assign(facts, more);

@@ -5,7 +5,8 @@ import { toWireModel } from "./models.ts";
 import { pathOf } from "./path.ts";
 import type { ServerMetrics } from "./server-metrics.ts";
 
-const LIST_PATH = "/v1/models";
+/** Where the list of models is. */
+export const LIST_PATH = "/v1/models";
 
 /**
  * Answers `GET /v1/models`, which clients and load balancers ask for all the time, without routing: the
@@ -17,7 +18,7 @@ export function createExpressLane(
   deps: AppDeps,
   metrics: ServerMetrics,
 ): (request: Request) => Response | undefined {
-  const { access, hosts, corsOrigins = [], Response: Answer = Response } = deps;
+  const { access, hosts, corsOrigins = [] } = deps;
   let listed: readonly ServedModel[] | undefined;
   let text = "";
   let length = "";
@@ -38,13 +39,11 @@ export function createExpressLane(
     if (hosts !== undefined && !isAllowed(request, hosts)) return undefined;
     const exchange = beginExchange(request, deps, metrics);
     refresh();
-    const headers = {
+    // As text: Node then writes headers and body to the socket as one.
+    const response = exchange.respond(text, {
       "content-type": "application/json",
       "content-length": length,
-      ...exchange.headers(),
-    };
-    // As text: Node then writes headers and body to the socket as one.
-    const response = new Answer(text, { headers });
+    });
     exchange.end(200);
     return response;
   };

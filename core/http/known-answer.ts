@@ -13,12 +13,14 @@ const ETAG_DIGITS = 16;
  * piece or as a stream, made once and then at hand.
  *
  * @param operation Which kind of request; with `asked.stream` and `asked.includeUsage` it tells the form.
+ * @param respond Sends it; all headers are known by then, so that a runtime can write them with the body.
  */
 export function respondKnown(
   { hit, ageMs }: Usable,
   asked: Pick<Asked, "stream" | "includeUsage">,
   operation: string,
   createFormat: (head: Head) => Format,
+  respond: (body: string, headers: Readonly<Record<string, string>>) => Response,
 ): Response {
   const { answer, from } = hit;
   const form = `${operation} ${asked.stream ? "stream" : "whole"} ${asked.includeUsage ? "usage" : ""}`;
@@ -28,16 +30,17 @@ export function respondKnown(
       ? inPieces(format, answer)
       : JSON.stringify(inOnePiece(format, answer));
     const type = asked.stream ? format.framing.headers : { "content-type": "application/json" };
-    return { body: text, headers: { ...type, etag: etagOf(text) } };
+    const bytes = new TextEncoder().encode(text);
+    const own = { "content-length": String(bytes.byteLength), etag: etagOf(bytes) };
+    return { body: text, headers: { ...type, ...own } };
   });
   const ttl = seconds(answer.freshMs - ageMs);
-  const told = {
+  return respond(body, {
     ...headers,
     "cache-control": `private, max-age=${Math.max(ttl, 0)}`,
     "cache-status": `sirocco; hit; ttl=${ttl}; detail=${from}`,
     age: String(seconds(ageMs)),
-  };
-  return new Response(body, { headers: told });
+  });
 }
 
 function seconds(milliseconds: number): number {
@@ -45,8 +48,8 @@ function seconds(milliseconds: number): number {
 }
 
 /** A strong entity tag: the same bytes, and no others. */
-function etagOf(body: string): string {
-  return `"${sha256Text(new TextEncoder().encode(body)).slice(0, ETAG_DIGITS)}"`;
+function etagOf(body: Uint8Array): string {
+  return `"${sha256Text(body).slice(0, ETAG_DIGITS)}"`;
 }
 
 /** The frames of a stream, one behind the other: what `respondInPieces` sends. */

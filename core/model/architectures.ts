@@ -1,5 +1,5 @@
 import { RuntimeError } from "../errors.ts";
-import type { Backend } from "../tensor/backend.ts";
+import type { Allocator } from "../tensor/backend.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { createLlama } from "./llama.ts";
 import { llamaShapes, llamaWeights } from "./llama-weights.ts";
@@ -11,7 +11,7 @@ export interface Architecture {
   shapes(config: ModelConfig, tied: boolean): ReadonlyMap<string, readonly number[]>;
   /** The network, given every tensor that `shapes` names. */
   create(
-    backend: Backend,
+    backend: Allocator,
     config: ModelConfig,
     weights: ReadonlyMap<string, Tensor>,
     limits: ModelLimits,

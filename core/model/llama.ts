@@ -1,4 +1,4 @@
-import type { AttentionOptions, Backend, KvLayer, Ops, Product } from "../tensor/backend.ts";
+import type { AttentionOptions, Allocator, KvLayer, Ops, Product } from "../tensor/backend.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { Batch, Model, ModelConfig, ModelLimits } from "./model.ts";
 import { createRope } from "./rope.ts";
@@ -58,7 +58,7 @@ interface Tail {
  * the largest step that `limits` allows. Throws `RangeError` when they cannot fit.
  */
 export function createLlama(
-  backend: Backend,
+  backend: Allocator,
   config: ModelConfig,
   weights: LlamaWeights,
   limits: ModelLimits,

@@ -31,6 +31,26 @@ export async function loadModel(
   signal?: AbortSignal,
 ): Promise<Model> {
   checkLimits(limits);
+  const { config, weights } = await loadWeights(gguf, backend, onProgress, signal);
+  const architecture = architectureOf(config.architecture);
+  return fitting("activations and cache", () =>
+    architecture.create(backend, config, weights, limits),
+  );
+}
+
+/** A model's configuration, complete, and its weights by their names. */
+export interface LoadedWeights {
+  readonly config: ModelConfig;
+  readonly weights: ReadonlyMap<string, Tensor>;
+}
+
+/** The first half of {@linkcode loadModel}. */
+export async function loadWeights(
+  gguf: GgufModel,
+  backend: Backend,
+  onProgress?: LoadProgress,
+  signal?: AbortSignal,
+): Promise<LoadedWeights> {
   const config = readConfig(gguf);
   const infos = checkTensors(gguf, config);
 
@@ -54,11 +74,7 @@ export async function loadModel(
       weights.set(info.name, await loadTensor(info, backend, read));
     }
   }
-  const architecture = architectureOf(config.architecture);
-  const complete = divisors === undefined ? config : withDivisors(config, divisors);
-  return fitting("activations and cache", () =>
-    architecture.create(backend, complete, weights, limits),
-  );
+  return { config: divisors === undefined ? config : withDivisors(config, divisors), weights };
 }
 
 type ReadTensor = (info: TensorInfo, offset: number, into: Uint8Array) => Promise<void>;

@@ -73,6 +73,9 @@ export interface Backend {
   close(): Promise<void>;
 }
 
+/** What a model needs of a backend before it computes: memory. */
+export type Allocator = Pick<Backend, "alloc" | "allocKv" | "view" | "write">;
+
 /** Fill `into` with the weight's bytes from `byteOffset` on. Rejects when they are not there. */
 export type ReadInto = (byteOffset: number, into: Uint8Array) => Promise<void>;
 

@@ -1,6 +1,7 @@
 /**
- * What the server costs beyond hono: requests per second of `GET /v1/models`, beside hono with that one
- * route and nothing else, in the same runtime and the same run. `npm run bench:overhead`
+ * What the server costs beyond hono: requests per second of `GET /v1/models`, or with `--what hit` of a chat
+ * that is answered from memory, beside hono with that one route and nothing else, in the same runtime and the
+ * same run. `npm run bench:overhead`
  */
 import { spawn, type ChildProcess } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -18,6 +19,7 @@ const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
 const { values } = parseArgs({
   options: {
+    what: { type: "string", default: "models" },
     runtimes: { type: "string", default: "node,bun,deno,workerd" },
     rounds: { type: "string", default: "7" },
     seconds: { type: "string", default: "1" },
@@ -26,9 +28,36 @@ const { values } = parseArgs({
   },
 });
 
+/** A request under measurement. */
+interface Asked {
+  readonly method: "GET" | "POST";
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: string;
+}
+
+const ASKED: Readonly<Record<string, Asked>> = {
+  models: { method: "GET", path: "/v1/models", headers: {} },
+  hit: {
+    method: "POST",
+    path: "/v1/chat/completions",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({
+      model: "sirocco-demo.q8_0",
+      messages: [{ role: "user", content: "What is a canary rollout?" }],
+      temperature: 0,
+      max_tokens: 64,
+    }),
+  },
+};
+const asked = ASKED[values.what];
+if (asked === undefined) throw new RangeError(`Cannot measure ${values.what}: say models or hit`);
+
 /** A server under measurement. */
 interface Running {
   readonly url: string;
+  /** Microseconds that it has computed so far; only a process of its own tells. */
+  cpu(): number | undefined;
   stop(): Promise<void>;
 }
 
@@ -38,13 +67,18 @@ const COMMANDS: Readonly<Record<string, readonly string[]>> = {
   deno: [DENO, "run", "--allow-all", "--quiet"],
 };
 
-async function start(runtime: string, variant: "bare" | "sirocco", list: string): Promise<Running> {
-  if (runtime === "workerd") return variant === "bare" ? startBareWorker(list) : startWorker();
+async function start(
+  runtime: string,
+  variant: "bare" | "sirocco",
+  answer: string,
+): Promise<Running> {
+  if (runtime === "workerd") return variant === "bare" ? startBareWorker(answer) : startWorker();
   const [command = "", ...before] = COMMANDS[runtime] ?? [];
-  const child = spawn(command, [...before, SERVERS, variant, list], { cwd: ROOT });
+  const child = spawn(command, [...before, SERVERS, variant, answer], { cwd: ROOT });
   const url = await firstLine(child);
   return {
     url,
+    cpu: () => processorTime(child.pid!),
     stop: () =>
       new Promise((resolve) => {
         child.once("close", () => resolve());
@@ -53,22 +87,28 @@ async function start(runtime: string, variant: "bare" | "sirocco", list: string)
   };
 }
 
+/** Linux counts in hundredths of a second, user and system, after the name in parentheses. */
+function processorTime(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]!.split(" ");
+  return (Number(fields[11]) + Number(fields[12])) * 10_000;
+}
+
 async function startWorker(): Promise<Running> {
   const edge = await startEdge(await bundleEdgeWorker(), {
     files: { "sirocco-demo.q8_0.gguf": DEMO },
   });
-  return { url: (await edge.ready).origin, stop: () => edge.dispose() };
+  return { url: (await edge.ready).origin, cpu: () => undefined, stop: () => edge.dispose() };
 }
 
-async function startBareWorker(list: string): Promise<Running> {
+async function startBareWorker(answer: string): Promise<Running> {
   const script = readFileSync(await bundle("test/bench/overhead/worker.ts", "worker"), "utf8");
   const worker = new Miniflare({
     modules: [{ type: "ESModule", path: "worker.js", contents: script }],
     compatibilityDate: "2026-07-01",
-    bindings: { MODELS: JSON.parse(list) as object },
+    bindings: { ANSWER: answer },
     cf: false,
   });
-  return { url: (await worker.ready).origin, stop: () => worker.dispose() };
+  return { url: (await worker.ready).origin, cpu: () => undefined, stop: () => worker.dispose() };
 }
 
 function firstLine(child: ChildProcess): Promise<string> {
@@ -84,17 +124,39 @@ function firstLine(child: ChildProcess): Promise<string> {
   });
 }
 
-/** Requests per second. Throws where anything but 200 came back. */
-async function measure(url: string, seconds: number): Promise<number> {
+interface Measured {
+  readonly perSecond: number;
+  /** Of the server, for one request. */
+  readonly cpuMicroseconds: number | undefined;
+  readonly p99Ms: number;
+}
+
+/** Throws where anything but 200 came back. */
+async function measure(server: Running, seconds: number): Promise<Measured> {
+  const before = server.cpu();
+  const { path, ...request } = asked!;
   const result = await autocannon({
-    url: `${url}/v1/models`,
+    url: `${server.url}${path}`,
+    ...request,
     connections: Number(values.connections),
     duration: seconds,
   });
   if (result.non2xx + result.errors + result.timeouts > 0) {
-    throw new Error(`${result.non2xx} refusals, ${result.errors} errors at ${url}`);
+    throw new Error(`${result.non2xx} refusals, ${result.errors} errors at ${server.url}`);
   }
-  return result.requests.total / result.duration;
+  const after = server.cpu();
+  const { total } = result.requests;
+  return {
+    perSecond: total / result.duration,
+    cpuMicroseconds: before === undefined ? undefined : (after! - before) / total,
+    p99Ms: result.latency.p99,
+  };
+}
+
+/** Ask once. */
+function ask(url: string): Promise<Response> {
+  const { path, method, headers, body } = asked!;
+  return fetch(`${url}${path}`, { method, headers, ...(body === undefined ? {} : { body }) });
 }
 
 function show({ median, least, greatest }: Spread, scale = 1): string {
@@ -105,25 +167,38 @@ function show({ median, least, greatest }: Spread, scale = 1): string {
 const report: object[] = [];
 for (const runtime of values.runtimes.split(",")) {
   const sirocco = await start(runtime, "sirocco", "");
+  // The first computes an answer, those after it find it.
+  await (await ask(sirocco.url)).text();
   // The bare server answers the same bytes.
-  const bare = await start(runtime, "bare", await (await fetch(`${sirocco.url}/v1/models`)).text());
-  const rates: Record<"bare" | "sirocco", number[]> = { bare: [], sirocco: [] };
+  const bare = await start(runtime, "bare", await (await ask(sirocco.url)).text());
+  const taken: Record<"bare" | "sirocco", Measured[]> = { bare: [], sirocco: [] };
   try {
-    await measure(bare.url, 1);
-    await measure(sirocco.url, 1);
+    await measure(bare, 1);
+    await measure(sirocco, 1);
     for (let round = 0; round < Number(values.rounds); round++) {
-      rates.bare.push(await measure(bare.url, Number(values.seconds)));
-      rates.sirocco.push(await measure(sirocco.url, Number(values.seconds)));
+      taken.bare.push(await measure(bare, Number(values.seconds)));
+      taken.sirocco.push(await measure(sirocco, Number(values.seconds)));
     }
   } finally {
     await Promise.all([bare.stop(), sirocco.stop()]);
   }
-  const [own, other] = [spreadOf(rates.sirocco), spreadOf(rates.bare)];
+  const rates = (of: readonly Measured[]): Spread => spreadOf(of.map((one) => one.perSecond));
+  const [own, other] = [rates(taken.sirocco), rates(taken.bare)];
   // Of neighbours in time: what else the machine does weighs on both.
-  const share = spreadOf(rates.sirocco.map((rate, i) => rate / rates.bare[i]!));
-  report.push({ runtime, sirocco: own, bare: other, share });
+  const share = spreadOf(taken.sirocco.map((one, i) => one.perSecond / taken.bare[i]!.perSecond));
+  const costs = [taken.bare, taken.sirocco].map(costOf);
+  report.push({ runtime, sirocco: own, bare: other, share, taken });
   if (!values.json) {
-    console.log(`| ${runtime} | ${show(other)} | ${show(own)} | ${show(share, 100)} |`);
+    console.log(
+      `| ${runtime} | ${show(other)} | ${show(own)} | ${show(share, 100)} | ${costs.join(" | ")} |`,
+    );
   }
 }
 if (values.json) console.log(JSON.stringify(report));
+
+/** Processor time of a request and the slowest of a hundred, for people. */
+function costOf(taken: readonly Measured[]): string {
+  const p99 = `p99 ${spreadOf(taken.map((one) => one.p99Ms)).median} ms`;
+  if (taken.some((one) => one.cpuMicroseconds === undefined)) return p99;
+  return `${spreadOf(taken.map((one) => one.cpuMicroseconds!)).median.toFixed(1)} µs, ${p99}`;
+}

@@ -39,7 +39,7 @@ export class UsageError extends Error {
 
 /** `-m/--model`, with the demo model as its default. */
 export function modelOption(): Option {
-  return new Option("-m, --model <file>", "GGUF file or http(s) URL")
+  return new Option("-m, --model <file>", "GGUF file, folder with safetensors, or http(s) URL")
     .env("SIROCCO_MODEL")
     .default(demoModelPath(), "the demo model");
 }

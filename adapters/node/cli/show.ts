@@ -23,8 +23,8 @@ const VALUE_CHARACTERS = 80;
 /** `sirocco show`: what is in a model file. */
 export function showCommand(): Command {
   return new Command("show")
-    .description("show what is in a GGUF file and what it needs")
-    .argument("<gguf>", "GGUF file or http(s) URL")
+    .description("show what is in a model file and what it needs")
+    .argument("<model>", "GGUF file, folder with safetensors, or http(s) URL")
     .option("--tensors", "list every tensor")
     .option("--json", "print one JSON object")
     .addOption(kvTypeOption())
@@ -143,7 +143,10 @@ function toText({ gguf }: OpenedModel, facts: ModelFacts, all: boolean): string 
     ["architecture", facts.architecture ?? "-"],
     ["license", facts.license ?? "not stated"],
     ["quantisation", facts.quant],
-    ["file", `${formatBytes(facts.bytes)}, GGUF version ${gguf.version}`],
+    [
+      "file",
+      `${formatBytes(facts.bytes)}, ${gguf.version === 0 ? "safetensors" : `GGUF version ${gguf.version}`}`,
+    ],
     ["chat template", facts.chat_template ? "yes" : "no"],
     ["runs here", facts.unsupported === null ? "yes" : `no: ${facts.unsupported}`],
     ...(need === null

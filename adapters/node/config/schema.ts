@@ -142,7 +142,7 @@ const tracing = v.strictObject({
 /** What `sirocco serve --config` reads. Settings with a flag are named as it is, with `_` for `-`. */
 export const CONFIG_SCHEMA: v.GenericSchema<unknown, ConfigFile> = v.strictObject({
   $schema: v.optional(v.string()),
-  model: described(v.optional(path), "GGUF file or http(s) URL."),
+  model: described(v.optional(path), "GGUF file, folder with safetensors, or http(s) URL."),
   model_host: described(v.optional(names), "Hosts of model URLs that may have private addresses."),
   alias: described(v.optional(name), "Name of the model for requests; the file's unless given."),
   ctx_size: described(v.optional(positive), "Tokens of prompt and answer together."),

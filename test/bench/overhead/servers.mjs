@@ -2,19 +2,24 @@
 // nothing else, `sirocco` the server of the package as it is installed. Prints the address.
 import { Hono } from "hono";
 
-const [variant, list] = process.argv.slice(2);
+const [variant, answer] = process.argv.slice(2);
 const runtime =
   globalThis.Bun !== undefined ? "bun" : globalThis.Deno !== undefined ? "deno" : "node";
 
 if (variant === "sirocco") {
   const { serve, demoModel } = await import(`../../../dist/adapters/${runtime}/mod.js`);
-  const server = await serve({ load: { model: demoModel, threads: 1 }, port: 0 });
+  const server = await serve({
+    load: { model: demoModel, threads: 1 },
+    port: 0,
+    cache: { stores: ["memory"] },
+  });
   await server.ready;
   console.log(server.url);
 } else {
-  const models = JSON.parse(list);
   const app = new Hono();
-  app.get("/v1/models", (c) => c.json(models));
+  const headers = { "content-type": "application/json" };
+  app.get("/v1/models", (c) => c.body(answer, 200, headers));
+  app.post("/v1/chat/completions", (c) => c.body(answer, 200, headers));
   if (runtime === "bun") {
     const { url } = globalThis.Bun.serve({ fetch: app.fetch, port: 0, hostname: "127.0.0.1" });
     console.log(url.origin);

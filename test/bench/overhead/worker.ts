@@ -1,8 +1,10 @@
 /** Hono with one route in workerd, for test/bench/overhead.ts. */
 import { Hono } from "hono";
 
-const app = new Hono<{ Bindings: { MODELS: object } }>();
-app.get("/v1/models", (c) => c.json(c.env.MODELS));
+const app = new Hono<{ Bindings: { ANSWER: string } }>();
+const headers = { "content-type": "application/json" };
+app.get("/v1/models", (c) => c.body(c.env.ANSWER, 200, headers));
+app.post("/v1/chat/completions", (c) => c.body(c.env.ANSWER, 200, headers));
 
 // eslint-disable-next-line import/no-default-export -- what workerd looks for
 export default app;

@@ -1,0 +1,74 @@
+import type { Choice, ChoiceReason, Trial } from "../core/tensor/choice.ts";
+
+/** Why a GPU was not tried, or not to the end. */
+export interface Refusal {
+  readonly reason: Exclude<ChoiceReason, "asked" | "only" | "faster" | "slower" | "no_simd">;
+  /** For the machine's owner. */
+  readonly detail: string;
+}
+
+/** What was found out about a GPU. */
+export type GpuFinding = Refusal | { readonly description: string; readonly trial: Trial };
+
+/** The backend that is to compute, and why. */
+export interface Decision extends Choice {
+  readonly backend: "webgpu" | "wasm";
+}
+
+/** An exchange as chats have it, by which speeds of prompts and of answers become one number. */
+const PROMPT_TOKENS = 256;
+const ANSWER_TOKENS = 128;
+
+/**
+ * How much faster a GPU has to be. Measurements this short err by some percent, and WebAssembly has what a
+ * GPU has not: the same bits on every machine, guesses of next tokens, and memory that need not be shared.
+ */
+const LEAST_GAIN = 1.1;
+
+/**
+ * How far logits may be from those of WebAssembly, as a part of their norm: rounding activations to bytes
+ * makes some percent, computing anything else makes about one.
+ */
+const MOST_DISAGREEMENT = 0.3;
+
+/** Decide between a GPU and WebAssembly. Pure; `cpu` is absent where there was nothing to compare. */
+export function decide(gpu: GpuFinding, cpu?: Trial): Decision {
+  if ("reason" in gpu) return { backend: "wasm", ...gpu };
+  const { description, trial } = gpu;
+  if (cpu === undefined) throw new TypeError("Cannot decide: WebAssembly was not measured");
+  const disagreement = distance(trial.logits, cpu.logits);
+  // Also where it is no number.
+  if (!(disagreement <= MOST_DISAGREEMENT)) {
+    const detail = `${description}: its logits are off by ${disagreement.toPrecision(2)} of their size`;
+    return { backend: "wasm", reason: "wrong", detail };
+  }
+  const [onGpu, onCpu] = [exchangeMs(trial), exchangeMs(cpu)];
+  const gain = onCpu / onGpu;
+  const detail =
+    `${PROMPT_TOKENS} + ${ANSWER_TOKENS} tokens take ${seconds(onGpu)} on ${description}, ` +
+    `${seconds(onCpu)} on WebAssembly`;
+  // A clock too coarse to tell them apart makes the gain NaN.
+  return gain >= LEAST_GAIN
+    ? { backend: "webgpu", reason: "faster", detail }
+    : { backend: "wasm", reason: "slower", detail };
+}
+
+function exchangeMs({ promptMs, stepMs }: Trial): number {
+  return PROMPT_TOKENS * promptMs + ANSWER_TOKENS * stepMs;
+}
+
+function seconds(milliseconds: number): string {
+  return `${(milliseconds / 1000).toPrecision(3)} s`;
+}
+
+/** ‖a - b‖ / ‖b‖ */
+function distance(a: Float32Array, b: Float32Array): number {
+  if (a.length !== b.length) return NaN;
+  let difference = 0;
+  let size = 0;
+  for (const [i, value] of b.entries()) {
+    difference += (a[i]! - value) ** 2;
+    size += value ** 2;
+  }
+  return Math.sqrt(difference / size);
+}

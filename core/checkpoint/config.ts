@@ -1,0 +1,100 @@
+import { RuntimeError } from "../errors.ts";
+import { quote } from "../gguf/problem.ts";
+import {
+  CHECKPOINT_ARCHITECTURES,
+  type CheckpointArchitecture,
+  type KeyWriter,
+} from "./architectures.ts";
+import { configFields, type ConfigFields } from "./config-fields.ts";
+import { asArray, asObject, type JsonObject } from "./folder.ts";
+import type { MetadataWriter } from "./metadata-writer.ts";
+import { writeScaling } from "./rope-scaling.ts";
+
+/** What `config.json` says beyond metadata. */
+export interface CheckpointConfig {
+  readonly architecture: CheckpointArchitecture;
+  /** Rows of one head's queries, keys and values. */
+  readonly headDim: number;
+  /** Whether the embedding is the output matrix too. */
+  readonly tied: boolean;
+  /** Divisors of the rotation's frequencies, where there are any. */
+  readonly divisors: Float32Array | undefined;
+  /** Token ids by what they are for: `bos`, `eos`, `pad`. */
+  readonly tokens: JsonObject;
+}
+
+/**
+ * Write the metadata that a configuration amounts to. Throws `MODEL_UNSUPPORTED` for families that are not known,
+ * `MODEL_MALFORMED` where a value is missing or has another type.
+ */
+export function writeConfig(
+  file: string,
+  values: JsonObject,
+  writer: MetadataWriter,
+): CheckpointConfig {
+  const whole = configFields(file, values);
+  const architecture = architectureOf(file, values);
+  refuseQuantised(file, whole);
+  // Models that also see keep what concerns text apart.
+  const text = asObject(values["text_config"]);
+  const config = text === undefined ? whole : configFields(file, text);
+
+  const write: KeyWriter = (key, type, value) =>
+    writer.set(`${architecture.name}.${key}`, type, value);
+  writer.set("general.architecture", "string", architecture.name);
+  writer.set("general.type", "string", "model");
+
+  const dim = config.required("hidden_size");
+  const heads = config.required("num_attention_heads");
+  const headDim = config.number("head_dim") ?? dim / heads;
+  const theta = ropeTheta(file, config);
+  write("block_count", "u32", config.required("num_hidden_layers"));
+  write("context_length", "u32", config.required("max_position_embeddings"));
+  write("embedding_length", "u32", dim);
+  write("feed_forward_length", "u32", config.required("intermediate_size"));
+  write("attention.head_count", "u32", heads);
+  write("attention.head_count_kv", "u32", config.number("num_key_value_heads") ?? heads);
+  write("attention.key_length", "u32", headDim);
+  write("attention.value_length", "u32", headDim);
+  write("attention.layer_norm_rms_epsilon", "f32", config.number("rms_norm_eps"));
+  write("rope.dimension_count", "u32", headDim);
+  write("rope.freq_base", "f32", theta);
+  write("vocab_size", "u32", config.number("vocab_size"));
+  const { divisors } = writeScaling(file, config, { dims: headDim, theta }, write);
+  architecture.writeConfig(config, write);
+  return {
+    architecture,
+    headDim,
+    tied: (config.flag("tie_word_embeddings") ?? whole.flag("tie_word_embeddings")) === true,
+    divisors,
+    tokens: text === undefined ? values : { ...values, ...text },
+  };
+}
+
+function architectureOf(file: string, values: JsonObject): CheckpointArchitecture {
+  const [named] = asArray(values["architectures"]);
+  const found = typeof named === "string" ? CHECKPOINT_ARCHITECTURES.get(named) : undefined;
+  if (found !== undefined) return found;
+  const shown = typeof named === "string" ? quote(named) : "missing";
+  throw new RuntimeError(
+    "MODEL_UNSUPPORTED",
+    `Cannot read ${file}: its architecture is ${shown}, known are ${[...CHECKPOINT_ARCHITECTURES.keys()].join(", ")}`,
+  );
+}
+
+/** Weights that other libraries have packed in their own ways; eight-bit floats are plain tensors. */
+function refuseQuantised(file: string, config: ConfigFields): void {
+  const quantisation = config.object("quantization_config");
+  const method = quantisation?.["quant_method"];
+  if (method === undefined || method === "fp8") return;
+  throw new RuntimeError(
+    "MODEL_UNSUPPORTED",
+    `Cannot read ${file}: its weights are quantised with ${quote(JSON.stringify(method))}; use the original weights and --quantize`,
+  );
+}
+
+function ropeTheta(file: string, config: ConfigFields): number {
+  const parameters = config.object("rope_parameters");
+  const nested = parameters === undefined ? undefined : configFields(file, parameters);
+  return config.number("rope_theta") ?? nested?.number("rope_theta") ?? 10_000;
+}

@@ -1,0 +1,153 @@
+import type { GgufModel } from "../gguf/gguf.ts";
+import type { Allocator, KvShape, Ops } from "../tensor/backend.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import type { Operation, Rotation, Workload } from "../tensor/workload.ts";
+import { architectureOf } from "./architectures.ts";
+import { readConfig } from "./config.ts";
+import { checkLimits } from "./limits.ts";
+import type { Batch, ModelLimits } from "./model.ts";
+import { checkTensors, ROPE_FREQS } from "./tensors.ts";
+
+/** A step like any other: what it asks for does not depend on its rows. */
+const STEP: Batch = {
+  tokens: Uint32Array.of(0),
+  positions: Uint32Array.of(0),
+  slots: Uint32Array.of(0),
+  starts: Uint32Array.of(0, 1),
+  blocks: Uint32Array.of(0),
+  blockSize: 1,
+  logitRows: Uint32Array.of(0),
+};
+
+/**
+ * What a model will ask of a backend, found by making it without weights and writing down what it does.
+ * Throws `MODEL_UNSUPPORTED`, `MODEL_MALFORMED`, and `RangeError` for limits that make no sense.
+ */
+export function workloadOf(gguf: GgufModel, limits: ModelLimits): Workload {
+  checkLimits(limits);
+  const config = readConfig(gguf);
+  const weights = new Map<string, Tensor>();
+  for (const { name, type, shape } of checkTensors(gguf, config)) {
+    // The divisors of the rotation stay here, and vectors are loaded as f32.
+    if (name === ROPE_FREQS) continue;
+    weights.set(name, { label: name, dtype: shape.length === 1 ? "f32" : type, shape });
+  }
+  const activations: (readonly number[])[] = [];
+  const caches: { readonly slots: number; readonly shape: KvShape }[] = [];
+  const shapes = new Map<object, KvShape>();
+  const allocator: Allocator = {
+    alloc(label, shape) {
+      activations.push(shape);
+      return { label, dtype: "f32", shape };
+    },
+    allocKv(label, slots, shape) {
+      const layer = { label, slots };
+      shapes.set(layer, shape);
+      caches.push({ slots, shape });
+      return layer;
+    },
+    view: (tensor, rows) => ({ ...tensor, shape: [rows, ...tensor.shape.slice(1)] }),
+    write: () => {},
+  };
+  const architecture = architectureOf(config.architecture);
+  const model = architecture.create(allocator, config, weights, limits);
+  const steps: Step[] = [];
+  model.forward(
+    recorder(steps, (layer) => shapes.get(layer)!),
+    STEP,
+  );
+  return { weights: [...weights.values()], activations, caches, operations: distinct(steps) };
+}
+
+/** An operation, and the tensors by which it is known what belongs to the one before. */
+interface Step {
+  readonly operation: Operation;
+  readonly reads: readonly Tensor[];
+  readonly writes: readonly Tensor[];
+}
+
+function recorder(steps: Step[], shapeOf: (layer: object) => KvShape): Ops {
+  const note = (
+    operation: Operation,
+    reads: readonly Tensor[] = [],
+    writes: readonly Tensor[] = [],
+  ): void => void steps.push({ operation, reads, writes });
+  return {
+    embed: (_out, table) => note({ kind: "embed", type: table.dtype }),
+    rmsNorm: (_out, _x, _weight, eps) => note({ kind: "rmsNorm", eps }),
+    matmul(x, products) {
+      const types = products.map(({ weight }) => weight.dtype);
+      const outs = products.map(({ out }) => out);
+      note({ kind: "matmul", types, columns: widthOf(x), added: false }, [x], outs);
+    },
+    gatedMatmul(x, gate, up) {
+      const types = [gate.weight.dtype, up.weight.dtype] as const;
+      note({ kind: "gatedMatmul", types, columns: widthOf(x) });
+    },
+    rope(x, rotation, style) {
+      const turn = { style, headDim: x.shape.at(-1)!, dims: widthOf(rotation) };
+      note({ kind: "rope", ...turn }, [], [x]);
+    },
+    attention(...args) {
+      const [, q, k, , kv, , { scale, window }] = args;
+      const cache = shapeOf(kv);
+      const heads = widthOf(q) / cache.headDim;
+      note(
+        {
+          kind: "attention",
+          heads,
+          cache,
+          scale,
+          ...(window === undefined ? {} : { window }),
+        },
+        [q, k],
+      );
+    },
+    addTo: (_x, y) => note({ kind: "addTo" }, [y]),
+    gather: () => note({ kind: "gather" }),
+  };
+}
+
+/** Each kind once, with what a backend may do together put together. */
+function distinct(steps: readonly Step[]): Operation[] {
+  const found = new Map<string, Operation>();
+  const add = (operation: Operation): void => {
+    found.set(JSON.stringify(operation), operation);
+  };
+  for (let i = 0; i < steps.length; i++) {
+    const { operation, writes } = steps[i]!;
+    const next = steps[i + 1];
+    const attended = attendedAfter(steps, i);
+    if (attended !== undefined) {
+      add(attended);
+      i += 2;
+    } else if (operation.kind === "matmul" && writes.length === 1 && adds(next, writes[0]!)) {
+      add({ ...operation, added: true });
+      i += 1;
+    } else {
+      add(operation);
+    }
+  }
+  return [...found.values()];
+}
+
+function adds(step: Step | undefined, tensor: Tensor): boolean {
+  return step?.operation.kind === "addTo" && step.reads[0] === tensor;
+}
+
+/** The attention of which exactly the queries and the keys are rotated, alike, at `at` and after it. */
+function attendedAfter(steps: readonly Step[], at: number): Operation | undefined {
+  const [first, second, third] = steps.slice(at, at + 3);
+  if (first?.operation.kind !== "rope" || second?.operation.kind !== "rope") return undefined;
+  if (third?.operation.kind !== "attention") return undefined;
+  const { style, headDim, dims } = first.operation;
+  const same = first.writes[0] === third.reads[0] && second.writes[0] === third.reads[1];
+  const alike = second.operation.style === style && second.operation.dims === dims;
+  const rotation: Rotation = { style, headDim, dims };
+  return same && alike ? { ...third.operation, rotation } : undefined;
+}
+
+/** Elements of a row. */
+function widthOf({ shape }: Tensor): number {
+  return shape.slice(1).reduce((product, size) => product * size, 1);
+}
