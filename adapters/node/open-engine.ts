@@ -1,5 +1,5 @@
 import { setImmediate } from "node:timers/promises";
-import type { Engine } from "../../core/engine/engine.ts";
+import type { SteppedEngine } from "../../core/engine/stepped-engine.ts";
 import type { GgufModel } from "../../core/gguf/gguf.ts";
 import type { LoadProgress } from "../../core/model/load.ts";
 import { physicalCores } from "./cores.ts";
@@ -25,7 +25,7 @@ export async function openEngine(
   options: EngineOptions,
   onProgress?: LoadProgress,
   signal?: AbortSignal,
-): Promise<Engine> {
+): Promise<SteppedEngine> {
   const started = performance.now();
   // The tokens' texts are for who answers requests; an engine knows numbers.
   const { gguf } = await openModel(options.model, {
@@ -46,7 +46,7 @@ export async function startEngine(
   started: number,
   onProgress?: LoadProgress,
   signal?: AbortSignal,
-): Promise<Engine> {
+): Promise<SteppedEngine> {
   const { backend } = await createBackend({
     preference: options.backend ?? "auto",
     threads: options.threads ?? physicalCores(),

@@ -97,8 +97,10 @@ export async function beginSuccession(
   let since = now();
   let degraded = false;
   let last: RuntimeError | undefined;
-  let tellGone: (error: RuntimeError) => void = () => {};
-  const gone = new Promise<RuntimeError>((resolve) => (tellGone = resolve));
+  let tellGone: ((error: RuntimeError) => void) | undefined;
+  const gone = new Promise<RuntimeError>((resolve) => {
+    tellGone = resolve;
+  });
   let opened: OpenedEngine | undefined = await open({
     degraded,
     signal: signal ?? closing.signal,
@@ -106,7 +108,7 @@ export async function beginSuccession(
   let { info } = opened.engine;
   const openMs = Math.max(options.openMs, options.openFactor * (now() - since));
   let reopening: Promise<void> = Promise.resolve();
-  watch(opened);
+  void watch(opened);
 
   function current(): MortalEngine | undefined {
     const engine = opened?.engine;
@@ -114,22 +116,22 @@ export async function beginSuccession(
     return engine?.breakage === undefined ? engine : undefined;
   }
 
-  function become(next: Succession["state"]): void {
-    state = next;
+  function become(what: Succession["state"]): void {
+    state = what;
     since = now();
   }
 
-  function watch(one: OpenedEngine): void {
-    void one.engine.broken.then((breakage) => {
-      if (one !== opened || state !== "ready") return;
-      opened = undefined;
-      become("opening");
-      const onGpu = isGpu(one.engine.info.backend);
-      onBroken(one.engine, breakage);
-      onChange({ type: "broken", ...breakage });
-      last = breakage.error;
-      reopening = reopen(one, onGpu);
-    });
+  /** Wait for an engine's end, and see to the next. */
+  async function watch(one: OpenedEngine): Promise<void> {
+    const breakage = await one.engine.broken;
+    if (one !== opened || state !== "ready") return;
+    opened = undefined;
+    become("opening");
+    const onGpu = isGpu(one.engine.info.backend);
+    onBroken(one.engine, breakage);
+    onChange({ type: "broken", ...breakage });
+    last = breakage.error;
+    reopening = reopen(one, onGpu);
   }
 
   /** Discard an engine and open the next. Does not reject. */
@@ -146,18 +148,18 @@ export async function beginSuccession(
       if (restart.delayMs > 0) await sleep(restart.delayMs, closing.signal);
       if (closing.signal.aborted) return;
       try {
-        const next = await openInTime(open, { degraded, signal: closing.signal }, openMs);
+        const heir = await openInTime(open, { degraded, signal: closing.signal }, openMs);
         if (closing.signal.aborted) {
-          await next.discard();
+          await heir.discard();
           return;
         }
-        opened = next;
-        ({ info } = next.engine);
+        opened = heir;
+        ({ info } = heir.engine);
         become("ready");
-        const { backend } = next.engine.info;
+        const { backend } = heir.engine.info;
         onChange({ type: "replaced", backend, degraded, tookMs: since - began });
-        watch(next);
-        waiters.serve(next.engine);
+        void watch(heir);
+        waiters.serve(heir.engine);
       } catch (error) {
         last = RuntimeError.is(error)
           ? error
@@ -175,7 +177,7 @@ export async function beginSuccession(
     const error = last ?? notReady();
     become("gone");
     onChange({ type: "given_up", error });
-    tellGone(error);
+    tellGone?.(error);
     waiters.refuse(notReady);
   }
 

@@ -1,17 +1,29 @@
 import type { Ops } from "../tensor/backend.ts";
 
+/** Between two heartbeats: a few before anybody's patience with an engine ends, and too few to be felt. */
+const HEARTBEAT_MS = 1000;
+
 /**
- * Watches a backend's operations: `beat` is called after each that takes long. A CPU backend computes a step while
- * it is recorded, so this is all that tells a step of half a minute from one that hangs.
+ * Watches a backend's operations: `beat` is called now and then when one that takes long is done. A CPU backend
+ * computes a step while it is recorded, so this is all that tells a step of half a minute from one that hangs.
+ *
+ * @param now Monotonic clock in milliseconds.
  */
-export function createHeartbeat(beat: () => void): (ops: Ops) => Ops {
+export function createHeartbeat(now: () => number, beat: (at: number) => void): (ops: Ops) => Ops {
   // A backend hands out the same operations every step.
   let last: Ops | undefined;
   let wrapped: Ops | undefined;
+  let beaten = 0;
+  const done = (): void => {
+    const at = now();
+    if (at - beaten < HEARTBEAT_MS) return;
+    beaten = at;
+    beat(at);
+  };
   return (ops) => {
     if (wrapped === undefined || ops !== last) {
       last = ops;
-      wrapped = withHeartbeat(ops, beat);
+      wrapped = withHeartbeat(ops, done);
     }
     return wrapped;
   };
@@ -26,8 +38,8 @@ function withHeartbeat(ops: Ops, beat: () => void): Ops {
       beat();
     },
     rope: (x, rotation, style) => ops.rope(x, rotation, style),
-    attention(out, q, k, v, kv, layout, options) {
-      ops.attention(out, q, k, v, kv, layout, options);
+    attention(...operands) {
+      ops.attention(...operands);
       beat();
     },
     gatedMatmul(x, gate, up) {

@@ -1,6 +1,6 @@
 import type { TokenBytes } from "../grammar/vocabulary.ts";
 import type { EmbedRequest, GenerateRequest, ScoreRequest } from "./engine.ts";
-import type { SteppedEngine } from "./loop.ts";
+import type { SteppedEngine } from "./stepped-engine.ts";
 import {
   type Command,
   type EnginePort,

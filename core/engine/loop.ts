@@ -1,10 +1,10 @@
-import { RuntimeError } from "../errors.ts";
+import type { RuntimeError } from "../errors.ts";
 import { createMatchers } from "../grammar/matcher.ts";
 import type { Batch, Model } from "../model/model.ts";
 import type { Backend } from "../tensor/backend.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { createLayOut } from "./batch.ts";
-import { type Breakage, breakageOf } from "./breakage.ts";
+import { type Breakage, breakageOf, createBreakageLatch } from "./breakage.ts";
 import { checkEmbed, checkGenerate, checkLimits, checkScore } from "./check.ts";
 import { createEmbedJob } from "./embed-job.ts";
 import { aborted, late, notReady, waitedTooLong } from "./endings.ts";
@@ -13,7 +13,6 @@ import type {
   EngineStats,
   GenerateEvent,
   GenerateRequest,
-  MortalEngine,
   ScoreRequest,
 } from "./engine.ts";
 import { createGenerateJob } from "./generate-job.ts";
@@ -28,6 +27,7 @@ import { createKvPrefixes, type KvPrefix } from "./kv-prefix.ts";
 import { createPrefixJob } from "./prefix-job.ts";
 import { createScoreJob } from "./score-job.ts";
 import { createStepCost } from "./step-cost.ts";
+import type { SteppedEngine } from "./stepped-engine.ts";
 import type { Sequence } from "./sequence.ts";
 import type { Stream } from "./stream.ts";
 import { createTokenStream } from "./token-stream.ts";
@@ -67,31 +67,7 @@ export interface EngineOptions {
   readonly now: () => number;
 }
 
-/** An engine that may be driven from outside, where no `yieldTurn` was given. */
-export interface SteppedEngine extends MortalEngine {
-  /** Run one step; `false` where there is nothing to do or a step is under way. Does not reject. */
-  step(): Promise<boolean>;
-  /**
-   * Call `listener` now and then in the middle of a step that takes long and goes on: for whoever cannot look, as
-   * this thread is busy.
-   */
-  onHeartbeat(listener: () => void): void;
-  /**
-   * Compute `tokens` and copy out the cache of their whole blocks. Rejects as {@linkcode Engine.score} does, and
-   * with `MODEL_UNSUPPORTED` where the backend cannot.
-   */
-  savePrefix(tokens: readonly number[], signal?: AbortSignal): Promise<KvPrefix>;
-  /**
-   * From now on requests that begin with these tokens do not compute them; answers are the same bits. Rejects
-   * with `RangeError` for a prefix of another shape, and with `MODEL_UNSUPPORTED`.
-   */
-  restorePrefix(prefix: KvPrefix): Promise<void>;
-}
-
 type State = "open" | "closing" | "failed";
-
-/** Between two heartbeats: a few before anybody's patience with an engine ends, and too few to be felt. */
-const HEARTBEAT_MS = 1000;
 
 /** An engine in this thread. Throws `RangeError` for limits below 1. */
 export function createEngine(options: EngineOptions): SteppedEngine {
@@ -130,11 +106,12 @@ export function createEngine(options: EngineOptions): SteppedEngine {
   let state: State = "open";
   /** When the last step ended, or the first request came after a time without. */
   let progressed = now();
-  let breakage: Breakage | undefined;
-  let tellBroken: (breakage: Breakage) => void = nothing;
-  const broken = new Promise<Breakage>((resolve) => (tellBroken = resolve));
+  const latch = createBreakageLatch();
   let heartbeat = nothing;
-  const watched = createHeartbeat(beat);
+  const watched = createHeartbeat(now, (at) => {
+    progressed = at;
+    heartbeat();
+  });
   let wake = nothing;
   let stepping = false;
   const ended = yieldTurn === undefined ? Promise.resolve() : loop(yieldTurn);
@@ -237,14 +214,6 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     return output;
   }
 
-  /** An operation of a step is done. */
-  function beat(): void {
-    const at = now();
-    if (at - progressed < HEARTBEAT_MS) return;
-    progressed = at;
-    heartbeat();
-  }
-
   /** A step failed: what the cache holds is unknown, so nothing can go on. */
   function breakDown(cause: unknown): void {
     abandon(breakageOf(cause, backend.name));
@@ -254,8 +223,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     // An engine that is being closed ends its requests itself.
     if (!isOpen()) return;
     state = "failed";
-    breakage = found;
-    tellBroken(found);
+    latch.set(found);
     wake();
     endAll((sequence) => (sequence.state === "running" ? found.error : notReady()));
   }
@@ -305,13 +273,10 @@ export function createEngine(options: EngineOptions): SteppedEngine {
         drafter: speculate && canDraft(request) ? createDrafter(cost) : undefined,
         arrived: now(),
       });
-      if (job.sequence.tokens.length === limit) {
-        // It broke off between its last token and its end.
-        job.finish("length");
-        return stream.iterator;
-      }
-      enqueue(job);
       request.signal?.addEventListener("abort", abort);
+      // An answer that was broken off between its last token and its end is complete.
+      if (job.sequence.tokens.length === limit) job.finish("length");
+      else enqueue(job);
     } catch (error) {
       stream.fail(error);
     }
@@ -397,7 +362,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     if (isOpen()) state = "closing";
     wake();
     // A step that an engine was given up for may never end.
-    if (breakage === undefined) await ended;
+    if (latch.breakage === undefined) await ended;
     endAll(notReady);
     await backend.close();
   }
@@ -418,9 +383,9 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     stats,
     step: advance,
     get breakage() {
-      return breakage;
+      return latch.breakage;
     },
-    broken,
+    broken: latch.broken,
     abandon,
     onHeartbeat(listener) {
       heartbeat = listener;

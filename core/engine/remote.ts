@@ -1,5 +1,5 @@
 import { RuntimeError } from "../errors.ts";
-import type { Breakage } from "./breakage.ts";
+import { type Breakage, createBreakageLatch } from "./breakage.ts";
 import type {
   EmbedRequest,
   EngineInfo,
@@ -81,11 +81,10 @@ function createConnection(
   let latest = firstStats;
   /** When the engine last finished a step, or got something to do. */
   let progressed = now();
-  let breakage: Breakage | undefined;
+  const latch = createBreakageLatch();
   /** Nobody is at the other end any more; an engine that broke by itself can still be closed. */
   let gone = false;
-  let tellBroken: (breakage: Breakage) => void = nothing;
-  const broken = new Promise<Breakage>((resolve) => (tellBroken = resolve));
+  let closed = false;
   let closing: PromiseWithResolve | undefined;
 
   const send = (command: Command): void => port.postMessage(command);
@@ -107,8 +106,8 @@ function createConnection(
   function refusal(signal: AbortSignal | undefined): RuntimeError | undefined {
     if (signal?.aborted === true) return aborted();
     if (closing !== undefined) return new RuntimeError("NOT_READY", "The engine has been closed");
-    if (breakage === undefined) return undefined;
-    const { error } = breakage;
+    if (latch.breakage === undefined) return undefined;
+    const { error } = latch.breakage;
     return new RuntimeError("NOT_READY", error.message, { cause: error });
   }
 
@@ -204,8 +203,8 @@ function createConnection(
     latest = report.stats;
     if (latest.stalledMs > 0 || latest.running > 0) progressed = now() - latest.stalledMs;
     // First of all: whoever sees a request fail may look for the reason.
-    const breaks = breakage === undefined && report.breakage !== undefined;
-    if (breaks) breakage = fromPlainBreakage(report.breakage);
+    const breakage = report.breakage === undefined ? undefined : fromPlainBreakage(report.breakage);
+    if (breakage !== undefined) latch.set(breakage);
     for (const outcome of report.outcomes) {
       const reader = readers.get(outcome.id);
       if ("error" in outcome) {
@@ -215,29 +214,27 @@ function createConnection(
         reader?.take(outcome);
       }
     }
-    if (breaks) endAll();
+    if (breakage !== undefined) endAll(breakage);
   }
 
   function stats(): EngineStats {
     // A request may be under way to the host, or the host unable to say that it is stuck.
-    const idle = readers.size === 0 && latest.stalledMs === 0 && breakage === undefined;
+    const idle = readers.size === 0 && latest.stalledMs === 0 && latch.breakage === undefined;
     return { ...latest, stalledMs: idle ? 0 : now() - progressed };
   }
 
   function abandon(found: Breakage): void {
+    // The end that was asked for is no breakage.
+    if (closed) return;
     gone = true;
-    if (breakage === undefined) {
-      breakage = found;
-      endAll();
-    }
+    latch.set(found);
+    endAll(found);
     // What is gone is closed.
     closing?.resolve(undefined);
   }
 
   /** It has broken: nobody is left to answer a request. */
-  function endAll(): void {
-    if (breakage === undefined) return;
-    tellBroken(breakage);
+  function endAll(breakage: Breakage): void {
     const abandoned = [...readers.values()];
     readers.clear();
     for (const reader of abandoned) reader.fail(breakage.error);
@@ -250,6 +247,7 @@ function createConnection(
       else closing.resolve(undefined);
     }
     const error = await closing.promise;
+    closed = true;
     port.close?.();
     if (error !== undefined) throw error;
   }
@@ -262,9 +260,9 @@ function createConnection(
     stats,
     close,
     get breakage() {
-      return breakage;
+      return latch.breakage;
     },
-    broken,
+    broken: latch.broken,
     abandon,
   };
   return { engine, hear };

@@ -63,6 +63,11 @@ export interface Turn {
   readonly tenant: string;
   /** Whether the prompt depends on the time, so that the request alone does not tell it. */
   readonly readsClock: boolean;
+  /**
+   * Whether the model still answers as `from` says: an engine that breaks may be followed by one of another kind, and
+   * an answer begun on the one and ended on the other is neither's.
+   */
+  readonly holds: () => boolean;
   /** The key that this very request had before, where it is known. */
   readonly requestKey?: string;
 }
@@ -162,7 +167,7 @@ function cachedTurn(policy: AnswerCaching, turn: Turn, directives: CacheDirectiv
         start,
         retry: (error, attempt) => attempt < MAX_ATTEMPTS && ERRORS[errorCode(error)].status >= 500,
         settled(events) {
-          if (events === undefined || !isKeepable(events)) return;
+          if (events === undefined || !isKeepable(events) || !turn.holds()) return;
           const answer = { head, events, tags, begunAt };
           policy.background(cache.keep(asker, keys, answer));
         },

@@ -35,6 +35,7 @@ export async function openTurnFor(
       policy: deps.caching?.policy ?? null,
     },
     tenant: exchange.caller.tenant,
+    holds: () => deps.models().includes(model),
     readsClock: model.template?.readsClock ?? false,
     ...(requestKey === undefined ? {} : { requestKey }),
   });
@@ -94,7 +95,7 @@ async function refresh<A extends Asked>(
   try {
     const begunAt = caching.wallClock();
     const events = await recompute(route, model, asked, server.deps);
-    if (!isKeepable(events)) return;
+    if (!isKeepable(events) || !server.deps.models().includes(model)) return;
     const asker = caching.answers.asker(exchange.caller.tenant);
     const { requestKey } = turn;
     const all = requestKey === undefined ? [answer.key] : [answer.key, requestKey];
@@ -125,7 +126,10 @@ async function verify<A extends Asked>(
   { route, asked, model, server, exchange }: Giving<A>,
   { answers }: AnswerCaching,
 ): Promise<void> {
-  const same = sameAnswer(answer, await recompute(route, model, asked, server.deps));
+  const again = await recompute(route, model, asked, server.deps);
+  // What another kind of engine computes meanwhile is no mismatch.
+  if (!server.deps.models().includes(model)) return;
+  const same = sameAnswer(answer, again);
   server.metrics.verified(same);
   if (same) return;
   server.deps.log({
@@ -138,7 +142,7 @@ async function verify<A extends Asked>(
   await answers.forget(answer.key);
 }
 
-/** Models do not change while they are served. */
+/** Models do not change while they are served: one whose engine is followed by another kind of engine is another. */
 const fingerprints = new WeakMap<ServedModel, Promise<string>>();
 
 /** `system_fingerprint` of a model's answers. */

@@ -12,6 +12,8 @@ export interface Health {
     readonly models: readonly {
       readonly model: string;
       readonly backend: string;
+      /** Whether a GPU has been given up for the CPU. */
+      readonly degraded: boolean;
       readonly stalled_ms: number;
     }[];
   };
@@ -26,7 +28,7 @@ export function liveness(deps: AppDeps, limits: HttpLimits): Health {
 export function readiness(deps: AppDeps, limits: HttpLimits): Health {
   const state = deps.state();
   const models = deps.models();
-  const reasons = stalls(models, limits);
+  const reasons = [...stalls(models, limits), ...absences(models)];
   if (state !== "ready") reasons.unshift(`the server is ${state}`);
   else if (models.length === 0) reasons.unshift("no model is served");
   return report(deps, reasons);
@@ -45,6 +47,16 @@ function stalls(models: readonly ServedModel[], limits: HttpLimits): string[] {
   });
 }
 
+/** Models whose engine broke and has not been replaced yet. */
+function absences(models: readonly ServedModel[]): string[] {
+  return models.flatMap(({ id, condition }) => {
+    const state = condition?.().state ?? "ready";
+    if (state === "ready") return [];
+    const what = state === "opening" ? "is being replaced" : "broke too often to be replaced";
+    return [`the engine of ${id} ${what}`];
+  });
+}
+
 function report(deps: AppDeps, reasons: readonly string[]): Health {
   const fine = reasons.length === 0;
   return {
@@ -54,9 +66,10 @@ function report(deps: AppDeps, reasons: readonly string[]): Health {
       state: deps.state(),
       reasons,
       version: deps.version,
-      models: deps.models().map(({ id, engine }) => ({
+      models: deps.models().map(({ id, engine, condition }) => ({
         model: id,
         backend: engine.info.backend,
+        degraded: condition?.().degraded ?? false,
         stalled_ms: Math.round(engine.stats().stalledMs),
       })),
     },

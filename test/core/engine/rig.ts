@@ -5,7 +5,8 @@ import type {
   GenerateRequest,
   TokenEvent,
 } from "../../../core/engine/engine.ts";
-import { createEngine, type SteppedEngine } from "../../../core/engine/loop.ts";
+import { createEngine } from "../../../core/engine/loop.ts";
+import type { SteppedEngine } from "../../../core/engine/stepped-engine.ts";
 import type { ModelLimits } from "../../../core/model/model.ts";
 import { GREEDY } from "../../../core/sampler/params.ts";
 import { type MemoryModel, createMemoryModel } from "./memory-model.ts";

@@ -1,128 +1,20 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterEach, describe, expect, test } from "vitest";
-import type { Engine, GenerateRequest } from "../../../core/engine/engine.ts";
-import type { EngineChange, OpenContext } from "../../../core/engine/engine-succession.ts";
-import {
-  superviseEngine,
-  type SupervisedEngine,
-  type SupervisionLimits,
-} from "../../../core/engine/supervised.ts";
+import { describe, expect, test } from "vitest";
 import { OutOfMemoryError, RuntimeError } from "../../../core/errors.ts";
-import { compileFormat } from "../../../core/grammar/compile.ts";
-import { tokenBytes } from "../../../core/grammar/vocabulary.ts";
 import { GREEDY } from "../../../core/sampler/params.ts";
-import { pieceTokenizer } from "../../fixtures/scripted-engine.ts";
 import { embeddingOf, expected, VOCAB } from "./memory-model.ts";
-import { type Answer, collect, createRig, request, type Rig, type RigOptions } from "./rig.ts";
-
-/** Tokens of the memory model as texts: letters, then nothing. */
-const vocabulary = tokenBytes(
-  pieceTokenizer(
-    Array.from({ length: VOCAB }, (_, token) =>
-      new TextEncoder().encode(token < 26 ? String.fromCodePoint(97 + token) : ""),
-    ),
-  ),
-);
-const constraint = {
-  grammar: compileFormat({ type: "regex", pattern: "([a-f]{2}x)*" }, "format"),
-  vocabulary,
-  blank: false,
-};
-const sampled = { ...GREEDY, temperature: 1.2, seed: 7 };
-
-/** Eight streams, one of each kind. */
-const STREAMS: readonly GenerateRequest[] = [
-  request([1, 2, 3], { maxTokens: 12 }),
-  request([4, 5], { maxTokens: 12, sampling: sampled }),
-  request([6, 7], { maxTokens: 12, sampling: { ...sampled, seed: 3 }, constraint }),
-  request([8, 9], { maxTokens: 12, sampling: sampled, logprobs: 3 }),
-  request([1, 2, 9], { maxTokens: 40, stopTokens: [3, 7, 11, 30, 31, 32] }),
-  request([3], { maxTokens: 12, sampling: { ...sampled, repeatPenalty: 1.5, repeatLastN: 4 } }),
-  request([5, 5], { maxTokens: 12, sampling: { ...sampled, topK: 5, topP: 0.9 }, logprobs: 0 }),
-  request(
-    Array.from({ length: 40 }, (_, i) => i),
-    { maxTokens: 12, tenant: "t", priority: 1 },
-  ),
-];
-const TEXT = [3, 1, 4, 1, 5];
-
-interface Supervised {
-  readonly engine: SupervisedEngine;
-  /** The rigs that were opened, and how. */
-  readonly rigs: Rig[];
-  readonly contexts: OpenContext[];
-  readonly changes: EngineChange[];
-}
-
-const running: SupervisedEngine[] = [];
-afterEach(async () => {
-  for (const engine of running.splice(0)) await engine.close();
-});
-
-interface Opening extends RigOptions {
-  /** Prepare the n-th rig; may throw or wait instead of opening it. */
-  readonly prepare?: (rig: Rig, n: number) => void | Promise<void>;
-  readonly limits?: Partial<SupervisionLimits>;
-  /** Name of the backend. */
-  readonly backend?: (context: OpenContext) => string;
-}
-
-async function supervise({
-  prepare,
-  limits,
-  backend,
-  ...options
-}: Opening = {}): Promise<Supervised> {
-  const rigs: Rig[] = [];
-  const contexts: OpenContext[] = [];
-  const changes: EngineChange[] = [];
-  const engine = await superviseEngine({
-    async open(context) {
-      contexts.push(context);
-      const rig = createRig(options);
-      await prepare?.(rig, contexts.length - 1);
-      rigs.push(rig);
-      const info = { ...rig.engine.info, backend: backend?.(context) ?? "memory" };
-      const named = Object.assign(Object.create(rig.engine) as typeof rig.engine, { info });
-      const close = () => rig.engine.close();
-      return { engine: named, close, discard: close };
-    },
-    onChange: (change) => changes.push(change),
-    limits: { firstDelayMs: 1, ...limits },
-  });
-  running.push(engine);
-  return { engine, rigs, contexts, changes };
-}
-
-/** Have a rig break in its n-th step from now. */
-function breakAt(rig: Rig, step: number, cause: Error = new Error("a step failed")): void {
-  let left = step;
-  rig.onRun = () => {
-    if (--left === 0) throw cause;
-  };
-}
-
-async function askAll(engine: Engine): Promise<readonly unknown[]> {
-  const answers = STREAMS.map((stream) => collect(engine, stream).then(withoutTimes));
-  const embedded = engine.embed({ tokens: TEXT, pooling: "mean" });
-  const scores = engine.score({ tokens: TEXT, from: 1 });
-  return Promise.all([...answers, embedded, scores]);
-}
-
-/** All of an answer that does not depend on how fast it was. */
-function withoutTimes({ events, done }: Answer): unknown {
-  const { promptTokens, generatedTokens } = done!.timings;
-  const plain = events.map(({ token, logprob, top }) => ({ token, logprob, top }));
-  return { events: plain, reason: done!.reason, promptTokens, generatedTokens };
-}
-
-const failure = async (answer: Promise<unknown>): Promise<unknown> =>
-  answer.then(
-    () => undefined,
-    (error: unknown) => error,
-  );
-
-const coded = (code: string): unknown => expect.objectContaining({ name: "RuntimeError", code });
+import { collect, createRig, request } from "./rig.ts";
+import {
+  askAll,
+  breakAt,
+  coded,
+  constraint,
+  failure,
+  sampled,
+  STREAMS,
+  supervise,
+  TEXT,
+} from "./supervised-rig.ts";
 
 describe("a supervised engine", () => {
   test("answers as the engine below does, and changes nothing while that lives", async () => {
@@ -311,68 +203,7 @@ describe("a supervised engine", () => {
     });
     expect((await collect(engine, STREAMS[0]!)).tokens).toEqual(expected([1, 2, 3], 12, GREEDY));
     await sleep(50);
-    expect(rigs.map(({ closed }) => closed).toSorted()).toEqual([0, 1, 1]);
-  });
-});
-
-describe("while there is no engine", () => {
-  /** A supervised engine whose first engine is broken and whose second one comes when `come` is called. */
-  async function without(limits: Partial<SupervisionLimits> = {}) {
-    let come: () => void = () => {};
-    const coming = new Promise<void>((resolve) => (come = resolve));
-    const supervised = await supervise({
-      limits,
-      prepare: (_, n) => (n === 1 ? coming : undefined),
-    });
-    supervised.rigs[0]!.engine.abandon({
-      reason: "died",
-      error: new RuntimeError("INTERNAL", "dead"),
-    });
-    await sleep(1);
-    expect(supervised.engine.condition().state).toBe("opening");
-    return { ...supervised, come };
-  }
-
-  test("requests wait, and liveness sees nothing amiss", async () => {
-    const { engine, come } = await without();
-    const answers = askAll(engine);
-    await sleep(20);
-    expect(engine.stats()).toMatchObject({ running: 0, waiting: 10, stalledMs: 0 });
-    come();
-    const alone = createRig();
-    expect(await answers).toEqual(await askAll(alone.engine));
-    await alone.engine.close();
-    expect(engine.condition()).toMatchObject({ state: "ready", moved: 0 });
-  });
-
-  test("they wait no longer than is theirs", async () => {
-    const { engine, come } = await without({ waitMs: 40, maxWaiting: 3 });
-    const signal = AbortSignal.timeout(10);
-    const [left, late, tired, refused] = await Promise.all(
-      [{ signal }, { deadlineMs: 20 }, {}, {}].map((more) =>
-        failure(collect(engine, request([1], more))),
-      ),
-    );
-    expect([left, late, tired, refused]).toEqual(
-      ["ABORTED", "DEADLINE_EXCEEDED", "MODEL_LOADING", "QUEUE_FULL"].map(coded),
-    );
-    expect(engine.stats().waiting).toBe(0);
-    come();
-  });
-
-  test("who leaves is not waited for, and closing ends all", async () => {
-    const { engine, rigs, come } = await without();
-    const events = engine.generate(STREAMS[0]!)[Symbol.asyncIterator]();
-    const next = events.next();
-    await events.return!();
-    expect(await next).toEqual({ done: true, value: undefined });
-    const asked = failure(collect(engine, STREAMS[0]!));
-    const closed = engine.close();
-    expect(await asked).toEqual(coded("NOT_READY"));
-    come();
-    await closed;
-    // What came too late was closed as well.
-    expect(rigs.map((rig) => rig.closed)).toEqual([1, 1]);
+    expect(rigs.map(({ closed }) => closed).toSorted((a, b) => a - b)).toEqual([0, 1, 1]);
   });
 });
 
