@@ -14,8 +14,9 @@ import { createStallWatch, type StallLimits } from "./stall-watch.ts";
 
 /** How engines are looked after. */
 export interface SupervisionLimits extends RestartLimits, StallLimits, WaitLimits {
-  /** Opening a further engine may take so many times what the first one took, and so many milliseconds at least. */
+  /** Opening a further engine may take so many times what the first one took. */
   readonly openFactor: number;
+  /** And so many milliseconds in any case. */
   readonly openMs: number;
 }
 
