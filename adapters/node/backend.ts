@@ -33,6 +33,8 @@ export interface BackendOptions {
   readonly preference: BackendPreference;
   /** Threads that are asked for; `Backend.threads` tells how many there are. */
   readonly threads: number;
+  /** Take the times of a GPU's kernels. */
+  readonly profile?: boolean;
 }
 
 /** Kernel builds, the one that runs everywhere first. */
@@ -52,7 +54,7 @@ export async function createBackend(options: BackendOptions): Promise<BackendCho
   }
   if (preference === "webgpu") {
     const { createGpuBackend } = await import("./webgpu.ts");
-    return { ...(await createGpuBackend()), features: [] };
+    return { ...(await createGpuBackend(options.profile)), features: [] };
   }
   const builds = await compileKernels();
   if (builds.length > 0) {

@@ -1,5 +1,7 @@
 import type { GenerateRequest } from "../../core/engine/engine.ts";
 import { GREEDY } from "../../core/sampler/params.ts";
+import type { Backend } from "../../core/tensor/backend.ts";
+import { type BenchProfile, profiledBackend, profileOf } from "./bench-profile.ts";
 import { loadLocal, type LoadedModel, type LoadOptions } from "./load.ts";
 
 /** One measurement, with the names that scripts read. */
@@ -16,6 +18,8 @@ export interface BenchRow {
   readonly stddev_ts: number;
   /** 10^9 bytes of weights read per second while generating; a prompt's rows share their reads. */
   readonly gb_s: number | null;
+  /** Where one was asked for: of one more run. */
+  readonly profile?: BenchProfile;
 }
 
 /** What to measure. */
@@ -28,6 +32,8 @@ export interface BenchOptions {
   /** Numbers of sequences that generate at the same time; each is a test of its own. Default: one. */
   readonly parallel?: readonly number[];
   readonly repetitions: number;
+  /** Look at the kernels of a GPU, too; every step is then slower. */
+  readonly profile?: boolean;
   readonly onStart?: (what: string) => void;
 }
 
@@ -40,10 +46,12 @@ const GIGA = 1e9;
  * that n tokens are n steps of one row, and one run of each kind comes first and does not count.
  */
 export async function bench(options: BenchOptions): Promise<readonly BenchRow[]> {
-  const { prompts, predictions, repetitions, parallel = [1] } = options;
+  const { prompts, predictions, repetitions, parallel = [1], profile = false } = options;
   const longest = Math.max(0, ...prompts, ...predictions);
+  let backend: Backend | undefined;
   const model = await loadLocal({
     ...options.load,
+    ...(profile ? { profile, onBackend: (made) => (backend = made) } : {}),
     // One token comes before the first that is generated and one after the last of a prompt.
     contextSize: longest + 1,
     parallel: Math.max(1, ...parallel),
@@ -56,6 +64,7 @@ export async function bench(options: BenchOptions): Promise<readonly BenchRow[]>
     speculate: false,
   });
   try {
+    const profiled = profile ? await profiledBackend(backend) : undefined;
     const tests = [
       ...prompts.map((n) => ({
         name: `pp${n}`,
@@ -91,6 +100,9 @@ export async function bench(options: BenchOptions): Promise<readonly BenchRow[]>
         avg_ts: average,
         stddev_ts: deviation(speeds, average),
         gb_s: bytesPerToken === null ? null : (average * bytesPerToken) / GIGA,
+        ...(profiled === undefined
+          ? {}
+          : { profile: await profileOf(profiled, () => secondsOf(model, requests())) }),
       });
     }
     return rows;

@@ -15,7 +15,7 @@ import { weightBytes } from "../../core/model/tensors.ts";
 import type { Tokenizer } from "../../core/tokenizer/tokenizer.ts";
 import { fileMarks } from "./digest.ts";
 import { modelDigest, openHeader, remoteOptions } from "./header.ts";
-import { openEngine, type EngineOptions } from "./open-engine.ts";
+import { openEngine, type EngineOptions, type OnBackend } from "./open-engine.ts";
 import { quantName } from "./quant-mix.ts";
 import { startWorker } from "./worker-engine.ts";
 
@@ -26,6 +26,8 @@ export interface LoadOptions extends EngineOptions {
    * thread while it computes a step.
    */
   readonly inProcess?: boolean;
+  /** Told of the backend that computes in this thread. */
+  readonly onBackend?: OnBackend;
   /** Begin with the digest while the weights load, for callers that are going to ask for it. */
   readonly identify?: boolean;
   /** Told of the bytes of weights read so far, and in all. */
@@ -52,6 +54,8 @@ export interface LoadedModel {
   readonly template: ChatTemplate | undefined;
   /** What the file calls its quantisation: `q4_0`, `q4_k_m`. */
   readonly quant: string;
+  /** What the file says that it is distributed under; absent where it says nothing. */
+  readonly license?: string;
   /** Bytes of weights that one step of one token reads. */
   readonly weightBytesPerToken: number;
   /** Identifies the weights: sha256 of the files in hex, a shorter fingerprint for a URL. */
@@ -76,6 +80,7 @@ export async function loadLocal(options: LoadOptions): Promise<LoadedModel> {
     inProcess = false,
     identify = false,
     onProgress,
+    onBackend,
     signal,
     onEngineChange,
     supervision,
@@ -84,7 +89,7 @@ export async function loadLocal(options: LoadOptions): Promise<LoadedModel> {
   } = options;
   if (inProcess) {
     const { header } = await readModelHeader(engineOptions, signal);
-    const engine = await openEngine(engineOptions, onProgress, signal);
+    const engine = await openEngine(engineOptions, onProgress, signal, onBackend);
     const died = new Promise<RuntimeError>(() => {});
     return { ...header, engine, condition: () => UNBROKEN, died, close: () => engine.close() };
   }
@@ -142,12 +147,14 @@ async function readModelHeader(
 ): Promise<{ readonly header: HeaderFacts; readonly files: readonly string[] }> {
   const header = await openHeader(location, remoteOptions(location, modelHosts, signal));
   const { gguf, tokenizer, template } = header;
+  const license = gguf.metadata.get("general.license");
   try {
     const facts = {
       config: readConfig(gguf),
       tokenizer,
       template,
       quant: quantName(gguf),
+      ...(typeof license === "string" ? { license } : {}),
       weightBytesPerToken: weightBytes(gguf).perToken,
       digest: once(modelDigest(location, header)),
     };

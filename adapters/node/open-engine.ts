@@ -2,6 +2,7 @@ import { setImmediate } from "node:timers/promises";
 import type { SteppedEngine } from "../../core/engine/stepped-engine.ts";
 import type { GgufModel } from "../../core/gguf/gguf.ts";
 import type { LoadProgress } from "../../core/model/load.ts";
+import type { Backend } from "../../core/tensor/backend.ts";
 import { physicalCores } from "./cores.ts";
 import { createBackend, type BackendPreference } from "./backend.ts";
 import { openModel, remoteOptions } from "./header.ts";
@@ -18,13 +19,19 @@ export interface EngineOptions extends RoomOptions {
   readonly backend?: BackendPreference;
   /** Threads that compute, the physical cores unless given; a backend that has fewer uses those. */
   readonly threads?: number;
+  /** Take the times of a GPU's kernels, for `WebGpuBackend.takeProfile`. */
+  readonly profile?: boolean;
 }
+
+/** Told of the backend once it is there. */
+export type OnBackend = (backend: Backend) => void;
 
 /** Load a model's weights into a backend in this thread and start its engine. */
 export async function openEngine(
   options: EngineOptions,
   onProgress?: LoadProgress,
   signal?: AbortSignal,
+  onBackend?: OnBackend,
 ): Promise<SteppedEngine> {
   const started = performance.now();
   // The tokens' texts are for who answers requests; an engine knows numbers.
@@ -33,7 +40,7 @@ export async function openEngine(
     omitted: (key) => key.startsWith("tokenizer."),
   });
   try {
-    return await startEngine(gguf, options, started, onProgress, signal);
+    return await startEngine(gguf, options, started, onProgress, signal, onBackend);
   } finally {
     await gguf.close();
   }
@@ -46,11 +53,14 @@ export async function startEngine(
   started: number,
   onProgress?: LoadProgress,
   signal?: AbortSignal,
+  onBackend?: OnBackend,
 ): Promise<SteppedEngine> {
   const { backend } = await createBackend({
     preference: options.backend ?? "auto",
     threads: options.threads ?? physicalCores(),
+    ...(options.profile === undefined ? {} : { profile: options.profile }),
   });
+  onBackend?.(backend);
   return startOn(backend, gguf, {
     room: options,
     started,

@@ -210,5 +210,6 @@ async function toServed(model: LoadedModel, options: ServeOptions): Promise<Serv
     architecture: model.config.architecture,
     ...(model.config.pooling === undefined ? {} : { pooling: model.config.pooling }),
     quantization: model.quant.toUpperCase(),
+    ...(model.license === undefined ? {} : { license: model.license }),
   };
 }

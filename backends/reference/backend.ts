@@ -72,6 +72,12 @@ export function createReferenceBackend(): Backend {
       values.set(copy.subarray(to - from), from);
     },
 
+    zeroKv(layer, first, count) {
+      const { keys, values, from, to } = slotsOf(layer, first, count);
+      keys.fill(0, from, to);
+      values.fill(0, from, to);
+    },
+
     view(tensor, rows) {
       const whole = own(tensor);
       if (!Number.isInteger(rows) || rows < 0 || rows > whole.rows) {

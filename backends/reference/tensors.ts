@@ -83,7 +83,7 @@ export function slotsOf(
   const { label, slots, kvHeads, headDim, keys, values } = ownKv(kv);
   if (![first, count].every((n) => Number.isInteger(n) && n >= 0) || first + count > slots) {
     throw new RangeError(
-      `Cannot copy ${count} slots from ${first} on of "${label}": it has ${slots}`,
+      `Cannot reach ${count} slots from ${first} on of "${label}": it has ${slots}`,
     );
   }
   const width = kvHeads * headDim;

@@ -20,6 +20,8 @@ export interface Arena {
   get(offset: number, length: number): Float32Array;
   /** Have `read` fill `bytes` bytes. */
   fill(offset: number, bytes: number, read: (into: Uint8Array) => Promise<void>): Promise<void>;
+  /** Make whole numbers of four bytes zero. */
+  clear(offset: number, bytes: number): void;
   /** Copy whole numbers of four bytes from one place to another. */
   move(to: number, from: number, bytes: number): void;
 }
@@ -63,6 +65,9 @@ export function createArena(memory: WebAssembly.Memory, base: number): LocalAren
     },
     get: (offset, length) => floats.subarray(offset / 4, offset / 4 + length),
     fill: (offset, bytes, read) => read(new Uint8Array(memory.buffer, offset, bytes)),
+    clear: (offset, bytes) => {
+      words.fill(0, offset / 4, (offset + bytes) / 4);
+    },
     move: (to, from, bytes) => {
       words.copyWithin(to / 4, from / 4, (from + bytes) / 4);
     },

@@ -128,7 +128,7 @@ export function createKernelBackend(machine: KernelMachine): Backend {
     const whole = [first, count].every((n) => Number.isInteger(n / KV_BLOCK) && n >= 0);
     if (whole && first + count <= kv.slots) return kv;
     throw new RangeError(
-      `Cannot copy ${count} slots from ${first} on of "${kv.label}": it has ${kv.slots} in blocks of ${KV_BLOCK}`,
+      `Cannot reach ${count} slots from ${first} on of "${kv.label}": it has ${kv.slots} in blocks of ${KV_BLOCK}`,
     );
   };
   const stage = (bytes: number): number => {
@@ -224,6 +224,11 @@ export function createKernelBackend(machine: KernelMachine): Backend {
       const { offset } = slotsOf(layer, first, bytes.byteLength / slotBytes);
       // A copy begins at a multiple of four, which the bytes need not.
       arena.put(offset + first * slotBytes, new Uint32Array(bytes.slice().buffer));
+    },
+
+    zeroKv(layer, first, count) {
+      const { offset, slotBytes } = slotsOf(layer, first, count);
+      arena.clear(offset + first * slotBytes, count * slotBytes);
     },
 
     view(tensor, rows) {

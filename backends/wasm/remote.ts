@@ -76,6 +76,7 @@ function createRemoteArena(memory: RemoteMemory): Arena {
       await read(into);
       putBytes(offset, into);
     },
+    clear: (offset, bytes) => putBytes(offset, new Uint8Array(bytes)),
     move: (to, from, bytes) => putBytes(to, memory.read(from, bytes)),
   };
 }

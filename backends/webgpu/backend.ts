@@ -8,11 +8,13 @@ import { Bindings } from "./bindings.ts";
 import { Commands } from "./commands.ts";
 import { type Counters, createCounters } from "./counters.ts";
 import type { OpenDevice } from "./device.ts";
+import { encode } from "./encode.ts";
 import { createMatmulKernels } from "./matmul.ts";
 import { Memory, USAGE } from "./memory.ts";
 import { Pipelines } from "./pipelines.ts";
 import { planStep } from "./planner.ts";
 import { type Plan, Plans } from "./plans.ts";
+import { type Profile, Profiler } from "./profile.ts";
 import { Readback } from "./readback.ts";
 import { type Op, type Owner, Recorder } from "./recorder.ts";
 import { Reducer } from "./reduce.ts";
@@ -24,6 +26,7 @@ import {
   GpuTensor,
   KV_BLOCK,
   kvHeadBytes,
+  kvParts,
   MAX_HEAD_DIM,
   sizeOf,
   type Weights,
@@ -38,6 +41,8 @@ export interface WebGpuOptions {
   readonly arenaBytes?: number;
   /** The matrix kernels; those for the device unless given. */
   readonly matmul?: MatmulKernels;
+  /** Take the time of every dispatch, for {@linkcode WebGpuBackend.takeProfile}. */
+  readonly profile?: boolean;
 }
 
 /** A backend that computes on a GPU: the weights as they are in the file, activations and sums in f32. */
@@ -61,6 +66,7 @@ export class WebGpuBackend implements Backend {
   readonly #matmul: MatmulKernels;
   readonly #tables = new StepTables();
   readonly #recorder: Recorder;
+  readonly #profiler: Profiler | undefined;
   readonly #caches: GpuKv[] = [];
   #scratch = { word: 0, words: 0 };
   #fault: Error | undefined;
@@ -72,6 +78,7 @@ export class WebGpuBackend implements Backend {
       maxBytes = Infinity,
       arenaBytes = Infinity,
       matmul = createMatmulKernels(traits),
+      profile = false,
     } = options;
     const counters = this.#counters;
     this.#opened = opened;
@@ -83,7 +90,9 @@ export class WebGpuBackend implements Backend {
     this.#memory = memory;
     this.#uploader = new Uploader(device.queue, memory);
     this.#bindings = new Bindings(device, memory, pipelines, counters);
-    this.#commands = new Commands(device, counters);
+    const profiler = profile ? new Profiler(device, opened.timestamps) : undefined;
+    this.#profiler = profiler;
+    this.#commands = new Commands(device, counters, profiler);
     this.#readback = new Readback(memory, counters);
     this.#plans = new Plans(device.queue, pipelines, this.#bindings, counters);
     this.#reducer = new Reducer({
@@ -94,6 +103,7 @@ export class WebGpuBackend implements Backend {
       commands: this.#commands,
       readback: this.#readback,
       counters,
+      profiler,
     });
     const own: Owner = {
       activations: (tensor) => this.#activations(tensor),
@@ -148,11 +158,28 @@ export class WebGpuBackend implements Backend {
       );
     }
     const bytes = slots * kvHeads * 2 * kvHeadBytes(type, headDim);
-    const buffer = this.#memory.buffer(label, Math.max(bytes, 256), USAGE.storage);
+    const usage = USAGE.storage | USAGE.copySource | USAGE.copyTarget;
+    const buffer = this.#memory.buffer(label, Math.max(bytes, 256), usage);
     this.#used.kv += bytes;
     const kv = new GpuKv(this, label, slots, shape, buffer, this.#caches.length);
     this.#caches.push(kv);
     return kv;
+  }
+
+  zeroKv(layer: KvLayer, first: number, count: number): void {
+    const kv = this.#kv(layer);
+    const whole = [first, count].every((n) => Number.isInteger(n / KV_BLOCK) && n >= 0);
+    if (!whole || first + count > kv.slots) {
+      throw new RangeError(
+        `Cannot reach ${count} slots from ${first} on of "${kv.label}": it has ${kv.slots} in blocks of ${KV_BLOCK}`,
+      );
+    }
+    const encoder = this.#commands.encoder();
+    for (const { word, slotWords } of kvParts(kv)) {
+      const bytes = 4 * count * slotWords;
+      if (bytes > 0) encoder.clearBuffer(kv.buffer, 4 * (word + first * slotWords), bytes);
+    }
+    this.#commands.submitLater();
   }
 
   view(tensor: Tensor, rows: number): Tensor {
@@ -202,13 +229,13 @@ export class WebGpuBackend implements Backend {
     this.#check();
     this.#recorder.begin();
     record(this.#recorder);
-    const { ops, cacheBytes } = this.#recorder;
+    const { ops, cacheReads } = this.#recorder;
     // What was recorded before must not see this step's tables.
     this.#commands.flush();
     const plan = this.#plans.find(this.#ready(ops)) ?? (await this.#plan(ops));
     await this.#memory.settle();
-    this.#encode(plan);
-    this.#counters.cacheBytes += cacheBytes;
+    this.#encode(plan, cacheReads);
+    for (const bytes of cacheReads) this.#counters.cacheBytes += bytes;
     this.#counters.weightBytes += plan.weightBytes;
     this.#commands.submitLater();
   }
@@ -225,6 +252,17 @@ export class WebGpuBackend implements Backend {
   /** What was done so far. */
   counters(): Counters {
     return { ...this.#counters };
+  }
+
+  /** What was done since the last profile, dispatch by dispatch. Rejects with `TypeError` without `profile`. */
+  async takeProfile(): Promise<Profile> {
+    if (this.#profiler === undefined) {
+      throw new TypeError("Cannot take a profile: the backend was made without one");
+    }
+    this.#commands.flush();
+    const taken = await this.#profiler.take();
+    this.#check();
+    return taken;
   }
 
   close(): Promise<void> {
@@ -269,15 +307,10 @@ export class WebGpuBackend implements Backend {
     this.#used.activations += 4 * words;
   }
 
-  #encode(plan: Plan): void {
-    const pass = this.#commands.encoder().beginComputePass({ label: "step" });
-    for (const { pipeline, group, offset, workgroups } of plan.dispatches) {
-      pass.setPipeline(pipeline);
-      pass.setBindGroup(0, group, [offset]);
-      pass.dispatchWorkgroups(...workgroups);
-    }
-    pass.end();
+  #encode(plan: Plan, cacheReads: readonly number[]): void {
+    encode(this.#commands.encoder(), "step", plan.dispatches, this.#profiler);
     this.#counters.dispatches += plan.dispatches.length;
+    this.#profiler?.step(plan.dispatches, cacheReads);
   }
 
   /** Resolves once, when the device is lost or reports an error; everything rejects from then on. */

@@ -1,4 +1,5 @@
 import type { Counters } from "./counters.ts";
+import type { Profiler } from "./profile.ts";
 
 /**
  * Commands of a step, collected until something needs them done: the question about its logits, or the
@@ -7,12 +8,14 @@ import type { Counters } from "./counters.ts";
 export class Commands {
   readonly #device: GPUDevice;
   readonly #counters: Counters;
+  readonly #profiler: Profiler | undefined;
   #encoder: GPUCommandEncoder | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(device: GPUDevice, counters: Counters) {
+  constructor(device: GPUDevice, counters: Counters, profiler?: Profiler) {
     this.#device = device;
     this.#counters = counters;
+    this.#profiler = profiler;
   }
 
   /** What to record into; a later `flush` submits it. */
@@ -31,10 +34,12 @@ export class Commands {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     if (this.#encoder === undefined) return;
+    const submitted = this.#profiler?.collect(this.#encoder);
     const commands = this.#encoder.finish();
     this.#encoder = undefined;
     this.#device.queue.submit([commands]);
     this.#counters.submits++;
+    submitted?.();
   }
 
   /** Forget what was recorded. */

@@ -7,10 +7,10 @@ const OPTIONAL_FEATURES = ["shader-f16", "subgroups", "timestamp-query"] as cons
 const DOT4 = "packed_4x8_integer_dot_product";
 
 /** Features that a caller may forbid, so that every variant can be tested everywhere. */
-export type Feature = "shader-f16" | "subgroups" | typeof DOT4;
+export type Feature = (typeof OPTIONAL_FEATURES)[number] | typeof DOT4;
 
 /** All of them. */
-export const FEATURES: readonly Feature[] = ["shader-f16", "subgroups", DOT4];
+export const FEATURES: readonly Feature[] = [...OPTIONAL_FEATURES, DOT4];
 
 /** Limits of which as much is asked for as there is: the others are enough as every device has them. */
 const RAISED_LIMITS = [

@@ -4,18 +4,22 @@ import { attentionGroup } from "./attention-group.ts";
 import { byteLength, WEIGHT_TYPES } from "../../core/tensor/dtype.ts";
 import { WGSL } from "./generated.ts";
 import type { AttentionOp } from "./recorder.ts";
-import type { Dispatch, KernelSpec } from "./spec.ts";
+import type { Dispatch, KernelSpec, Work } from "./spec.ts";
 import { LAYOUT } from "./step-tables.ts";
-import type { Activations, GpuKv, Part, Weights } from "./tensors.ts";
+import {
+  type Activations,
+  type GpuKv,
+  kvHeadBytes,
+  kvParts,
+  type Part,
+  type Weights,
+} from "./tensors.ts";
 
 /** Invocations of every workgroup here. */
 const LANES = 64;
 
 /** Workgroups that go over many values in strides: enough for any device. */
 const MOST_GROUPS = 1024;
-
-/** Words of four dimensions of a head. */
-const QUAD_WORDS: Readonly<Record<KvType, number>> = { f32: 4, f16: 2, q8_0: 1 };
 
 const CACHE_TYPES: Readonly<Record<KvType, number>> = { f32: 0, f16: 1, q8_0: 2 };
 
@@ -38,6 +42,17 @@ export function bitsOf(value: number): number {
   return wordBits[0]!;
 }
 
+/** What is done with memory by a kernel that touches so many values of activations. */
+function work(shape: string, values: number, weightBytes = 0, least = weightBytes): Work {
+  return {
+    shape,
+    weightBytes,
+    leastWeightBytes: least,
+    activationBytes: 4 * values,
+    cacheBytes: 0,
+  };
+}
+
 /** Rows of a table that lie in one part of it. */
 export function embedPart(out: Activations, table: Weights, part: Part, entry: number): Dispatch {
   const rowBytes = byteLength(table.dtype, table.width);
@@ -53,7 +68,7 @@ export function embedPart(out: Activations, table: Weights, part: Part, entry: n
       entry,
     ),
     workgroups: [Math.ceil(table.width / LANES), out.rows, 1],
-    weightBytes: out.rows * rowBytes,
+    ...work(`${table.width}`, out.length, out.rows * rowBytes),
   };
 }
 
@@ -63,7 +78,7 @@ export function rmsNorm(out: Activations, x: Activations, weight: Weights, eps: 
     kernel: kernel("rms-norm"),
     params: Uint32Array.of(out.place.word, x.place.word, word, x.width, bitsOf(eps)),
     workgroups: [1, x.rows, 1],
-    weightBytes: 4 * x.width * x.rows,
+    ...work(`${x.width}`, 2 * x.length, 4 * x.length, 4 * x.width),
   };
 }
 
@@ -72,7 +87,7 @@ export function gather(out: Activations, x: Activations, entry: number): Dispatc
     kernel: kernel("gather"),
     params: Uint32Array.of(out.place.word, x.place.word, x.width, entry),
     workgroups: [Math.ceil(x.width / LANES), out.rows, 1],
-    weightBytes: 0,
+    ...work(`${x.width}`, 2 * out.length),
   };
 }
 
@@ -81,7 +96,7 @@ function overAll(name: KernelSpec, a: Activations, b: Activations): Dispatch {
     kernel: name,
     params: Uint32Array.of(a.place.word, b.place.word, a.length),
     workgroups: [Math.min(MOST_GROUPS, Math.ceil(a.length / LANES)), 1, 1],
-    weightBytes: 0,
+    ...work(`${a.width}`, 3 * a.length),
   };
 }
 
@@ -104,11 +119,8 @@ function cacheShape(headDim: number, kv: GpuKv | undefined): number[] {
   const quads = Math.ceil(headDim / 4);
   const scales = Math.ceil(headDim / KV_GROUP);
   if (kv === undefined) return [headDim, 0, quads, scales, 0, 0, 0, 0];
-  const { kvHeads, type } = kv.shape;
-  const values = kv.slots * kvHeads * quads * QUAD_WORDS[type];
-  const keyScales = 2 * values;
-  const valueScales = keyScales + kv.slots * kvHeads * scales;
-  return [headDim, kvHeads, quads, scales, values, keyScales, valueScales, 0];
+  const [, values, keyScales, valueScales] = kvParts(kv).map(({ word }) => word);
+  return [headDim, kv.shape.kvHeads, quads, scales, values!, keyScales!, valueScales!, 0];
 }
 
 /** Parameters of rope-store.wgsl after the shape. */
@@ -146,7 +158,7 @@ export function rope(x: Activations, turn: Rotation): Dispatch {
     kernel: kernel("rope-store", ["cache"], { CACHE_TYPE: 0 }),
     params: ropeStoreParams(cacheShape(headDim, undefined), { q: x, turn, heads, stored: 0 }),
     workgroups: [heads, x.rows, 1],
-    weightBytes: 0,
+    ...work(`${heads} × ${headDim}`, 2 * x.length + turn.rotation.length),
   };
 }
 
@@ -158,11 +170,14 @@ export function ropeStore(
   const { headDim, kvHeads: stored, type } = kv.shape;
   const heads = turn === undefined ? 0 : q.width / headDim;
   const slots = entry + LAYOUT.slots;
+  // What is rotated is read and written.
+  const turned = turn === undefined ? k.length : 2 * (q.length + k.length) + turn.rotation.length;
   return {
     kernel: kernel("rope-store", ["cache"], { CACHE_TYPE: CACHE_TYPES[type] }),
     params: ropeStoreParams(cacheShape(headDim, kv), { q, k, v, turn, slots, heads, stored }),
     workgroups: [heads + 2 * stored, q.rows, 1],
-    weightBytes: 0,
+    ...work(`${heads} + 2 × ${stored} × ${headDim}`, turned + v.length),
+    cacheBytes: q.rows * 2 * stored * kvHeadBytes(type, headDim),
   };
 }
 
@@ -191,6 +206,6 @@ export function attention({ out, q, kv, entry, scale, window }: AttentionOp): Di
       8,
     ]),
     workgroups: [kvHeads * chunks, q.rows, 1],
-    weightBytes: 0,
+    ...work(`${heads} / ${kvHeads} × ${headDim}`, q.length + out.length),
   };
 }

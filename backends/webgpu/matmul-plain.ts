@@ -1,6 +1,7 @@
 import type { WeightType } from "../../core/tensor/dtype.ts";
 import { byteLength, WEIGHT_TYPES } from "../../core/tensor/dtype.ts";
 import { WGSL } from "./generated.ts";
+import { productWork } from "./product-work.ts";
 import type { Dispatch, Epilogue, KernelSpec, MatmulKernels, MatmulRequest } from "./spec.ts";
 
 /** Outputs of a workgroup. */
@@ -16,7 +17,8 @@ export function createPlainMatmul(): MatmulKernels {
   };
 }
 
-function planPlain({ type, n, k, x, products, epilogue }: MatmulRequest): Dispatch {
+function planPlain(request: MatmulRequest): Dispatch {
+  const { type, n, k, x, products, epilogue } = request;
   const params = new Uint32Array(4 + 4 * products.length);
   params.set([x, k, byteLength(type, k), epilogue.type === "add" ? epilogue.residual : 0]);
   for (const [i, { weight, rows, out, stride }] of products.entries()) {
@@ -24,12 +26,11 @@ function planPlain({ type, n, k, x, products, epilogue }: MatmulRequest): Dispat
   }
   const rows = Math.max(...products.map((product) => product.rows));
   const columns = epilogue.type === "swiglu" ? 1 : products.length;
-  const weightRows = products.reduce((sum, product) => sum + product.rows, 0);
   return {
     kernel: plainKernel(type, epilogue),
     params,
     workgroups: [Math.ceil(rows / LANES), n, columns],
-    weightBytes: n * weightRows * byteLength(type, k),
+    ...productWork(request, n),
   };
 }
 

@@ -2,6 +2,7 @@ import type { WeightType } from "../../core/tensor/dtype.ts";
 import { byteLength, WEIGHT_TYPES } from "../../core/tensor/dtype.ts";
 import { WGSL } from "./generated.ts";
 import { createPlainMatmul } from "./matmul-plain.ts";
+import { productWork } from "./product-work.ts";
 import type { Dispatch, KernelSpec, MatmulKernels, MatmulRequest, Traits } from "./spec.ts";
 
 /** Columns that every kernel reads at a time: a block of the older types, an eighth of a k-quant's. */
@@ -199,11 +200,10 @@ function dispatchOf(
   const total = first + second + third;
   const x = Math.min(total, traits.workgroups);
   const y = Math.ceil(n / shape.tokens);
-  const bytes = products.reduce((sum, { rows }) => sum + rows * rowBytes, 0);
   return {
     kernel,
     params,
     workgroups: [x, y, Math.ceil(total / x)],
-    weightBytes: y * bytes,
+    ...productWork(request, y),
   };
 }

@@ -1,6 +1,7 @@
 import type { Bindings } from "./bindings.ts";
 import { PARAM_STRIDE } from "./bindings.ts";
 import type { Counters } from "./counters.ts";
+import type { ReadyDispatch } from "./encode.ts";
 import type { Pipelines } from "./pipelines.ts";
 import type { PlannedDispatch } from "./planner.ts";
 import { type Op, sameOps } from "./recorder.ts";
@@ -8,19 +9,10 @@ import { type Op, sameOps } from "./recorder.ts";
 /** Plans kept; more kinds of steps than that are planned again. */
 const MOST_PLANS = 64;
 
-/** A dispatch with all that encoding it takes. */
-interface Ready {
-  readonly name: string;
-  readonly pipeline: GPUComputePipeline;
-  readonly group: GPUBindGroup;
-  readonly offset: number;
-  readonly workgroups: readonly [number, number, number];
-}
-
 /** The dispatches of one kind of step. */
 export interface Plan {
   readonly ops: readonly Op[];
-  readonly dispatches: readonly Ready[];
+  readonly dispatches: readonly ReadyDispatch[];
   /** Bytes of weights that they read. */
   readonly weightBytes: number;
   /** {@linkcode Bindings.generation} whose bind groups they hold. */
@@ -77,16 +69,16 @@ export class Plans {
     const first = this.#offset;
     this.#offset += bytes;
     const words = new Uint32Array(bytes / 4);
-    const dispatches = planned.map((dispatch, i): Ready => {
-      const { kernel, params, workgroups, arena, cache } = dispatch;
+    const dispatches = planned.map((dispatch, i): ReadyDispatch => {
+      const { kernel, params, arena, cache, ...rest } = dispatch;
       words.set(params, (i * PARAM_STRIDE) / 4);
       const buffer = cache === undefined ? undefined : cacheOf(cache);
       return {
+        ...rest,
         name: kernel.name,
         pipeline: pipelines[i]!,
         group: this.#bindings.group(arena, cache, buffer),
         offset: first + i * PARAM_STRIDE,
-        workgroups,
       };
     });
     if (bytes > 0) this.#queue.writeBuffer(this.#bindings.params, first, words);

@@ -57,8 +57,8 @@ export interface Owner {
 /** Checks and collects the operations of a step. */
 export class Recorder implements Ops {
   readonly ops: Op[] = [];
-  /** Positions that attention of all layers sees, each times the bytes of a position in its cache. */
-  cacheBytes = 0;
+  /** For each attention: positions that it sees times the bytes of a position in its cache. */
+  readonly cacheReads: number[] = [];
   readonly #own: Owner;
   readonly #tables: StepTables;
   readonly #positionBytes: (kv: GpuKv, reads: number) => number;
@@ -72,7 +72,7 @@ export class Recorder implements Ops {
   /** Forget the step before. */
   begin(): void {
     this.ops.length = 0;
-    this.cacheBytes = 0;
+    this.cacheReads.length = 0;
     this.#tables.begin();
   }
 
@@ -129,9 +129,8 @@ export class Recorder implements Ops {
       throw new RangeError(`Cannot attend in blocks of ${layout.blockSize}: expected sixteens`);
     }
     const entry = this.#tables.layout(layout, queries.rows, cache.label, cache.slots);
-    this.cacheBytes +=
-      positionsSeen(layout, window) *
-      this.#positionBytes(cache, attentionGroup(heads, cache.shape).chunks);
+    const { chunks } = attentionGroup(heads, cache.shape);
+    this.cacheReads.push(positionsSeen(layout, window) * this.#positionBytes(cache, chunks));
     this.ops.push({
       kind: "attention",
       out: o,

@@ -2,9 +2,11 @@ import type { LogitQuery, LogitSummary } from "../../core/tensor/logits.ts";
 import type { Bindings } from "./bindings.ts";
 import type { Commands } from "./commands.ts";
 import type { Counters } from "./counters.ts";
+import { encode } from "./encode.ts";
 import { WGSL } from "./generated.ts";
 import { type Memory, USAGE } from "./memory.ts";
 import type { Pipelines } from "./pipelines.ts";
+import type { Profiler } from "./profile.ts";
 import { readAnswers, writeQueries } from "./queries.ts";
 import type { Readback } from "./readback.ts";
 import type { KernelSpec } from "./spec.ts";
@@ -26,6 +28,13 @@ function module(name: keyof typeof WGSL, ...snippets: (keyof typeof WGSL)[]): Ke
   return { name, wgsl: files.map((file) => WGSL[file]).join("\n"), constants: {} };
 }
 
+/** A kernel, its workgroups, and about how many bytes of logits and maxima it reads. */
+type Stage = readonly [
+  kernel: KernelSpec,
+  workgroups: readonly [number, number, number],
+  bytes: number,
+];
+
 /** What it works with. */
 export interface ReduceContext {
   readonly device: GPUDevice;
@@ -35,6 +44,7 @@ export interface ReduceContext {
   readonly commands: Commands;
   readonly readback: Readback;
   readonly counters: Counters;
+  readonly profiler: Profiler | undefined;
 }
 
 /** Answers queries about logits on the device: `Backend.reduce`. */
@@ -57,28 +67,37 @@ export class Reducer {
   }
 
   async #batch(logits: Activations, queries: readonly LogitQuery[]): Promise<LogitSummary[]> {
-    const { device, pipelines, commands, readback, counters } = this.#context;
+    const { device, pipelines, commands, readback, counters, profiler } = this.#context;
     const tables = writeQueries(logits.place.word, logits.width, queries);
     const count = queries.length;
-    const stages: [KernelSpec, number, number, number][] = [];
-    if (tables.changes) stages.push([KERNELS.change, count, 1, 1]);
-    stages.push([KERNELS.maxima, tables.groups, count, 1], [KERNELS.best, count, 1, 1]);
+    const stages: Stage[] = [];
+    const [some, all] = [4 * count * tables.groups, 4 * count * logits.width];
+    if (tables.changes) stages.push([KERNELS.change, [count, 1, 1], some]);
+    stages.push([KERNELS.maxima, [tables.groups, count, 1], all]);
+    stages.push([KERNELS.best, [count, 1, 1], some]);
     if (tables.weights) {
-      stages.push([KERNELS.masses, tables.groups, count, tables.draws ? 2 : 1]);
-      stages.push([KERNELS.draw, count, 1, 1]);
+      const temperatures = tables.draws ? 2 : 1;
+      stages.push([KERNELS.masses, [tables.groups, count, temperatures], temperatures * all]);
+      stages.push([KERNELS.draw, [count, 1, 1], some]);
     }
     const compiled = await Promise.all(stages.map(([kernel]) => pipelines.get(kernel)));
     const group = this.#bind(tables.words.byteLength, 4 * tables.resultWords);
     device.queue.writeBuffer(this.#tables!, 0, tables.words);
 
     const encoder = commands.encoder();
-    const pass = encoder.beginComputePass({ label: "reduce" });
-    pass.setBindGroup(0, group, [0]);
-    for (const [i, [, x, y, z]] of stages.entries()) {
-      pass.setPipeline(compiled[i]!);
-      pass.dispatchWorkgroups(x, y, z);
-    }
-    pass.end();
+    const dispatches = stages.map(([{ name }, workgroups, activationBytes], i) => ({
+      name,
+      shape: `${logits.width}`,
+      pipeline: compiled[i]!,
+      group,
+      offset: 0,
+      workgroups,
+      weightBytes: 0,
+      leastWeightBytes: 0,
+      activationBytes,
+      cacheBytes: 0,
+    }));
+    encode(encoder, "reduce", dispatches, profiler);
     counters.dispatches += stages.length;
     const read = readback.record(encoder, this.#results!, 0, 4 * tables.answerWords);
     commands.flush();

@@ -59,18 +59,27 @@ export interface KernelSpec {
   readonly constants: Readonly<Record<string, number>>;
 }
 
+/** What a dispatch does with memory: a profile compares it with what cannot be done without. */
+export interface Work {
+  /** Sizes, for people; they tell apart what one kernel is used for: `1536 × 576`. */
+  readonly shape: string;
+  /** Bytes of weights that it reads, a byte as often as a workgroup asks for it. */
+  readonly weightBytes: number;
+  /** The same with each byte once. */
+  readonly leastWeightBytes: number;
+  /** Bytes of activations that it reads and writes, each operand once: the device's caches serve the repeats. */
+  readonly activationBytes: number;
+  /** Bytes that it stores in the cache; those that attention reads depend on the step. */
+  readonly cacheBytes: number;
+}
+
 /** One dispatch of a step. */
-export interface Dispatch {
+export interface Dispatch extends Work {
   readonly kernel: KernelSpec;
   /** At most {@linkcode PARAM_WORDS}; floats by their bits. */
   readonly params: Uint32Array;
   /** Each within {@linkcode Traits.workgroups}. */
   readonly workgroups: readonly [x: number, y: number, z: number];
-  /**
-   * Bytes of weights that it reads from memory, a byte as often as a workgroup asks for it: what its
-   * profile and the floor of one read per step are compared by.
-   */
-  readonly weightBytes: number;
 }
 
 /** One product of a {@linkcode MatmulRequest}: out[n, rows] = x[n, k] · weight[rows, k]ᵀ. */

@@ -88,6 +88,28 @@ export function kvHeadBytes(type: KvType, headDim: number): number {
   return headDim * (type === "f16" ? 2 : 4);
 }
 
+/** Words of four dimensions of a head. */
+const QUAD_WORDS: Readonly<Record<KvType, number>> = { f32: 4, f16: 2, q8_0: 1 };
+
+/** A part of a layer's cache: its first word, and how many each slot has there. */
+export interface KvPart {
+  readonly word: number;
+  readonly slotWords: number;
+}
+
+/** Keys, values, scales of keys and scales of values: what `CacheShape` of kernels-wgsl/cache.wgsl tells. */
+export function kvParts({ slots, shape }: GpuKv): readonly [KvPart, KvPart, KvPart, KvPart] {
+  const { kvHeads, headDim, type } = shape;
+  const values = kvHeads * Math.ceil(headDim / 4) * QUAD_WORDS[type];
+  const scales = type === "q8_0" ? kvHeads * Math.ceil(headDim / KV_GROUP) : 0;
+  return [
+    { word: 0, slotWords: values },
+    { word: slots * values, slotWords: values },
+    { word: 2 * slots * values, slotWords: scales },
+    { word: slots * (2 * values + scales), slotWords: scales },
+  ];
+}
+
 /** Elements of a shape. */
 export function sizeOf(shape: readonly number[]): number {
   return shape.reduce((size, dimension) => size * dimension, 1);

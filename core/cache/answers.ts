@@ -63,8 +63,8 @@ export interface Asker {
 export interface AnswerCache {
   /** The partition of a tenant. */
   asker(tenant: string, salt?: string): Asker;
-  /** What this process holds under a key, without waiting. */
-  peek(asker: Asker, key: string): Hit | undefined;
+  /** What this process holds under a key and knows to be valid, without waiting for anything. */
+  atHand(asker: Asker, key: string): Hit | undefined;
   /** What any tier holds under a key; a pointer is followed. */
   find(asker: Asker, key: string): Promise<Hit | undefined>;
   /** Keep an answer under `keys[0]`, and let the other keys lead to it. */
@@ -186,8 +186,13 @@ export function createAnswerCache(options: AnswerCacheOptions): AnswerCache {
 
   return {
     purges,
-    peek,
     point,
+    atHand(asker, key) {
+      const hit = peek(asker, key);
+      if (hit === undefined) return undefined;
+      const { tags, storedAt } = hit.answer;
+      return purges.coversNow(tags, storedAt) === false ? hit : undefined;
+    },
     asker(tenant, salt) {
       const name = JSON.stringify([tenant, salt ?? null]);
       const known = askers.get(name);

@@ -6,6 +6,8 @@ export interface Purges {
   purge(tag: string): Promise<void>;
   /** Whether an answer stored at `storedAt` (milliseconds since 1970) with these tags is void. */
   covers(tags: readonly string[], storedAt: number): Promise<boolean>;
+  /** The same as far as it can be told without asking the store; `undefined` where the store has to be asked. */
+  coversNow(tags: readonly string[], storedAt: number): boolean | undefined;
 }
 
 /** Options of {@linkcode createPurges}. */
@@ -47,13 +49,18 @@ export function createPurges(options: PurgeOptions): Purges {
     if (store !== undefined) marks.delete(marks.keys().next().value!);
   }
 
-  async function voidUntil(tag: string): Promise<number> {
+  /** Up to when answers with a tag are void, where that is known for the moment. */
+  function knownUntil(tag: string): number | undefined {
     const mark = marks.get(tag);
     if (store === undefined) return mark?.until ?? 0;
-    if (mark !== undefined && wallClock() - mark.lookedAt < REFRESH_MS) return mark.until;
-    const bytes = await store.get(markKey(tag));
+    if (mark === undefined || wallClock() - mark.lookedAt >= REFRESH_MS) return undefined;
+    return mark.until;
+  }
+
+  async function askStore(tag: string): Promise<number> {
+    const bytes = await store?.get(markKey(tag));
     const told = bytes === undefined ? 0 : Number(new TextDecoder().decode(bytes));
-    const latest = Math.max(Number.isSafeInteger(told) ? told : 0, mark?.until ?? 0);
+    const latest = Math.max(Number.isSafeInteger(told) ? told : 0, marks.get(tag)?.until ?? 0);
     remember(tag, latest);
     return latest;
   }
@@ -65,8 +72,19 @@ export function createPurges(options: PurgeOptions): Purges {
       await store?.put(markKey(tag), new TextEncoder().encode(String(at)), keepMs);
     },
     async covers(tags, storedAt) {
-      for (const tag of tags) if ((await voidUntil(tag)) >= storedAt) return true;
+      for (const tag of tags) {
+        if ((knownUntil(tag) ?? (await askStore(tag))) >= storedAt) return true;
+      }
       return false;
+    },
+    coversNow(tags, storedAt) {
+      let known = true;
+      for (const tag of tags) {
+        const until = knownUntil(tag);
+        if (until === undefined) known = false;
+        else if (until >= storedAt) return true;
+      }
+      return known ? false : undefined;
     },
   };
 }

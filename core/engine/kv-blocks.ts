@@ -10,8 +10,10 @@ export interface KvBlocks {
   readonly capacity: number;
   /** Blocks that `positions` positions take up. */
   needed(positions: number): number;
-  /** Extend `held` to hold `positions` positions. Takes nothing and says false where too few are free. */
-  reserve(held: number[], positions: number): boolean;
+  /**
+   * Extend what `tenant` holds to `positions` positions. Takes nothing and says false where too few are free.
+   */
+  reserve(held: number[], positions: number, tenant: string): boolean;
   /** Extend `held` by a block that others may hold or that was kept. Throws `RangeError` for another. */
   share(held: number[], block: number): void;
   /** What a block in use holds is worth keeping when its last holder lets go. */
@@ -20,20 +22,26 @@ export interface KvBlocks {
   release(held: number[]): void;
 }
 
-/**
- * All blocks free.
- *
- * @param lost Told of each kept block whose content is given up, the one that was let go first.
- */
+/** Who is told of what becomes of blocks. */
+export interface KvBlockHooks {
+  /** A kept block's content is given up; the one that was let go first comes first. */
+  readonly lost?: (block: number) => void;
+  /** Blocks come to another tenant than the one that held them last, whose content they still have. */
+  readonly handedOver?: (blocks: readonly number[]) => void;
+}
+
+/** All blocks free, and nothing in them. */
 export function createKvBlocks(
   total: number,
   blockSize: number,
-  lost: (block: number) => void = () => {},
+  { lost, handedOver }: KvBlockHooks = {},
 ): KvBlocks {
   // A stack: what was used last is used next, and may still be in a processor's cache.
   const empty: number[] = Array.from({ length: total }, (_, i) => total - 1 - i);
   const holders = new Uint32Array(total);
   const kept = new Uint8Array(total);
+  /** The last tenant that held each block; a block that nobody has held yet is empty. */
+  const tenants: (string | undefined)[] = Array.from({ length: total });
   /** Kept blocks without holders, in the order in which they were let go. */
   const idle = new Set<number>();
 
@@ -46,18 +54,23 @@ export function createKvBlocks(
     const [oldest] = idle;
     idle.delete(oldest!);
     kept[oldest!] = 0;
-    lost(oldest!);
+    lost?.(oldest!);
     return oldest!;
   }
 
-  function reserve(held: number[], positions: number): boolean {
+  function reserve(held: number[], positions: number, tenant: string): boolean {
     const more = needed(positions) - held.length;
     if (more > free()) return false;
+    const foreign: number[] = [];
     for (let i = 0; i < more; i++) {
       const block = take();
+      const before = tenants[block];
+      if (before !== undefined && before !== tenant) foreign.push(block);
+      tenants[block] = tenant;
       holders[block] = 1;
       held.push(block);
     }
+    if (foreign.length > 0) handedOver?.(foreign);
     return true;
   }
 

@@ -35,7 +35,7 @@ export function createKvPrefixes(backend: Backend, model: Model): KvPrefixes {
   const whole = (count: number): number => Math.floor(count / blockSize) * blockSize;
 
   function access(): { readonly copying: CopyingBackend; readonly cache: readonly KvLayer[] } {
-    if (!canCopy(backend) || model.cache === undefined) {
+    if (!canCopy(backend)) {
       throw new RuntimeError(
         "MODEL_UNSUPPORTED",
         `Cannot save or restore a cache: the ${backend.name} backend cannot copy it`,

@@ -23,6 +23,7 @@ import { steer } from "./steering.ts";
 import { poolStates, wantedStates } from "./states.ts";
 import { createSample } from "./sample.ts";
 import { type StepPlan, createScheduler } from "./scheduler.ts";
+import { createKvEraser } from "./kv-eraser.ts";
 import { createKvPrefixes, type KvPrefix } from "./kv-prefix.ts";
 import { createPrefixJob } from "./prefix-job.ts";
 import { createScoreJob } from "./score-job.ts";
@@ -92,6 +93,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     queue: { requests: maxJobs, tokens: options.maxWaitingTokens ?? Infinity },
     sharePrefixes: options.sharePrefixes ?? true,
     fill: (sequence, computed) => prefixes.fill(sequence, computed),
+    handedOver: createKvEraser(backend, model),
   });
   const layOut = createLayOut(limits);
 

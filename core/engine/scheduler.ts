@@ -76,6 +76,8 @@ export interface SchedulerLimits {
   readonly blockSize: number;
   /** Fills blocks of a sequence that was let in, see {@linkcode KvPrefixes.fill}. */
   readonly fill?: (sequence: Sequence, computed: number) => number;
+  /** Told of blocks that come to another tenant, before anything is computed in them. */
+  readonly handedOver?: (blocks: readonly number[]) => void;
   /** What may wait; absent means any number. */
   readonly queue?: QueueLimits;
   /** Whether sequences of a tenant that begin alike share blocks; absent means yes. */
@@ -101,7 +103,10 @@ export function createScheduler(limits: SchedulerLimits): Scheduler {
   const maxSequences = Math.min(limits.maxSequences, maxRows, maxLogitRows);
   const { blockSize, sharePrefixes = true } = limits;
   const prefixes = createPrefixIndex(blockSize);
-  const blocks = createKvBlocks(limits.blocks, blockSize, (block) => prefixes.forget(block));
+  const blocks = createKvBlocks(limits.blocks, blockSize, {
+    lost: (block) => prefixes.forget(block),
+    ...(limits.handedOver === undefined ? {} : { handedOver: limits.handedOver }),
+  });
   const queue = createFairQueue(limits.queue ?? UNBOUNDED);
   /** In the order in which they were let in. */
   const running: Sequence[] = [];
@@ -171,19 +176,20 @@ export function createScheduler(limits: SchedulerLimits): Scheduler {
 
   /** How many of a sequence's guesses there is room for. */
   function draftable(
-    { draft, tokens, limit, computed, blocks: held }: Sequence,
+    { draft, tokens, limit, computed, blocks: held, tenant }: Sequence,
     most: number,
   ): number {
     const count = Math.min(draft.length, most, limit - tokens.length - 1);
     if (count <= 0) return 0;
     // A block more is soon needed in any case; the last ones are for rows that are no guesses.
-    if (blocks.free > running.length && blocks.reserve(held, computed + 1 + count)) return count;
+    const roomy = blocks.free > running.length;
+    if (roomy && blocks.reserve(held, computed + 1 + count, tenant)) return count;
     return Math.min(count, held.length * blockSize - computed - 1);
   }
 
   /** Room for one more position, at the cost of the youngest; false where that was the sequence itself. */
   function makeRoom(sequence: Sequence): boolean {
-    while (!blocks.reserve(sequence.blocks, sequence.computed + 1)) {
+    while (!blocks.reserve(sequence.blocks, sequence.computed + 1, sequence.tenant)) {
       // It comes after `sequence` or is it, so this step has no work for it yet.
       const youngest = running.at(-1)!;
       giveWay(youngest);
@@ -252,7 +258,7 @@ export function createScheduler(limits: SchedulerLimits): Scheduler {
     if (sharePrefixes) shareBlocks(next);
     const left = blocks.free + next.blocks.length - blocks.needed(next.tokens.length);
     const fits = running.length === 0 || left >= running.length;
-    if (!fits || !blocks.reserve(next.blocks, next.tokens.length)) {
+    if (!fits || !blocks.reserve(next.blocks, next.tokens.length, next.tenant)) {
       letGo(next);
       return false;
     }

@@ -6,6 +6,7 @@ import { respondKnown } from "./known-answer.ts";
 import type { Route, Server } from "./pipeline.ts";
 import { wantsReceipt } from "./receipt.ts";
 import { recompute, sameAnswer } from "./recompute.ts";
+import type { Recognised } from "./request-memo.ts";
 import { wantsNumbers } from "./resume.ts";
 import type { Asked } from "./wire/asked.ts";
 import type { Format, Head } from "./wire/format.ts";
@@ -48,7 +49,33 @@ interface Giving<A extends Asked> {
   readonly model: ServedModel;
   readonly exchange: Exchange;
   readonly server: Server;
-  readonly turn: CacheTurn;
+  readonly turn: Pick<CacheTurn, "requestKey">;
+}
+
+/** Headers that set conditions to an answer from the cache, or ask for more than it holds. */
+const CONDITIONS = ["cache-control", "pragma", "x-sirocco-receipt"] as const;
+
+/**
+ * The answer to a body that was met before, where it is in memory, fresh, and asked for without conditions: most
+ * hits are, and nothing has to be waited for. `undefined` sends a request the ordinary way.
+ */
+export function giveAtHand<A extends Asked>(
+  { headers }: Request,
+  route: Route<A>,
+  { asked, model, requestKey }: Recognised<A>,
+  exchange: Exchange,
+  server: Server,
+): Response | undefined {
+  const { caching } = server.deps;
+  if (caching === undefined || CONDITIONS.some((name) => headers.has(name))) return undefined;
+  if (wantsNumbers(headers, asked)) return undefined;
+  const { answers } = caching;
+  const hit = answers.atHand(answers.asker(exchange.caller.tenant), requestKey);
+  if (hit === undefined) return undefined;
+  const ageMs = answers.ageOf(hit.answer);
+  if (ageMs >= hit.answer.freshMs) return undefined;
+  const turn = { requestKey };
+  return giveKept({ hit, ageMs, refresh: false }, { route, asked, model, exchange, server, turn });
 }
 
 /** Give an answer that is kept; behind it, compute it again where it is stale or its turn to be verified. */
@@ -60,7 +87,8 @@ export function giveKept<A extends Asked>(kept: Usable, giving: Giving<A>): Resp
   const { caching } = server.deps;
   if (caching !== undefined) {
     if (kept.refresh) caching.background(refresh(kept, giving, caching));
-    else if (isDue(caching)) caching.background(verify(kept, giving, caching));
+    else if (isDue(caching, server.deps.now()))
+      caching.background(verifyInTurn(kept, giving, caching));
   }
   const { ignored } = asked;
   const format = (head: Head): Format => route.format(head, asked);
@@ -110,14 +138,48 @@ async function refresh<A extends Asked>(
   }
 }
 
-/** Hits so far, to take one in so many. */
-const hits = new WeakMap<AnswerCaching, number>();
+/** What verifying costs. */
+interface Verifying {
+  /** Hits since the last one that was due. */
+  hits: number;
+  /** None begins before this, by the monotonic clock. */
+  notBefore: number;
+}
 
-function isDue(caching: AnswerCaching): boolean {
+const verifying = new WeakMap<AnswerCaching, Verifying>();
+
+/**
+ * After a verification the engine is left alone for so many times as long as it took: hits come by the ten
+ * thousand a second, and one in a thousand of them computed again would take the engine from those who wait.
+ */
+const REST_FACTOR = 50;
+
+function isDue(caching: AnswerCaching, now: number): boolean {
   if (caching.verifyOneIn === 0) return false;
-  const count = (hits.get(caching) ?? 0) + 1;
-  hits.set(caching, count);
-  return count % caching.verifyOneIn === 0;
+  const state = verifying.get(caching) ?? { hits: 0, notBefore: -Infinity };
+  verifying.set(caching, state);
+  state.hits++;
+  if (state.hits < caching.verifyOneIn || now < state.notBefore) return false;
+  // Not before this one has ended.
+  state.notBefore = Infinity;
+  state.hits = 0;
+  return true;
+}
+
+async function verifyInTurn<A extends Asked>(
+  kept: Usable,
+  giving: Giving<A>,
+  caching: AnswerCaching,
+): Promise<void> {
+  const { deps } = giving.server;
+  const begun = deps.now();
+  try {
+    await verify(kept, giving, caching);
+  } finally {
+    const state = verifying.get(caching);
+    const ended = deps.now();
+    if (state !== undefined) state.notBefore = ended + REST_FACTOR * (ended - begun);
+  }
 }
 
 /** Strict determinism makes a kept answer a claim that can be checked. One that fails is thrown away. */

@@ -36,6 +36,8 @@ export interface ServedModel {
   readonly architecture?: string;
   /** What its file calls its quantisation: `Q4_K_M`. */
   readonly quantization?: string;
+  /** What its file says that it is distributed under: `apache-2.0`. */
+  readonly license?: string;
 }
 
 /**

@@ -51,98 +51,118 @@ export interface Exchange {
 
 /** Watch a request that has just arrived. */
 export function beginExchange(request: Request, deps: AppDeps, metrics: ServerMetrics): Exchange {
-  const arrived = deps.now();
-  const path = pathOf(request.url);
-  const id = requestId(request.headers, () => deps.randomId());
-  const isApi = path.startsWith("/v1/") || path.startsWith("/api/");
-  const trace = isApi ? beginTrace(request.headers, arrived, deps) : NO_TRACE;
-  const facts: Record<string, string | number | boolean | null> = {};
-  if (trace.traceparent !== undefined) facts["traceparent"] = trace.traceparent;
-  let streaming = false;
-  let ended = false;
-  let caller = ANYONE;
-  let reservation: Reservation | undefined;
-  let usedTokens = 0;
-  let told = false;
-  const { Response: Answer = Response } = deps;
+  return new WatchedExchange(request, deps, metrics);
+}
 
-  function headers(): Record<string, string> {
-    const own: Record<string, string> = {
-      "x-request-id": id,
-      "x-content-type-options": "nosniff",
-      "openai-processing-ms": String(Math.round(deps.now() - arrived)),
-    };
-    // Where Anthropic's clients look for it.
-    if (path.startsWith("/v1/messages")) own["request-id"] = id;
-    if (trace.traceparent !== undefined) own["traceparent"] = trace.traceparent;
-    return caller === ANYONE ? own : Object.assign(own, caller.allowance.headers());
+/** A class, as an answer from memory costs little more than a dozen closures. */
+class WatchedExchange implements Exchange {
+  readonly id: string;
+  readonly path: string;
+  readonly arrived: number;
+  readonly trace: ExchangeTrace;
+  streaming = false;
+  caller = ANYONE;
+  readonly #method: string;
+  readonly #deps: AppDeps;
+  /** Absent for what is no API: probes, metrics, the page. */
+  readonly #metrics: ServerMetrics | undefined;
+  readonly #facts: Record<string, string | number | boolean | null> = {};
+  #ended = false;
+  #told = false;
+  #reservation: Reservation | undefined;
+  #usedTokens = 0;
+
+  constructor(request: Request, deps: AppDeps, metrics: ServerMetrics) {
+    this.#deps = deps;
+    this.#method = request.method;
+    this.arrived = deps.now();
+    this.path = pathOf(request.url);
+    this.id = requestId(request.headers, () => deps.randomId());
+    const isApi = this.path.startsWith("/v1/") || this.path.startsWith("/api/");
+    this.#metrics = isApi ? metrics : undefined;
+    this.trace = isApi ? beginTrace(request.headers, this.arrived, deps) : NO_TRACE;
+    if (this.trace.traceparent !== undefined) this.#facts["traceparent"] = this.trace.traceparent;
   }
 
-  return {
-    id,
-    path,
-    arrived,
-    trace,
-    get streaming() {
-      return streaming;
-    },
-    startStreaming() {
-      streaming = true;
-      trace.writing();
-    },
-    get caller() {
-      return caller;
-    },
-    admit(admitted) {
-      caller = admitted;
-      if (caller !== ANYONE) facts["key"] = caller.id;
-    },
-    reserve(promptTokens, maxTokens, room) {
-      reservation = caller.allowance.reserve(promptTokens, maxTokens, room);
-      usedTokens = promptTokens;
-      return reservation.maxTokens;
-    },
-    token() {
-      usedTokens++;
-    },
-    headers: () => (told ? {} : headers()),
-    respond(body, more) {
-      told = true;
-      return new Answer(body, { headers: Object.assign(headers(), more) });
-    },
-    note(more) {
-      Object.assign(facts, more);
-    },
-    fail(error) {
-      const code = errorCode(error);
-      facts["code"] = code;
-      // Messages of other errors repeat what the client sent.
-      if (ERRORS[code].status < 500) return;
-      facts["error"] = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    },
-    style(failure) {
-      const style = failureStyle(path);
-      return { status: statusIn(style, failure.status), body: style(failure, id) };
-    },
-    end(status) {
-      if (ended) return;
-      ended = true;
-      reservation?.settle(usedTokens);
-      const milliseconds = deps.now() - arrived;
-      if (isApi) metrics.request(status, milliseconds);
-      const record: LogRecord = {
-        ...facts,
-        level: status >= 500 ? "error" : "info",
-        event: "request",
-        request_id: id,
-        method: request.method,
-        path,
-        status,
-        duration_ms: Math.round(milliseconds),
-      };
-      deps.log(record);
-      const { code } = facts;
-      trace.end(status, request.method, path, typeof code === "string" ? code : undefined);
-    },
-  };
+  startStreaming(): void {
+    this.streaming = true;
+    this.trace.writing();
+  }
+
+  admit(caller: Caller): void {
+    this.caller = caller;
+    if (caller !== ANYONE) this.#facts["key"] = caller.id;
+  }
+
+  reserve(promptTokens: number, maxTokens: number | undefined, room: number): number {
+    this.#reservation = this.caller.allowance.reserve(promptTokens, maxTokens, room);
+    this.#usedTokens = promptTokens;
+    return this.#reservation.maxTokens;
+  }
+
+  token(): void {
+    this.#usedTokens++;
+  }
+
+  headers(): Record<string, string> {
+    return this.#told ? {} : this.#headers();
+  }
+
+  respond(body: string, headers: Readonly<Record<string, string>>): Response {
+    this.#told = true;
+    const { Response: Answer = Response } = this.#deps;
+    return new Answer(body, { headers: Object.assign(this.#headers(), headers) });
+  }
+
+  note(facts: Readonly<Record<string, string | number | boolean | null>>): void {
+    Object.assign(this.#facts, facts);
+  }
+
+  fail(error: unknown): void {
+    const code = errorCode(error);
+    this.#facts["code"] = code;
+    // Messages of other errors repeat what the client sent.
+    if (ERRORS[code].status < 500) return;
+    this.#facts["error"] = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  }
+
+  style(failure: Failure): { readonly status: number; readonly body: object } {
+    const style = failureStyle(this.path);
+    return { status: statusIn(style, failure.status), body: style(failure, this.id) };
+  }
+
+  end(status: number): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#reservation?.settle(this.#usedTokens);
+    const milliseconds = this.#deps.now() - this.arrived;
+    this.#metrics?.request(status, milliseconds);
+    const record: LogRecord = {
+      ...this.#facts,
+      level: status >= 500 ? "error" : "info",
+      event: "request",
+      request_id: this.id,
+      method: this.#method,
+      path: this.path,
+      status,
+      duration_ms: Math.round(milliseconds),
+    };
+    this.#deps.log(record);
+    const { code } = this.#facts;
+    const error = typeof code === "string" ? code : undefined;
+    this.trace.end(status, this.#method, this.path, error);
+  }
+
+  #headers(): Record<string, string> {
+    const { id, path, trace, caller, arrived } = this;
+    const headers: Record<string, string> = {
+      "x-request-id": id,
+      "x-content-type-options": "nosniff",
+      "openai-processing-ms": String(Math.round(this.#deps.now() - arrived)),
+    };
+    // Where Anthropic's clients look for it.
+    if (path.startsWith("/v1/messages")) headers["request-id"] = id;
+    if (trace.traceparent !== undefined) headers["traceparent"] = trace.traceparent;
+    return caller === ANYONE ? headers : Object.assign(headers, caller.allowance.headers());
+  }
 }

@@ -4,7 +4,7 @@ import { abortWith } from "./abort.ts";
 import { answerTo, metered } from "./answering.ts";
 import { parseBody, readText } from "./body.ts";
 import type { Start, Usable } from "./cache-turn.ts";
-import { fingerprint, giveKept, openTurnFor, tellOutcome } from "./cached.ts";
+import { fingerprint, giveAtHand, giveKept, openTurnFor, tellOutcome } from "./cached.ts";
 import type { AppDeps, HttpLimits, ServedModel } from "./deps.ts";
 import type { Exchange } from "./exchange.ts";
 import { findModel } from "./models.ts";
@@ -67,6 +67,8 @@ export async function complete<A extends Asked>(
   const model = seen?.model ?? findModel(deps.models(), sent.model);
   exchange.note({ model: model.id, stream: sent.stream });
   exchange.caller.checkModel(model.id);
+  const atHand = seen && giveAtHand(request, route, seen, exchange, server);
+  if (atHand !== undefined) return atHand;
   const resumed = resumption(request.headers, sent, await fingerprint(model));
   const { asked } = resumed;
   // 4. Has it been answered before?

@@ -81,8 +81,8 @@ export interface Batch extends BatchLayout {
 export interface Model {
   readonly config: ModelConfig;
   readonly limits: ModelLimits;
-  /** The layers' caches, where they may be saved and restored. */
-  readonly cache?: readonly KvLayer[];
+  /** The layers' caches. */
+  readonly cache: readonly KvLayer[];
   /** Upload what depends on the batch alone; call it before `run`. */
   prepare(batch: Batch): void;
   /** Record the forward pass; the result holds logits[logitRows, vocab] once the step has run. */

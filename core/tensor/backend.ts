@@ -41,6 +41,12 @@ export interface Backend {
   readKv?(layer: KvLayer, first: number, count: number): Promise<Uint8Array>;
   /** Put back what `readKv` gave, at slot `first` on. Throws `RangeError` where that is no such range. */
   writeKv?(layer: KvLayer, first: number, bytes: Uint8Array): void;
+  /**
+   * Make every byte of `count` slots of a layer's cache zero, from slot `first` on, both multiples of
+   * `kvBlock`: after all steps before and before all that come. Throws `RangeError` for slots that are not
+   * there.
+   */
+  zeroKv(layer: KvLayer, first: number, count: number): void;
   /** The first `rows` rows of a tensor, sharing its memory. */
   view(tensor: Tensor, rows: number): Tensor;
   /** Copy activations in, from element 0 on. */

@@ -1,15 +1,17 @@
 /**
- * The matrix kernels of the WebGPU backend alone, in every variant that the device can run: nanoseconds by the device's own clock, weight
- * bytes per second beside those of the floor (each byte once), operations per second (two a product), and the largest error among some
- * rows as a fraction of Σ |terms|.
+ * The kernels of the WebGPU backend alone, by the device's own clock: the matrix kernels in every variant that the device can run, with
+ * weight bytes per second beside those of the floor (each byte once), operations per second (two a product), and the largest error among
+ * some rows as a fraction of Σ |terms|; the others with the bytes that they move and their error against the reference.
  *
- *     npm run bench:kernels-wgsl -- [--driver lavapipe|SwiftShader] [--types q4_0,q8_0] [--shapes 1536x576] [--tokens 1,64] [--turns 7] [--json]
+ *     npm run bench:kernels-wgsl -- [--driver lavapipe|SwiftShader] [--kernels products,operations] [--types q4_0,q8_0] [--shapes 1536x576]
+ *                                   [--tokens 1,64] [--turns 7] [--json]
  *
  * Without a driver the system's GPU computes. Variants take turns; the best turn counts, with the median beside it.
  */
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { type OpenDevice, openDevice } from "../../backends/webgpu/device.ts";
 import { createMatmulKernels, variantsFor } from "../../backends/webgpu/matmul.ts";
 import type { Variant } from "../../backends/webgpu/matmul.ts";
 import type { Dispatch } from "../../backends/webgpu/spec.ts";
@@ -18,9 +20,11 @@ import { byteLength } from "../../core/tensor/dtype.ts";
 import type { WeightType } from "../../core/tensor/dtype.ts";
 import { createRandom } from "../fixtures/random.ts";
 import { randomWeight } from "../fixtures/random-weights.ts";
+import { openGpu } from "../gpu/adapter.ts";
 import { openKernelDevice } from "../gpu/bench-device.ts";
 import type { KernelDevice } from "../gpu/bench-device.ts";
 import { GPU_DRIVERS, gpuEnvironment } from "../gpu/drivers.ts";
+import { measureOperations, printOperations } from "./kernels-wgsl/operations.ts";
 import { asItIs, exactDot, roundedToBytes } from "../gpu/matmul-oracle.ts";
 
 /** Rows of x that count as few (backends/webgpu/matmul.ts); both kinds of variants can be tried below. */
@@ -31,6 +35,7 @@ const JUDGED = 16;
 const { values: options } = parseArgs({
   options: {
     driver: { type: "string" },
+    kernels: { type: "string", default: "products,operations" },
     types: { type: "string", default: "q4_0,q8_0,q4_k,q6_k,f16" },
     shapes: { type: "string", default: "1536x576" },
     tokens: { type: "string", default: "1,64" },
@@ -72,6 +77,30 @@ function again(name: string): void {
 
 async function measure(): Promise<void> {
   const device = await openKernelDevice();
+  const wanted = options.kernels.split(",");
+  const rows = wanted.includes("products") ? await measureProducts(device) : [];
+  const { description } = device;
+  device.close();
+  const operations = wanted.includes("operations")
+    ? await measureOperations(openHere, Number(options.turns))
+    : [];
+  if (options.json) {
+    console.log(JSON.stringify({ device: description, rows, operations }));
+    return;
+  }
+  console.log(`${description}\n`);
+  if (rows.length > 0) print(rows);
+  if (operations.length > 0) printOperations(operations);
+}
+
+/** The device of this process. */
+async function openHere(): Promise<OpenDevice> {
+  const opened = await openDevice(await openGpu());
+  if (opened === undefined) throw new Error("Cannot bench: the driver offers no adapter");
+  return opened;
+}
+
+async function measureProducts(device: KernelDevice): Promise<readonly Row[]> {
   const rows: Row[] = [];
   for (const type of options.types.split(",") as WeightType[]) {
     for (const shape of options.shapes.split(",")) {
@@ -80,9 +109,7 @@ async function measure(): Promise<void> {
       }
     }
   }
-  if (options.json) console.log(JSON.stringify({ device: device.description, rows }));
-  else print(device.description, rows);
-  device.close();
+  return rows;
 }
 
 async function measureShape(
@@ -145,8 +172,7 @@ async function measureShape(
   });
 }
 
-function print(device: string, rows: readonly Row[]): void {
-  console.log(`${device}\n`);
+function print(rows: readonly Row[]): void {
   console.log(
     "| type | rows × columns | tokens | variant | µs | median | reads | GB/s | GFLOP/s | error |",
   );
@@ -166,4 +192,5 @@ function print(device: string, rows: readonly Row[]): void {
     ];
     console.log(`| ${cells.join(" | ")} |`);
   }
+  console.log("");
 }

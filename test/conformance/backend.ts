@@ -3,6 +3,7 @@ import type { Backend } from "../../core/tensor/backend.ts";
 import type { WeightType } from "../../core/tensor/dtype.ts";
 import { attentionTests } from "./backend/attention.ts";
 import { elementwiseTests } from "./backend/elementwise.ts";
+import { kvTests } from "./backend/kv.ts";
 import { matmulTests } from "./backend/matmul.ts";
 import { memoryTests } from "./backend/memory.ts";
 import { reduceTests } from "./backend/reduce.ts";
@@ -49,6 +50,7 @@ export function describeBackend(
     matmulTests(suite);
     elementwiseTests(suite);
     attentionTests(suite);
+    kvTests(suite);
     reduceTests(suite);
   });
 }

@@ -2,7 +2,9 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import type { BenchRow } from "../../adapters/node/bench.ts";
 import { runCli } from "../fixtures/cli.ts";
+import { gpuEnvironment, LAVAPIPE_DRIVER } from "../gpu/drivers.ts";
 
 test("sirocco bench --json prints a row for every test and number of threads", async () => {
   const { code, stdout } = await runCli([
@@ -59,6 +61,30 @@ test("sirocco bench says when a backend has fewer threads than asked for", async
   expect(JSON.parse(stdout)).toMatchObject([{ test: "tg2", threads: 1 }]);
   expect(stderr).toBe("sirocco: 64 threads asked for, this backend runs 1\n");
 });
+
+test("sirocco bench --profile is for a GPU's kernels, and says so elsewhere", async () => {
+  const { code, stderr } = await runCli(["bench", "--backend", "wasm", "--profile", "-p", "0"]);
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/Cannot profile the backend wasm.*--backend webgpu/);
+});
+
+test.skipIf(LAVAPIPE_DRIVER.missing)(
+  "sirocco bench --profile --json has what each kernel does in a step",
+  async () => {
+    const args = ["bench", "--backend", "webgpu", "--profile", "-p", "0", "-n", "4", "-r", "1"];
+    const { code, stdout, stderr } = await runCli([...args, "--json"], {
+      env: gpuEnvironment(LAVAPIPE_DRIVER),
+    });
+    expect(code, stderr).toBe(0);
+    const [row] = JSON.parse(stdout) as BenchRow[];
+    const { steps, kernels } = row!.profile!;
+    expect(steps).toBe(4);
+    expect(kernels.find(({ kernel }) => kernel === "attention")?.dispatches).toBe(5);
+    expect(kernels.reduce((sum, { share }) => sum + share!, 0)).toBeCloseTo(1, 9);
+    for (const { weight_bytes: read, least_weight_bytes: least } of kernels)
+      expect(read).toBe(least);
+  },
+);
 
 test("sirocco perplexity finds text of the model's own domain far likelier than letters in a row", async () => {
   const folder = await mkdtemp(join(tmpdir(), "sirocco-perplexity-"));

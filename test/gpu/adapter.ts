@@ -8,13 +8,15 @@ let opened: GPU | undefined;
 export async function openGpu(): Promise<GPU> {
   const own = (globalThis.navigator as { readonly gpu?: GPU } | undefined)?.gpu;
   if (own !== undefined) return own;
+  if (opened !== undefined) return opened;
   const name: string = "webgpu";
   const dawn = (await import(name)) as {
     create: (options: readonly string[]) => GPU;
     globals: object;
   };
   Object.assign(globalThis, dawn.globals);
-  opened = dawn.create([]);
+  // Dawn rounds timestamps to 2^16 ns unless told otherwise.
+  opened = dawn.create(["disable-dawn-features=timestamp_quantization"]);
   return opened;
 }
 

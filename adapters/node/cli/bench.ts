@@ -9,6 +9,7 @@ import {
   toLoadOptions,
   type ModelFlags,
 } from "./options.ts";
+import { profileTable } from "./bench-profile.ts";
 import { note, noteThreads, printJson, printLine, table } from "./terminal.ts";
 
 interface BenchFlags extends Omit<ModelFlags, "threads" | "ctxSize" | "parallel"> {
@@ -17,6 +18,7 @@ interface BenchFlags extends Omit<ModelFlags, "threads" | "ctxSize" | "parallel"
   readonly threads: readonly number[];
   readonly parallel: readonly number[];
   readonly repetitions: number;
+  readonly profile?: true;
   readonly json?: true;
 }
 
@@ -34,6 +36,7 @@ export function benchCommand(): Command {
       [1],
     )
     .option("-r, --repetitions <n>", "measure each this often", integer(1), 5)
+    .option("--profile", "what each kernel of a GPU does and takes, with --backend webgpu")
     .option("--json", "print the rows as a JSON array");
   return addComputeOptions(command)
     .option("-t, --threads <n,...>", "threads that compute", integerList(1), [physicalCores()])
@@ -54,6 +57,7 @@ async function run(flags: BenchFlags): Promise<void> {
       predictions: flags.predict.filter((n) => n > 0),
       parallel,
       repetitions: flags.repetitions,
+      profile: flags.profile === true,
       onStart: (what) => {
         if (process.stderr.isTTY) note(`sirocco: ${what} ...`);
       },
@@ -80,4 +84,7 @@ async function run(flags: BenchFlags): Promise<void> {
       [3, 5, 6, 7],
     ),
   );
+  for (const { test, profile } of rows) {
+    if (profile !== undefined) await printLine(`\n${test}\n${profileTable(profile)}`);
+  }
 }

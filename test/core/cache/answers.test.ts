@@ -55,7 +55,7 @@ describe("createAnswerCache", () => {
     const asker = one.asker("tenant");
     const keys = [asker.scope.tokenKey({ a: 1 }), asker.scope.requestKey({ a: 1 })];
     await one.keep(asker, keys, { ...kept, begunAt: time });
-    for (const key of keys) expect(one.peek(asker, key)?.answer).toMatchObject({ head, events });
+    for (const key of keys) expect(one.atHand(asker, key)?.answer).toMatchObject({ head, events });
 
     const other = open([store]);
     for (const key of keys) {
@@ -192,7 +192,7 @@ describe("createAnswerCache", () => {
     await cache.keep(asker, [key], { ...kept, begunAt: time });
     let made = 0;
     const render = () =>
-      cache.peek(asker, key)!.rendered("json", () => ({ body: String(++made), headers: {} }));
+      cache.atHand(asker, key)!.rendered("json", () => ({ body: String(++made), headers: {} }));
     expect(render()).toBe(render());
     expect(made).toBe(1);
   });

@@ -7,12 +7,12 @@ describe("createKvBlocks", () => {
     const blocks = createKvBlocks(4, 8);
     const held: number[] = [];
     expect(blocks.capacity).toBe(32);
-    expect(blocks.reserve(held, 8)).toBe(true);
+    expect(blocks.reserve(held, 8, "a")).toBe(true);
     expect(held.length).toBe(1);
-    expect(blocks.reserve(held, 9)).toBe(true);
-    expect(blocks.reserve(held, 16)).toBe(true);
+    expect(blocks.reserve(held, 9, "a")).toBe(true);
+    expect(blocks.reserve(held, 16, "a")).toBe(true);
     expect(held.length).toBe(2);
-    expect(blocks.reserve(held, 33)).toBe(false);
+    expect(blocks.reserve(held, 33, "a")).toBe(false);
     expect(held.length).toBe(2);
     expect(blocks.free).toBe(2);
     blocks.release(held);
@@ -24,7 +24,7 @@ describe("createKvBlocks", () => {
     const blocks = createKvBlocks(2, 4);
     expect(() => blocks.release([0])).toThrow(RangeError);
     const held: number[] = [];
-    blocks.reserve(held, 4);
+    blocks.reserve(held, 4, "a");
     const copy = held.slice();
     blocks.release(held);
     expect(() => blocks.release(copy)).toThrow(RangeError);
@@ -33,9 +33,9 @@ describe("createKvBlocks", () => {
 
   test("keeps a block's content until the room is needed, oldest first, and shares it meanwhile", () => {
     const lost: number[] = [];
-    const blocks = createKvBlocks(3, 4, (block) => lost.push(block));
+    const blocks = createKvBlocks(3, 4, { lost: (block) => lost.push(block) });
     const [one, two]: [number[], number[]] = [[], []];
-    blocks.reserve(one, 8);
+    blocks.reserve(one, 8, "a");
     const kept = one.slice();
     for (const block of kept) blocks.keep(block);
     blocks.share(two, kept[0]!);
@@ -45,11 +45,33 @@ describe("createKvBlocks", () => {
     blocks.release(two);
     expect(blocks.free).toBe(3);
     // The end of what was let go together is given up before its beginning; what is empty goes first.
-    blocks.reserve(one, 8);
+    blocks.reserve(one, 8, "a");
     expect(lost).toEqual([kept[1]]);
     expect(() => blocks.share(two, kept[1]!)).not.toThrow();
-    blocks.reserve(two, 8);
+    blocks.reserve(two, 8, "a");
     expect(lost).toEqual([kept[1], kept[0]]);
+  });
+
+  test("tells of blocks that come to another tenant, once, and of no others", () => {
+    const told: number[][] = [];
+    const blocks = createKvBlocks(4, 4, { handedOver: (handed) => told.push([...handed]) });
+    const [one, two]: [number[], number[]] = [[], []];
+    blocks.reserve(one, 12, "a");
+    const [first, second, third] = one.slice();
+    blocks.release(one);
+    // The tenant's own again, then one that nobody has had.
+    blocks.reserve(one, 4, "a");
+    blocks.reserve(two, 12, "b");
+    expect(told).toEqual([[second!, third!]]);
+    blocks.release(two);
+    blocks.reserve(two, 8, "b");
+    expect(told).toHaveLength(1);
+    blocks.release(two);
+    blocks.release(one);
+    blocks.reserve(one, 16, "a");
+    expect(told).toHaveLength(2);
+    expect(told[1]).not.toContain(first);
+    expect(told[1]).toHaveLength(3);
   });
 
   test("never gives a block to two holders and loses none", () => {
@@ -61,7 +83,7 @@ describe("createKvBlocks", () => {
         for (const [who, positions] of steps) {
           const held = holders[who]!;
           if (positions < 10) blocks.release(held);
-          else blocks.reserve(held, positions);
+          else blocks.reserve(held, positions, "a");
           const all = holders.flat();
           expect(new Set(all).size).toBe(all.length);
           expect(all.every((block) => block >= 0 && block < 12)).toBe(true);

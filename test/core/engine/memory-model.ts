@@ -60,6 +60,7 @@ export function createMemoryModel(
         rope: { style: "norm", dims: 2, theta: 10000, scaling: { type: "none" } },
       },
       limits,
+      cache: [{ label: "memory", slots: slots.length }],
       prepare(batch) {
         prepared = batch;
       },
@@ -104,6 +105,7 @@ export function createMemoryModel(
       loadWeight: () => Promise.resolve(output),
       alloc: () => output,
       allocKv: (): KvLayer => ({ label: "kv", slots: slots.length }),
+      zeroKv: (_layer, first, count) => void slots.fill(0, first, first + count),
       view: (tensor) => tensor,
       write: () => {},
     },

@@ -241,24 +241,51 @@ describe("answers that are kept", () => {
     let said = "one";
     const app = open(
       { reply: () => [...toBytes(said), 257] },
-      { caching: caching({ verifyOneIn: 2 }) },
+      { caching: caching({ verifyOneIn: 2 }), now: () => 0 },
     );
-    await app.post(CHAT, ask);
-    await settled();
-    for (let i = 0; i < 4; i++) await app.post(CHAT, ask);
-    await settled();
+    const askAgain = async () => {
+      await app.post(CHAT, ask);
+      await settled();
+    };
+    for (let i = 0; i < 5; i++) await askAgain();
     expect(app.engine.requests).toHaveLength(3);
     expect(await metric(app, "sirocco_cache_verifi")).toEqual([
       "sirocco_cache_verifications_total 2",
     ]);
     said = "two";
-    for (let i = 0; i < 2; i++) await app.post(CHAT, ask);
-    await settled();
+    for (let i = 0; i < 2; i++) await askAgain();
     expect(await metric(app, "sirocco_cache_verification_mismatch")).toEqual([
       "sirocco_cache_verification_mismatch_total 1",
     ]);
     expect(app.logs.filter(({ event }) => event === "cache_mismatch")).toHaveLength(1);
     expect(status(await app.post(CHAT, ask))).toBe("sirocco; fwd=miss");
+  });
+
+  test("verifying takes a fiftieth of the engine's time at most, however many hits there are", async () => {
+    let clock = 0;
+    const app = open(
+      {
+        reply: () => {
+          clock += 10;
+          return [...toBytes("yes"), 257];
+        },
+      },
+      { caching: caching({ verifyOneIn: 2 }), now: () => clock },
+    );
+    const computedAfter = async (hits: number): Promise<number> => {
+      for (let i = 0; i < hits; i++) {
+        await app.post(CHAT, ask);
+        await settled();
+      }
+      return app.engine.requests.length;
+    };
+    expect(await computedAfter(1)).toBe(1);
+    // One is verified, which takes 10 ms, and then none for 500 ms.
+    expect(await computedAfter(20)).toBe(2);
+    clock += 499;
+    expect(await computedAfter(20)).toBe(2);
+    clock += 1;
+    expect(await computedAfter(1)).toBe(3);
   });
 
   test("another process answers from the store that they share", async () => {
