@@ -33,6 +33,7 @@ function withHeartbeat(ops: Ops, beat: () => void): Ops {
   return {
     embed: (out, table, tokens) => ops.embed(out, table, tokens),
     rmsNorm: (out, x, weight, eps) => ops.rmsNorm(out, x, weight, eps),
+    layerNorm: (out, x, weight, bias, eps) => ops.layerNorm(out, x, weight, bias, eps),
     matmul(x, products) {
       ops.matmul(x, products);
       beat();
@@ -42,10 +43,16 @@ function withHeartbeat(ops: Ops, beat: () => void): Ops {
       ops.attention(...operands);
       beat();
     },
-    gatedMatmul(x, gate, up) {
-      ops.gatedMatmul(x, gate, up);
+    gatedMatmul(x, gate, up, activation) {
+      ops.gatedMatmul(x, gate, up, activation);
       beat();
     },
+    experts(out, x, router, experts) {
+      ops.experts(out, x, router, experts);
+      beat();
+    },
+    gelu: (x) => ops.gelu(x),
+    scale: (x, factor) => ops.scale(x, factor),
     addTo: (x, y) => ops.addTo(x, y),
     gather: (out, x, rows) => ops.gather(out, x, rows),
   };

@@ -15,6 +15,7 @@ import type {
   ScoreRequest,
 } from "./engine.ts";
 import type { EngineOptions } from "./engine-options.ts";
+import { createExpertCounts } from "./expert-counts.ts";
 import { createGenerateJob } from "./generate-job.ts";
 import { canDraft, createDrafter } from "./drafter.ts";
 import { createHeartbeat } from "./heartbeat.ts";
@@ -66,6 +67,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
   const matchers = createMatchers();
   const tally = { promptTokens: 0, generatedTokens: 0, draftedTokens: 0, acceptedTokens: 0 };
   const cost = createStepCost();
+  const experts = model.tallies && createExpertCounts(backend, model.tallies);
   const sample = createSample({ backend, jobs, vocabSize, tally, now });
   let steps = 0;
   let rows = 0;
@@ -170,6 +172,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
       forget(sequence);
       job?.finish(reason);
     }
+    await experts?.step(jobs.size === 0);
   }
 
   async function run(batch: Batch): Promise<Tensor> {
@@ -320,6 +323,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
       prefixHits,
       draftedTokens: tally.draftedTokens,
       acceptedTokens: tally.acceptedTokens,
+      ...(experts === undefined ? {} : { expertRows: experts.rows }),
       stalledMs: jobs.size === 0 && state !== "failed" ? 0 : now() - progressed,
     };
   }

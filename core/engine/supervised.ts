@@ -11,6 +11,7 @@ import {
 import type { WaitLimits } from "./engine-waiters.ts";
 import { RESTART_LIMITS, type RestartLimits } from "./restart-policy.ts";
 import { createStallWatch, type StallLimits } from "./stall-watch.ts";
+import { NO_STATS, totalStats } from "./total-stats.ts";
 
 /** How engines are looked after. */
 export interface SupervisionLimits extends RestartLimits, StallLimits, WaitLimits {
@@ -97,7 +98,7 @@ export async function superviseEngine(options: SupervisionOptions): Promise<Supe
       onChange,
       onBroken(engine, { reason }) {
         broken[reason]++;
-        before = total(engine.stats(), before);
+        before = totalStats(engine.stats(), before);
       },
       now,
     },
@@ -140,7 +141,7 @@ export async function superviseEngine(options: SupervisionOptions): Promise<Supe
 
   function stats(): EngineStats {
     const { opened, state, since, waiting } = engines;
-    if (opened !== undefined) return total(opened.stats(), before);
+    if (opened !== undefined) return totalStats(opened.stats(), before);
     // While one is opened nothing is stuck; where no further one is, only a restart of the process helps.
     const stalledMs = state === "gone" ? now() - since : 0;
     return { ...NO_STATS, ...before, running: 0, waiting, kvBlocksUsed: 0, stalledMs };
@@ -167,45 +168,9 @@ export async function superviseEngine(options: SupervisionOptions): Promise<Supe
   };
 }
 
-/** Of an engine that was closed and never broke. */
-const NO_STATS: EngineStats = {
-  running: 0,
-  waiting: 0,
-  kvBlocksUsed: 0,
-  kvBlocksTotal: 0,
-  steps: 0,
-  rows: 0,
-  promptTokens: 0,
-  generatedTokens: 0,
-  preemptions: 0,
-  prefixQueries: 0,
-  prefixHits: 0,
-  draftedTokens: 0,
-  acceptedTokens: 0,
-  stalledMs: 0,
-};
-
 function countBreakages(): Record<BreakReason, number> {
   return Object.fromEntries(BREAK_REASONS.map((reason) => [reason, 0])) as Record<
     BreakReason,
     number
   >;
-}
-
-/** An engine's statistics, its counters added to those of the engines before it. */
-function total(stats: EngineStats, before: EngineStats | undefined): EngineStats {
-  if (before === undefined) return stats;
-  const sum = (counter: keyof EngineStats): number => stats[counter] + before[counter];
-  return {
-    ...stats,
-    steps: sum("steps"),
-    rows: sum("rows"),
-    promptTokens: sum("promptTokens"),
-    generatedTokens: sum("generatedTokens"),
-    preemptions: sum("preemptions"),
-    prefixQueries: sum("prefixQueries"),
-    prefixHits: sum("prefixHits"),
-    draftedTokens: sum("draftedTokens"),
-    acceptedTokens: sum("acceptedTokens"),
-  };
 }
