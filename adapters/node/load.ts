@@ -26,7 +26,11 @@ export interface LoadOptions extends EngineOptions {
    * thread while it computes a step.
    */
   readonly inProcess?: boolean;
-  /** Told of the backend that computes in this thread. */
+  /**
+   * Told of the backend that computes in this thread.
+   *
+   * @internal
+   */
   readonly onBackend?: OnBackend;
   /** Begin with the digest while the weights load, for callers that are going to ask for it. */
   readonly identify?: boolean;

@@ -8,6 +8,7 @@ import { createRestartPolicy, type RestartLimits } from "./restart-policy.ts";
 
 /** An engine and the way to be rid of it. */
 export interface OpenedEngine {
+  /** What computes. */
   readonly engine: MortalEngine;
   /** End its requests, and release what it holds. */
   close(): Promise<void>;
