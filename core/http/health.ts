@@ -30,7 +30,8 @@ export function readiness(deps: AppDeps, limits: HttpLimits): Health {
   const models = deps.models();
   const reasons = [...stalls(models, limits), ...absences(models)];
   if (state !== "ready") reasons.unshift(`the server is ${state}`);
-  else if (models.length === 0) reasons.unshift("no model is served");
+  else if (models.length === 0 && deps.pool?.ready() !== true)
+    reasons.unshift("no model is served");
   return report(deps, reasons);
 }
 

@@ -10,7 +10,11 @@ export interface ServerMetrics {
   /** A request under /v1 has ended. */
   request(status: number, milliseconds: number): void;
   /** Watch one answer of a model; `arrived` by the monotonic clock. */
-  answer(model: ServedModel, arrived: number): AnswerMeter;
+  answer(model: Pick<ServedModel, "id">, arrived: number): AnswerMeter;
+  /** Who began to answer, where there is a choice, and why. */
+  served(rung: string, why: string): void;
+  /** What an answer has taken so far, on average. */
+  meanAnswerMs(): number;
   /** What the cache did for a request. */
   cache(result: CacheResult): void;
   /** An answer from the cache was computed again, and was the same or not. */
@@ -36,6 +40,8 @@ export function createServerMetrics(metrics: Metrics, deps: AppDeps): ServerMetr
   let answerMs = 0;
   metrics.gauge(names.BUILD_INFO, { version: deps.version }).set(1);
   metrics.onRender(() => collect(metrics, deps));
+  // Before the first answer a guess: a second.
+  const meanAnswerMs = (): number => (answers === 0 ? 1000 : answerMs / answers);
   // Looked up once: a hit is over in microseconds.
   const cached = new Map<CacheResult, Counter>();
 
@@ -90,8 +96,10 @@ export function createServerMetrics(metrics: Metrics, deps: AppDeps): ServerMetr
       metrics.counter(names.CACHE_VERIFICATIONS, {}).add();
       if (!same) metrics.counter(names.CACHE_MISMATCHES, {}).add();
     },
+    served: (rung, why) => metrics.counter(names.SERVED, { rung, why }).add(),
+    meanAnswerMs,
     retryAfterSeconds() {
-      const meanSeconds = answers === 0 ? 1 : answerMs / answers / 1000;
+      const meanSeconds = meanAnswerMs() / 1000;
       const rounds = deps.models().map(({ engine }) => {
         const { running, waiting } = engine.stats();
         return waiting / Math.max(running, 1);
@@ -150,6 +158,10 @@ function collect(metrics: Metrics, deps: AppDeps): void {
     add("weights", engine.info.memory.weights);
     add("kv", engine.info.memory.kv);
     add("activations", engine.info.memory.activations);
+  }
+  for (const { name: node, standing, inFlight } of deps.pool?.nodes() ?? []) {
+    metrics.gauge(names.POOL_NODE_IN, { node }).set(standing === "out" ? 0 : 1);
+    metrics.gauge(names.POOL_IN_FLIGHT, { node }).set(inFlight);
   }
   for (const [kind, bytes] of memory) metrics.gauge(names.MEMORY_BYTES, { kind }).set(bytes);
 }
