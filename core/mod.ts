@@ -147,6 +147,7 @@ export {
 export { createExporter, type Exporter, type ExporterOptions } from "./trace/exporter.ts";
 export type { Attributes, AttributeValue, Span, Tracer } from "./trace/span.ts";
 export type { TraceContext } from "./trace/traceparent.ts";
+export type { Choice, ChoiceReason } from "./tensor/choice.ts";
 export type { RopeStyle } from "./tensor/backend.ts";
 export type { KvType } from "./tensor/kv-type.ts";
 export { GREEDY, type SamplingParams } from "./sampler/params.ts";

@@ -1,13 +1,12 @@
 import type { Model } from "../model/model.ts";
 import type { Backend } from "../tensor/backend.ts";
+import type { EngineInfo } from "./engine.ts";
 
 /** What an engine is made of. */
-export interface EngineOptions {
+export interface EngineOptions extends Pick<EngineInfo, "choice" | "loadMs"> {
   /** The engine owns it from now on: `close` closes it. */
   readonly backend: Backend;
   readonly model: Model;
-  /** Milliseconds that loading took, for `Engine.info`. */
-  readonly loadMs: number;
   /** Requests computed together; fewer where a step has too few rows or logit rows. */
   readonly maxSequences: number;
   /** Requests that may wait beyond those; the next one is refused with `QUEUE_FULL`. */

@@ -347,6 +347,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
       contextLength,
       memory: backend.memory(),
       loadMs: options.loadMs,
+      ...(options.choice === undefined ? {} : { choice: options.choice }),
     },
     generate: (request) => ({ [Symbol.asyncIterator]: () => start(request) }),
     score,

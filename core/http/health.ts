@@ -1,3 +1,4 @@
+import type { ChoiceReason } from "../tensor/choice.ts";
 import type { AppDeps, HttpLimits, ServedModel } from "./deps.ts";
 
 /** What a probe learns. */
@@ -14,6 +15,8 @@ export interface Health {
       readonly backend: string;
       /** Whether a GPU has been given up for the CPU. */
       readonly degraded: boolean;
+      /** Why it is this backend: a code that tells nothing of the hardware. */
+      readonly backend_reason: ChoiceReason | null;
       readonly stalled_ms: number;
     }[];
   };
@@ -71,6 +74,7 @@ function report(deps: AppDeps, reasons: readonly string[]): Health {
         model: id,
         backend: engine.info.backend,
         degraded: condition?.().degraded ?? false,
+        backend_reason: engine.info.choice?.reason ?? null,
         stalled_ms: Math.round(engine.stats().stalledMs),
       })),
     },

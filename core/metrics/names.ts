@@ -253,6 +253,11 @@ export const MEMORY_BYTES: GaugeSpec<"kind"> = gauge(
   "Bytes in use by kind.",
   ["kind"],
 );
+export const BACKEND_INFO: GaugeSpec<"model_name" | "backend" | "reason"> = gauge(
+  "sirocco_backend_info",
+  "1 for the backend that computes a model and the reason why it is this one, 0 for those before.",
+  ["model_name", "backend", "reason"],
+);
 export const BUILD_INFO: GaugeSpec<"version"> = gauge(
   "sirocco_build_info",
   "Always 1; the version is the label.",
