@@ -26,9 +26,11 @@ test("requantize gives the bytes that quantising a whole tensor gives, in whatev
   }
 });
 
+function types(model: GgufModel): Record<string, string> {
+  return Object.fromEntries([...model.tensors.values()].map(({ name, type }) => [name, type]));
+}
+
 test("requantize leaves vectors alone, keeps the output matrix fine, and finds types that fit rows", () => {
-  const types = (model: GgufModel): Record<string, string> =>
-    Object.fromEntries([...model.tensors.values()].map(({ name, type }) => [name, type]));
   const wide = memoryModel({ dim: 256, hiddenDim: 320, layers: 1 });
   expect(types(requantize(wide, "q4_k"))).toMatchObject({
     "token_embd.weight": "q4_k",
