@@ -41,6 +41,19 @@ export type { Scope as CacheScope } from "./cache/scope.ts";
 export type { SharedAnswer, SharedAnswerOptions } from "./cache/shared-answer.ts";
 export type { CacheStore } from "./cache/store.ts";
 export type { ChatMessage, ChatTemplate, ChatToolCall, RenderOptions } from "./chat/template.ts";
+export type { Breakage, BreakReason } from "./engine/breakage.ts";
+export type { EngineChange, OpenContext, OpenedEngine } from "./engine/engine-succession.ts";
+export type { WaitLimits } from "./engine/engine-waiters.ts";
+export type { RestartLimits } from "./engine/restart-policy.ts";
+export type { StallLimits } from "./engine/stall-watch.ts";
+export {
+  superviseEngine,
+  SUPERVISION_LIMITS,
+  type EngineCondition,
+  type SupervisedEngine,
+  type SupervisionLimits,
+  type SupervisionOptions,
+} from "./engine/supervised.ts";
 export type {
   DoneEvent,
   EmbedRequest,
@@ -50,6 +63,7 @@ export type {
   GenerateEvent,
   GenerateRequest,
   GenerateTimings,
+  MortalEngine,
   ScoreRequest,
   TokenEvent,
 } from "./engine/engine.ts";
@@ -66,6 +80,33 @@ export type { Grammar } from "./grammar/grammar.ts";
 export { tokenBytes, type TokenBytes } from "./grammar/vocabulary.ts";
 export type { ToolCallDelta, TurnDone, TurnEvent } from "./tools/events.ts";
 export type { ToolFormName } from "./tools/forms.ts";
+export type { Candidate } from "./pool/affinity.ts";
+export type { Standing } from "./pool/health.ts";
+export type { PoolModel } from "./pool/node-models.ts";
+export type { KnownNode, PoolNode } from "./pool/nodes.ts";
+export { DEFAULT_OVERFLOW, type OverflowLimits } from "./pool/overflow.ts";
+export {
+  createPool,
+  type Forwarded,
+  type Pool,
+  type PoolEvent,
+  type PoolOptions,
+  type Question,
+} from "./pool/pool.ts";
+export type { Relay } from "./pool/relay-header.ts";
+export type { Transcript } from "./pool/transcript.ts";
+export {
+  createFetchTransport,
+  type Transport,
+  type TransportRequest,
+  type TransportResponse,
+} from "./pool/transport.ts";
+export {
+  createUpstream,
+  type Upstream,
+  type UpstreamOptions,
+  type UpstreamRequest,
+} from "./pool/upstream.ts";
 export { createApp, type App, type RouteScope } from "./http/app.ts";
 export {
   createAccess,
@@ -106,6 +147,7 @@ export {
 export { createExporter, type Exporter, type ExporterOptions } from "./trace/exporter.ts";
 export type { Attributes, AttributeValue, Span, Tracer } from "./trace/span.ts";
 export type { TraceContext } from "./trace/traceparent.ts";
+export type { Choice, ChoiceReason } from "./tensor/choice.ts";
 export type { RopeStyle } from "./tensor/backend.ts";
 export type { KvType } from "./tensor/kv-type.ts";
 export { GREEDY, type SamplingParams } from "./sampler/params.ts";

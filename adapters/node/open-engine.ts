@@ -1,5 +1,5 @@
 import { setImmediate } from "node:timers/promises";
-import type { Engine } from "../../core/engine/engine.ts";
+import type { SteppedEngine } from "../../core/engine/stepped-engine.ts";
 import type { GgufModel } from "../../core/gguf/gguf.ts";
 import type { LoadProgress } from "../../core/model/load.ts";
 import type { Backend } from "../../core/tensor/backend.ts";
@@ -32,7 +32,7 @@ export async function openEngine(
   onProgress?: LoadProgress,
   signal?: AbortSignal,
   onBackend?: OnBackend,
-): Promise<Engine> {
+): Promise<SteppedEngine> {
   const started = performance.now();
   // The tokens' texts are for who answers requests; an engine knows numbers.
   const { gguf } = await openModel(options.model, {
@@ -54,16 +54,19 @@ export async function startEngine(
   onProgress?: LoadProgress,
   signal?: AbortSignal,
   onBackend?: OnBackend,
-): Promise<Engine> {
-  const { backend } = await createBackend({
+): Promise<SteppedEngine> {
+  const { backend, choice } = await createBackend({
     preference: options.backend ?? "auto",
     threads: options.threads ?? physicalCores(),
+    model: { gguf, room: options },
+    signal,
     ...(options.profile === undefined ? {} : { profile: options.profile }),
   });
   onBackend?.(backend);
   return startOn(backend, gguf, {
     room: options,
     started,
+    choice,
     yieldTurn: () => setImmediate(),
     onProgress,
     signal,

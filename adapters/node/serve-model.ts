@@ -1,6 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { EngineChange } from "../../core/engine/engine-succession.ts";
 import { createApp } from "../../core/http/app.ts";
+import type { EngineInfo } from "../../core/engine/engine.ts";
 import type {
   AppDeps,
   HttpLimits,
@@ -13,6 +15,7 @@ import { allowedHosts } from "../../core/http/edge/host.ts";
 import { TRACE_SPANS_LOST } from "../../core/metrics/names.ts";
 import { createExporter, type ExporterOptions } from "../../core/trace/exporter.ts";
 import { openCaching, type CachingOptions } from "./cache/open-caching.ts";
+import { engineRecord } from "./engine-log.ts";
 import { DEFAULT_HOST, DEFAULT_PORT, listenFailure } from "./listen.ts";
 import { modelName } from "./model-name.ts";
 import { loadLocal, type LoadedModel, type LoadOptions } from "./load.ts";
@@ -137,12 +140,19 @@ export async function serveModel(
   }
   log({ level: "info", event: "listening", url: listening.url });
 
-  const ready = prepare(options, loading.signal, async (model) => {
+  const onEngineChange = (change: EngineChange): void => {
+    log(engineRecord(change));
+    // The next engine may be of another kind, whose answers are not those that were kept: it is another model.
+    if (change.type === "replaced")
+      models.splice(0, models.length, ...models.map((model) => ({ ...model })));
+    options.load.onEngineChange?.(change);
+  };
+  const ready = prepare({ ...options.load, onEngineChange }, loading.signal, async (model) => {
     loaded = model;
     models.push(await toServed(model, options));
+    log(backendRecord(model.engine.info));
     if (state === "loading") state = "ready";
   });
-  void watch(ready, log);
 
   let closed: Promise<void> | undefined;
   const close = async (): Promise<void> => {
@@ -169,7 +179,7 @@ export async function serveModel(
 }
 
 async function prepare(
-  { load }: ServeOptions,
+  load: LoadOptions,
   signal: AbortSignal,
   onLoaded: (model: LoadedModel) => Promise<void>,
 ): Promise<LoadedModel> {
@@ -187,6 +197,12 @@ async function prepare(
   }
 }
 
+/** What computes and why; a log is for the machine's owner. */
+function backendRecord({ backend, threads, choice }: EngineInfo): LogRecord {
+  const { reason = null, detail = null } = choice ?? {};
+  return { level: "info", event: "backend", backend, threads, reason, detail };
+}
+
 async function toServed(model: LoadedModel, options: ServeOptions): Promise<ServedModel> {
   return {
     id: options.name ?? modelName(options.load.model),
@@ -195,6 +211,7 @@ async function toServed(model: LoadedModel, options: ServeOptions): Promise<Serv
     engine: model.engine,
     tokenizer: model.tokenizer,
     template: model.template,
+    condition: () => model.condition(),
     contextLength: model.engine.info.contextLength,
     digest: await model.digest(),
     ownedBy: "sirocco",
@@ -203,12 +220,4 @@ async function toServed(model: LoadedModel, options: ServeOptions): Promise<Serv
     quantization: model.quant.toUpperCase(),
     ...(model.license === undefined ? {} : { license: model.license }),
   };
-}
-
-/** Say so when the model dies; liveness fails from then on, and whoever supervises restarts. */
-async function watch(ready: Promise<LoadedModel>, log: (record: LogRecord) => void): Promise<void> {
-  // A model that was never there is the business of whoever awaits `ready`.
-  const model = await ready.catch(() => undefined);
-  const death = await model?.died;
-  if (death !== undefined) log({ level: "error", event: "model_died", message: death.message });
 }

@@ -1,5 +1,7 @@
+import { BREAK_REASONS } from "../engine/breakage.ts";
+import type { EngineCondition } from "../engine/supervised.ts";
 import type { TurnDone } from "../tools/events.ts";
-import type { Counter, Histogram, Metrics } from "../metrics/metrics.ts";
+import type { Counter, Gauge, Histogram, Metrics } from "../metrics/metrics.ts";
 import * as names from "../metrics/names.ts";
 import type { AppDeps, ServedModel } from "./deps.ts";
 
@@ -8,7 +10,11 @@ export interface ServerMetrics {
   /** A request under /v1 has ended. */
   request(status: number, milliseconds: number): void;
   /** Watch one answer of a model; `arrived` by the monotonic clock. */
-  answer(model: ServedModel, arrived: number): AnswerMeter;
+  answer(model: Pick<ServedModel, "id">, arrived: number): AnswerMeter;
+  /** Who began to answer, where there is a choice, and why. */
+  served(rung: string, why: string): void;
+  /** What an answer has taken so far, on average. */
+  meanAnswerMs(): number;
   /** What the cache did for a request. */
   cache(result: CacheResult): void;
   /** An answer from the cache was computed again, and was the same or not. */
@@ -33,7 +39,13 @@ export function createServerMetrics(metrics: Metrics, deps: AppDeps): ServerMetr
   let answers = 0;
   let answerMs = 0;
   metrics.gauge(names.BUILD_INFO, { version: deps.version }).set(1);
-  metrics.onRender(() => collect(metrics, deps));
+  const backends = new Map<string, Gauge>();
+  metrics.onRender(() => {
+    collect(metrics, deps);
+    collectBackends(metrics, deps, backends);
+  });
+  // Before the first answer a guess: a second.
+  const meanAnswerMs = (): number => (answers === 0 ? 1000 : answerMs / answers);
   // Looked up once: a hit is over in microseconds.
   const cached = new Map<CacheResult, Counter>();
 
@@ -88,8 +100,10 @@ export function createServerMetrics(metrics: Metrics, deps: AppDeps): ServerMetr
       metrics.counter(names.CACHE_VERIFICATIONS, {}).add();
       if (!same) metrics.counter(names.CACHE_MISMATCHES, {}).add();
     },
+    served: (rung, why) => metrics.counter(names.SERVED, { rung, why }).add(),
+    meanAnswerMs,
     retryAfterSeconds() {
-      const meanSeconds = answers === 0 ? 1 : answerMs / answers / 1000;
+      const meanSeconds = meanAnswerMs() / 1000;
       const rounds = deps.models().map(({ engine }) => {
         const { running, waiting } = engine.stats();
         return waiting / Math.max(running, 1);
@@ -111,11 +125,37 @@ function requestMeter(
   };
 }
 
+/** What has become of a model's engines. */
+function collectCondition(metrics: Metrics, id: string, condition: EngineCondition): void {
+  const labels = { model_name: id };
+  for (const reason of BREAK_REASONS) {
+    const broken = metrics.counter(names.ENGINES_BROKEN, { ...labels, reason });
+    broken.record(condition.broken[reason]);
+  }
+  metrics.counter(names.DEVICES_LOST, labels).record(condition.broken.device);
+  metrics.counter(names.MIGRATIONS, labels).record(condition.moved);
+  metrics.gauge(names.ENGINE_READY, labels).set(condition.state === "ready" ? 1 : 0);
+  metrics.gauge(names.ENGINE_DEGRADED, labels).set(condition.degraded ? 1 : 0);
+}
+
+/** Which backends compute, and why; `known` are those that ever did. */
+function collectBackends(metrics: Metrics, deps: AppDeps, known: Map<string, Gauge>): void {
+  for (const gauge of known.values()) gauge.set(0);
+  for (const { id, engine } of deps.models()) {
+    const { backend, choice } = engine.info;
+    const labels = { model_name: id, backend, reason: choice?.reason ?? "unknown" };
+    const gauge = metrics.gauge(names.BACKEND_INFO, labels);
+    gauge.set(1);
+    known.set(JSON.stringify(labels), gauge);
+  }
+}
+
 /** Read what the engines count themselves. */
 function collect(metrics: Metrics, deps: AppDeps): void {
   const memory = new Map(Object.entries(deps.memory?.() ?? {}));
   const add = (kind: string, bytes: number) => memory.set(kind, (memory.get(kind) ?? 0) + bytes);
-  for (const { id, engine } of deps.models()) {
+  for (const { id, engine, condition } of deps.models()) {
+    if (condition !== undefined) collectCondition(metrics, id, condition());
     const labels = { model_name: id };
     const stats = engine.stats();
     metrics.gauge(names.REQUESTS_RUNNING, labels).set(stats.running);
@@ -134,6 +174,10 @@ function collect(metrics: Metrics, deps: AppDeps): void {
     add("weights", engine.info.memory.weights);
     add("kv", engine.info.memory.kv);
     add("activations", engine.info.memory.activations);
+  }
+  for (const { name: node, standing, inFlight } of deps.pool?.nodes() ?? []) {
+    metrics.gauge(names.POOL_NODE_IN, { node }).set(standing === "out" ? 0 : 1);
+    metrics.gauge(names.POOL_IN_FLIGHT, { node }).set(inFlight);
   }
   for (const [kind, bytes] of memory) metrics.gauge(names.MEMORY_BYTES, { kind }).set(bytes);
 }
