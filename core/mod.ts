@@ -41,6 +41,19 @@ export type { Scope as CacheScope } from "./cache/scope.ts";
 export type { SharedAnswer, SharedAnswerOptions } from "./cache/shared-answer.ts";
 export type { CacheStore } from "./cache/store.ts";
 export type { ChatMessage, ChatTemplate, ChatToolCall, RenderOptions } from "./chat/template.ts";
+export type { Breakage, BreakReason } from "./engine/breakage.ts";
+export type { EngineChange, OpenContext, OpenedEngine } from "./engine/engine-succession.ts";
+export type { WaitLimits } from "./engine/engine-waiters.ts";
+export type { RestartLimits } from "./engine/restart-policy.ts";
+export type { StallLimits } from "./engine/stall-watch.ts";
+export {
+  superviseEngine,
+  SUPERVISION_LIMITS,
+  type EngineCondition,
+  type SupervisedEngine,
+  type SupervisionLimits,
+  type SupervisionOptions,
+} from "./engine/supervised.ts";
 export type {
   DoneEvent,
   EmbedRequest,
@@ -50,6 +63,7 @@ export type {
   GenerateEvent,
   GenerateRequest,
   GenerateTimings,
+  MortalEngine,
   ScoreRequest,
   TokenEvent,
 } from "./engine/engine.ts";
@@ -133,6 +147,7 @@ export {
 export { createExporter, type Exporter, type ExporterOptions } from "./trace/exporter.ts";
 export type { Attributes, AttributeValue, Span, Tracer } from "./trace/span.ts";
 export type { TraceContext } from "./trace/traceparent.ts";
+export type { Choice, ChoiceReason } from "./tensor/choice.ts";
 export type { RopeStyle } from "./tensor/backend.ts";
 export type { KvType } from "./tensor/kv-type.ts";
 export { GREEDY, type SamplingParams } from "./sampler/params.ts";

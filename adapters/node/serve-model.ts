@@ -1,6 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { EngineChange } from "../../core/engine/engine-succession.ts";
 import { createApp } from "../../core/http/app.ts";
+import type { EngineInfo } from "../../core/engine/engine.ts";
 import type {
   AppDeps,
   HttpLimits,
@@ -16,6 +18,7 @@ import type { OverflowLimits } from "../../core/pool/overflow.ts";
 import { createFetchTransport, type Transport } from "../../core/pool/transport.ts";
 import { createExporter, type ExporterOptions } from "../../core/trace/exporter.ts";
 import { openCaching, type CachingOptions } from "./cache/open-caching.ts";
+import { engineRecord } from "./engine-log.ts";
 import { DEFAULT_HOST, DEFAULT_PORT, listenFailure } from "./listen.ts";
 import { modelName } from "./model-name.ts";
 import { loadLocal, type LoadedModel, type LoadOptions } from "./load.ts";
@@ -128,12 +131,20 @@ export async function serveModel(
     leave: () => loading.abort(),
     stop,
   });
-  const ready = prepare(options, loading.signal, async (model) => {
+  const onEngineChange = (change: EngineChange): void => {
+    log(engineRecord(change));
+    // The next engine may be of another kind, whose answers are not those that were kept: it is another model.
+    const { models } = served;
+    if (change.type === "replaced")
+      models.splice(0, models.length, ...models.map((model) => ({ ...model })));
+    options.load.onEngineChange?.(change);
+  };
+  const ready = prepare({ ...options.load, onEngineChange }, loading.signal, async (model) => {
     served.memory = () => model.engine.info.memory;
     served.models.push(await toServed(model, options));
+    log(backendRecord(model.engine.info));
     if (served.state === "loading") served.state = "ready";
   });
-  void watch(ready, log);
   return { ...server, ready };
 }
 
@@ -256,7 +267,7 @@ async function openServer(
 }
 
 async function prepare(
-  { load }: ServeOptions,
+  load: LoadOptions,
   signal: AbortSignal,
   onLoaded: (model: LoadedModel) => Promise<void>,
 ): Promise<LoadedModel> {
@@ -274,6 +285,12 @@ async function prepare(
   }
 }
 
+/** What computes and why; a log is for the machine's owner. */
+function backendRecord({ backend, threads, choice }: EngineInfo): LogRecord {
+  const { reason = null, detail = null } = choice ?? {};
+  return { level: "info", event: "backend", backend, threads, reason, detail };
+}
+
 async function toServed(model: LoadedModel, options: ServeOptions): Promise<ServedModel> {
   return {
     id: options.name ?? modelName(options.load.model),
@@ -282,6 +299,7 @@ async function toServed(model: LoadedModel, options: ServeOptions): Promise<Serv
     engine: model.engine,
     tokenizer: model.tokenizer,
     template: model.template,
+    condition: () => model.condition(),
     contextLength: model.engine.info.contextLength,
     digest: await model.digest(),
     ownedBy: "sirocco",
@@ -290,12 +308,4 @@ async function toServed(model: LoadedModel, options: ServeOptions): Promise<Serv
     quantization: model.quant.toUpperCase(),
     ...(model.license === undefined ? {} : { license: model.license }),
   };
-}
-
-/** Say so when the model dies; liveness fails from then on, and whoever supervises restarts. */
-async function watch(ready: Promise<LoadedModel>, log: (record: LogRecord) => void): Promise<void> {
-  // A model that was never there is the business of whoever awaits `ready`.
-  const model = await ready.catch(() => undefined);
-  const death = await model?.died;
-  if (death !== undefined) log({ level: "error", event: "model_died", message: death.message });
 }

@@ -1,5 +1,7 @@
+import { BREAK_REASONS } from "../engine/breakage.ts";
+import type { EngineCondition } from "../engine/supervised.ts";
 import type { TurnDone } from "../tools/events.ts";
-import type { Counter, Histogram, Metrics } from "../metrics/metrics.ts";
+import type { Counter, Gauge, Histogram, Metrics } from "../metrics/metrics.ts";
 import * as names from "../metrics/names.ts";
 import type { AppDeps, ServedModel } from "./deps.ts";
 
@@ -37,7 +39,11 @@ export function createServerMetrics(metrics: Metrics, deps: AppDeps): ServerMetr
   let answers = 0;
   let answerMs = 0;
   metrics.gauge(names.BUILD_INFO, { version: deps.version }).set(1);
-  metrics.onRender(() => collect(metrics, deps));
+  const backends = new Map<string, Gauge>();
+  metrics.onRender(() => {
+    collect(metrics, deps);
+    collectBackends(metrics, deps, backends);
+  });
   // Before the first answer a guess: a second.
   const meanAnswerMs = (): number => (answers === 0 ? 1000 : answerMs / answers);
   // Looked up once: a hit is over in microseconds.
@@ -119,11 +125,37 @@ function requestMeter(
   };
 }
 
+/** What has become of a model's engines. */
+function collectCondition(metrics: Metrics, id: string, condition: EngineCondition): void {
+  const labels = { model_name: id };
+  for (const reason of BREAK_REASONS) {
+    const broken = metrics.counter(names.ENGINES_BROKEN, { ...labels, reason });
+    broken.record(condition.broken[reason]);
+  }
+  metrics.counter(names.DEVICES_LOST, labels).record(condition.broken.device);
+  metrics.counter(names.MIGRATIONS, labels).record(condition.moved);
+  metrics.gauge(names.ENGINE_READY, labels).set(condition.state === "ready" ? 1 : 0);
+  metrics.gauge(names.ENGINE_DEGRADED, labels).set(condition.degraded ? 1 : 0);
+}
+
+/** Which backends compute, and why; `known` are those that ever did. */
+function collectBackends(metrics: Metrics, deps: AppDeps, known: Map<string, Gauge>): void {
+  for (const gauge of known.values()) gauge.set(0);
+  for (const { id, engine } of deps.models()) {
+    const { backend, choice } = engine.info;
+    const labels = { model_name: id, backend, reason: choice?.reason ?? "unknown" };
+    const gauge = metrics.gauge(names.BACKEND_INFO, labels);
+    gauge.set(1);
+    known.set(JSON.stringify(labels), gauge);
+  }
+}
+
 /** Read what the engines count themselves. */
 function collect(metrics: Metrics, deps: AppDeps): void {
   const memory = new Map(Object.entries(deps.memory?.() ?? {}));
   const add = (kind: string, bytes: number) => memory.set(kind, (memory.get(kind) ?? 0) + bytes);
-  for (const { id, engine } of deps.models()) {
+  for (const { id, engine, condition } of deps.models()) {
+    if (condition !== undefined) collectCondition(metrics, id, condition());
     const labels = { model_name: id };
     const stats = engine.stats();
     metrics.gauge(names.REQUESTS_RUNNING, labels).set(stats.running);
