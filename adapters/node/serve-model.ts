@@ -134,9 +134,8 @@ export async function serveModel(
   const onEngineChange = (change: EngineChange): void => {
     log(engineRecord(change));
     // The next engine may be of another kind, whose answers are not those that were kept: it is another model.
-    const { models } = served;
     if (change.type === "replaced")
-      models.splice(0, models.length, ...models.map((model) => ({ ...model })));
+      for (const [i, model] of served.models.entries()) served.models[i] = { ...model };
     options.load.onEngineChange?.(change);
   };
   const ready = prepare({ ...options.load, onEngineChange }, loading.signal, async (model) => {
