@@ -2,7 +2,10 @@ import type { Choice, ChoiceReason, Trial } from "../core/tensor/choice.ts";
 
 /** Why a GPU was not tried, or not to the end. */
 export interface Refusal {
-  readonly reason: Exclude<ChoiceReason, "asked" | "only" | "faster" | "slower" | "no_simd">;
+  readonly reason: Exclude<
+    ChoiceReason,
+    "asked" | "only" | "sound" | "faster" | "slower" | "no_simd"
+  >;
   /** For the machine's owner. */
   readonly detail: string;
 }

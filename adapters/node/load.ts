@@ -40,6 +40,8 @@ export interface LoadedModel {
   readonly template: ChatTemplate | undefined;
   /** What the file calls its quantisation: `q4_0`, `q4_k_m`. */
   readonly quant: string;
+  /** Its files on disk; none for a model behind a URL. */
+  readonly files: readonly string[];
   /** Bytes of weights that one step of one token reads. */
   readonly weightBytesPerToken: number;
   /** Identifies the weights: sha256 of the files in hex, a shorter fingerprint for a URL. */
@@ -109,6 +111,7 @@ async function readModelHeader(
       tokenizer,
       template,
       quant: quantName(gguf),
+      files: header.files,
       weightBytesPerToken: weightBytes(gguf).perToken,
       digest: once(modelDigest(location, header)),
     };

@@ -46,6 +46,10 @@ export interface ServeOptions {
   readonly corsOrigins?: readonly string[];
   /** Where traces go; none are made where absent. */
   readonly tracing?: Omit<ExporterOptions, "version" | "onLost">;
+  /**
+   * Let browsers answer by themselves: whoever may ask the model may then download it. `false` unless given.
+   */
+  readonly shareModel?: boolean;
   /** Keep answers, and how; none are kept where absent. */
   readonly cache?: CachingOptions;
 }
@@ -112,6 +116,8 @@ export async function serveModel(
         });
   const caching =
     options.cache === undefined ? undefined : await openCaching({ log, ...options.cache });
+  const { shareModel = false } = options;
+  const browserCode = shareModel ? await readBrowserCode() : undefined;
   const app = createApp({
     models: () => models,
     state: () => state,
@@ -126,6 +132,7 @@ export async function serveModel(
     ...(tracer === undefined ? {} : { tracer }),
     ...(caching === undefined ? {} : { caching }),
     ...(hosts === undefined ? {} : { hosts }),
+    ...(browserCode === undefined ? {} : { browserCode }),
     ...(options.corsOrigins === undefined ? {} : { corsOrigins: options.corsOrigins }),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
   });
@@ -201,7 +208,19 @@ async function toServed(model: LoadedModel, options: ServeOptions): Promise<Serv
     architecture: model.config.architecture,
     ...(model.config.pooling === undefined ? {} : { pooling: model.config.pooling }),
     quantization: model.quant.toUpperCase(),
+    ...(options.shareModel === true ? { files: await modelFiles(model.files) } : {}),
   };
+}
+
+/** Read from disk by servers that share only. */
+async function readBrowserCode(): Promise<AppDeps["browserCode"]> {
+  const { browserCode } = await import("./shared-files.ts");
+  return browserCode();
+}
+
+async function modelFiles(files: readonly string[]): Promise<NonNullable<ServedModel["files"]>> {
+  const shared = await import("./shared-files.ts");
+  return shared.modelFiles(files);
 }
 
 /** Say so when the model dies; liveness fails from then on, and whoever supervises restarts. */

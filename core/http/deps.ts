@@ -6,6 +6,7 @@ import type { Pooling } from "../model/model.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { Tracer } from "../trace/span.ts";
 import type { Access } from "./edge/access.ts";
+import type { SharedFile } from "./shared-file.ts";
 
 /** A model that requests can name. */
 export interface ServedModel {
@@ -33,6 +34,8 @@ export interface ServedModel {
   readonly architecture?: string;
   /** What its file calls its quantisation: `Q4_K_M`. */
   readonly quantization?: string;
+  /** Its files, the first one first, where browsers may have them. */
+  readonly files?: readonly SharedFile[];
 }
 
 /**
@@ -69,6 +72,8 @@ export interface AppDeps {
   readonly corsOrigins?: readonly string[];
   /** Makes short answers, where a runtime writes its own class faster; the global one unless given. */
   readonly Response?: typeof Response;
+  /** The program with which browsers answer by themselves, by path; they cannot where absent. */
+  readonly browserCode?: ReadonlyMap<string, SharedFile>;
   /** Takes the spans of requests; none are made where absent. */
   readonly tracer?: Tracer;
   /** Limits that differ from {@linkcode DEFAULT_LIMITS}. */

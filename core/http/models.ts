@@ -26,6 +26,8 @@ export interface WireModel {
     readonly digest: string;
     readonly aliases: readonly string[];
     readonly chat: boolean;
+    /** The name of its file below `/models`, where browsers may have it. */
+    readonly file?: string;
   };
 }
 
@@ -67,6 +69,7 @@ export function toWireModel(model: ServedModel): WireModel {
       digest: model.digest,
       aliases: model.aliases ?? [],
       chat: model.template !== undefined,
+      ...(model.files?.[0] === undefined ? {} : { file: model.files[0].name }),
     },
   };
 }

@@ -4,6 +4,7 @@
  *
  * - `asked`: it was asked for by name
  * - `only`: the runtime has no other
+ * - `sound`: the GPU passed its self-test, and nothing could be measured beforehand
  * - `faster`: it was measured beside the other and won
  * - `slower`: the GPU was measured and lost
  * - `no_gpu`: nothing hints at a GPU, so none was looked for
@@ -22,6 +23,7 @@ export type ChoiceReason = (typeof CHOICE_REASONS)[number];
 export const CHOICE_REASONS = [
   "asked",
   "only",
+  "sound",
   "faster",
   "slower",
   "no_gpu",

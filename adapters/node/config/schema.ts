@@ -24,6 +24,7 @@ export interface ConfigFile {
   readonly cache_size?: number | undefined;
   readonly cache_ttl?: number | undefined;
   readonly cache_verify?: number | undefined;
+  readonly share_model?: boolean | undefined;
   readonly allow_host?: readonly string[] | undefined;
   readonly cors_origin?: readonly string[] | undefined;
   readonly tracing?: ConfigTracing | undefined;
@@ -171,6 +172,10 @@ export const CONFIG_SCHEMA: v.GenericSchema<unknown, ConfigFile> = v.strictObjec
   cache_verify: described(
     v.optional(v.pipe(v.number(), v.integer(), v.minValue(0))),
     "Compute one in so many kept answers again; 0 = none; 1000 unless given.",
+  ),
+  share_model: described(
+    v.optional(v.boolean()),
+    "Let browsers answer by themselves: who may ask the model may then download it; false unless given.",
   ),
   allow_host: described(
     v.optional(names),
