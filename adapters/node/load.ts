@@ -5,9 +5,10 @@ import { readConfig } from "../../core/model/config.ts";
 import type { LoadProgress } from "../../core/model/load.ts";
 import type { ModelConfig } from "../../core/model/model.ts";
 import { weightBytes } from "../../core/model/tensors.ts";
+import type { Backend } from "../../core/tensor/backend.ts";
 import type { Tokenizer } from "../../core/tokenizer/tokenizer.ts";
 import { modelDigest, openHeader, remoteOptions } from "./header.ts";
-import { openEngine, type EngineOptions, type OnBackend } from "./open-engine.ts";
+import { openEngine, type EngineOptions } from "./open-engine.ts";
 import { quantName } from "./quant-mix.ts";
 import { startWorker } from "./worker-engine.ts";
 
@@ -18,8 +19,6 @@ export interface LoadOptions extends EngineOptions {
    * thread while it computes a step.
    */
   readonly inProcess?: boolean;
-  /** Told of the backend that computes in this thread. */
-  readonly onBackend?: OnBackend;
   /** Begin with the digest while the weights load, for callers that are going to ask for it. */
   readonly identify?: boolean;
   /** Told of the bytes of weights read so far, and in all. */
@@ -60,20 +59,8 @@ export interface LoadedModel {
  * `ABORTED`.
  */
 export async function loadLocal(options: LoadOptions): Promise<LoadedModel> {
-  const {
-    inProcess = false,
-    identify = false,
-    onProgress,
-    onBackend,
-    signal,
-    ...engineOptions
-  } = options;
-  if (inProcess) {
-    const header = await readModelHeader(engineOptions, signal);
-    const engine = await openEngine(engineOptions, onProgress, signal, onBackend);
-    const died = new Promise<RuntimeError>(() => {});
-    return { ...header, engine, died, close: () => engine.close() };
-  }
+  const { inProcess = false, identify = false, onProgress, signal, ...engineOptions } = options;
+  if (inProcess) return loadHere(options);
   // The vocabulary is read while the worker starts. Whichever fails first ends the other.
   const failed = new AbortController();
   const ended = signal === undefined ? failed.signal : AbortSignal.any([failed.signal, signal]);
@@ -94,6 +81,17 @@ export async function loadLocal(options: LoadOptions): Promise<LoadedModel> {
     );
     throw error;
   }
+}
+
+/** Load a model to compute in this thread; `onBackend` is told with what. Rejects as {@linkcode loadLocal} does. */
+export async function loadHere(
+  { onProgress, signal, ...options }: LoadOptions,
+  onBackend?: (backend: Backend) => void,
+): Promise<LoadedModel> {
+  const header = await readModelHeader(options, signal);
+  const engine = await openEngine(options, onProgress, signal, onBackend);
+  const died = new Promise<RuntimeError>(() => {});
+  return { ...header, engine, died, close: () => engine.close() };
 }
 
 /** What a {@linkcode LoadedModel} has beside its engine. */

@@ -23,15 +23,12 @@ export interface EngineOptions extends RoomOptions {
   readonly profile?: boolean;
 }
 
-/** Told of the backend once it is there. */
-export type OnBackend = (backend: Backend) => void;
-
 /** Load a model's weights into a backend in this thread and start its engine. */
 export async function openEngine(
   options: EngineOptions,
   onProgress?: LoadProgress,
   signal?: AbortSignal,
-  onBackend?: OnBackend,
+  onBackend?: (backend: Backend) => void,
 ): Promise<Engine> {
   const started = performance.now();
   // The tokens' texts are for who answers requests; an engine knows numbers.
@@ -53,7 +50,7 @@ export async function startEngine(
   started: number,
   onProgress?: LoadProgress,
   signal?: AbortSignal,
-  onBackend?: OnBackend,
+  onBackend?: (backend: Backend) => void,
 ): Promise<Engine> {
   const { backend } = await createBackend({
     preference: options.backend ?? "auto",
