@@ -1,4 +1,4 @@
-// gate[i] = silu(gate[i]) * up[i], silu(v) = v / (1 + e^-v); joined with exp.wgsl.
+// gate[i] = activation(gate[i]) * up[i]; joined with exp.wgsl and activation.wgsl.
 // For products that could not be computed together (another type, another arena).
 
 struct Params {
@@ -13,7 +13,6 @@ struct Params {
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
   for (var i = id.x; i < params.count; i += groups.x * 64u) {
-    let v = activations[params.gate + i];
-    activations[params.gate + i] = v / (1.0 + exp_f32(-v)) * activations[params.up + i];
+    activations[params.gate + i] = activated(activations[params.gate + i]) * activations[params.up + i];
   }
 }

@@ -1,7 +1,7 @@
 // What the matrix kernels share: bindings, parameters, which products a workgroup computes, and what
-// becomes of them. Joined with exp.wgsl.
+// becomes of them. Joined with exp.wgsl and activation.wgsl.
 
-/** 0: store, 1: store and add to the residual, 2: gate and up are the first two products, store silu(gate) * up. */
+/** 0: store, 1: store and add to the residual, 2: gate and up are the first two products, store activation(gate) * up. */
 override EPILOGUE: u32 = 0u;
 
 struct Product {
@@ -61,5 +61,5 @@ fn finish(product: u32, token: u32, row: u32, value: f32) {
 
 fn finish_gated(token: u32, row: u32, gate: f32, up: f32) {
   let at = token * params.products[0].stride + row;
-  put(params.products[0].out + at, gate / (1.0 + exp_f32(-gate)) * up);
+  put(params.products[0].out + at, activated(gate) * up);
 }

@@ -1,7 +1,7 @@
-// out[n, m] = x[n, k] · w[m, k]ᵀ, one invocation for each output; joined with weights.wgsl and exp.wgsl.
+// out[n, m] = x[n, k] · w[m, k]ᵀ, one invocation for each output; joined with weights.wgsl, exp.wgsl and activation.wgsl.
 // For every type, and the readable version of the other matrix kernels. Oracle: backends/reference.
 
-/** 0: store, 1: add to the residual too, 2: silu(first) * second. */
+/** 0: store, 1: add to the residual too, 2: activation(first) * second. */
 override EPILOGUE: u32 = 0u;
 
 struct Product {
@@ -42,7 +42,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   let at = group.y * product.stride + m;
   let sum = dot_row(product.weight, m, x);
   if (EPILOGUE == 2u) {
-    activations[product.out + at] = sum / (1.0 + exp_f32(-sum)) * dot_row(params.products[1].weight, m, x);
+    activations[product.out + at] = activated(sum) * dot_row(params.products[1].weight, m, x);
     return;
   }
   activations[product.out + at] = sum;

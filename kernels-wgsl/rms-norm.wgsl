@@ -1,5 +1,5 @@
-// out[n, d] = x[n, d] / sqrt(mean(x[n]²) + eps) * weight[d]; in place too.
-// A workgroup takes a row; its 64 invocations add squares up in strides, then in a tree.
+// out[n, h, d] = x[n, h, d] / sqrt(mean(x[n, h]²) + eps) * weight[d]; in place too.
+// A workgroup takes a run of d, be it a row or a head of one; its 64 invocations add squares up in strides, then in a tree.
 
 struct Params {
   out: u32,
@@ -16,8 +16,12 @@ struct Params {
 var<workgroup> sums: array<f32, 64>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-  let row = group.y * params.width;
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let row = (group.y * groups.x + group.x) * params.width;
   var squares = 0.0;
   for (var i = lane; i < params.width; i += 64u) {
     let value = activations[params.x + row + i];

@@ -1,6 +1,8 @@
+import { existsSync } from "node:fs";
 import { chatTemplateSource, createChatTemplate } from "../../core/chat/create.ts";
 import type { ChatTemplate } from "../../core/chat/template.ts";
 import { MODEL_CARD, openCheckpoint } from "../../core/checkpoint/open.ts";
+import { RuntimeError } from "../../core/errors.ts";
 import type { GgufModel } from "../../core/gguf/gguf.ts";
 import { openGguf } from "../../core/gguf/parse.ts";
 import type { ByteSource } from "../../core/gguf/source.ts";
@@ -11,6 +13,7 @@ import { fileDigest, sha256 } from "./digest.ts";
 import type { HttpSourceOptions } from "./sources/http-source.ts";
 import { openFolder } from "./sources/open-folder.ts";
 import { openSource, siblingOpener } from "./sources/open-source.ts";
+import type { StoredModel } from "./store/stored-model.ts";
 
 /** A model file that has been opened and checked. */
 export interface OpenedModel {
@@ -58,7 +61,7 @@ function splitList(text: string | undefined): string[] {
 
 /**
  * Open and check a model's files: a path or a URL of a GGUF, the first file where there are several, or of a folder
- * with weights in safetensors.
+ * with weights in safetensors; where there is no such file, the name of a model of the store.
  */
 export async function openModel(
   location: string,
@@ -70,6 +73,19 @@ export async function openModel(
     files.push(source.name);
     return source;
   };
+  const stored = await findInStore(location);
+  if (stored !== undefined) {
+    const open = (name: string): Promise<ByteSource> => {
+      const path = stored.pathOf(name);
+      if (path !== undefined && name !== MODEL_CARD) files.push(path);
+      return stored.open(name);
+    };
+    const gguf =
+      stored.main === undefined
+        ? await openCheckpoint({ name: stored.manifest.name, open }, omitted)
+        : await openGguf(await open(stored.main), open, omitted);
+    return { gguf, files };
+  }
   const folder = await openFolder(location, remote);
   let gguf: GgufModel;
   if (folder === undefined) {
@@ -83,6 +99,19 @@ export async function openModel(
     gguf = await openCheckpoint({ name: folder.name, open }, omitted);
   }
   return { gguf, files: isRemote(location) ? [] : files };
+}
+
+/** The model of the store that a location names which is neither a path nor a URL. */
+async function findInStore(location: string): Promise<StoredModel | undefined> {
+  if (/^[a-z][a-z0-9+.-]+:\/\//i.test(location) || existsSync(location)) return undefined;
+  // It brings a validator along, which others do without.
+  const { findStored } = await import("./store/stored-model.ts");
+  const stored = await findStored(location);
+  if (stored !== undefined) return stored;
+  throw new RuntimeError(
+    "MODEL_NOT_FOUND",
+    `Cannot open ${location}: there is no such file, and the store has no such model (sirocco list)`,
+  );
 }
 
 /** Open a model's files and read its vocabulary and chat template. */

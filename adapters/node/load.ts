@@ -41,6 +41,8 @@ export interface LoadedModel {
   readonly quant: string;
   /** Its files on disk; none for a model behind a URL. */
   readonly files: readonly string[];
+  /** What the file says that it is distributed under; absent where it says nothing. */
+  readonly license?: string;
   /** Bytes of weights that one step of one token reads. */
   readonly weightBytesPerToken: number;
   /** Identifies the weights: sha256 of the files in hex, a shorter fingerprint for a URL. */
@@ -103,6 +105,7 @@ async function readModelHeader(
 ): Promise<HeaderFacts> {
   const header = await openHeader(location, remoteOptions(location, modelHosts, signal));
   const { gguf, tokenizer, template } = header;
+  const license = gguf.metadata.get("general.license");
   try {
     return {
       config: readConfig(gguf),
@@ -110,6 +113,7 @@ async function readModelHeader(
       template,
       quant: quantName(gguf),
       files: header.files,
+      ...(typeof license === "string" ? { license } : {}),
       weightBytesPerToken: weightBytes(gguf).perToken,
       digest: once(modelDigest(location, header)),
     };

@@ -209,6 +209,7 @@ async function toServed(model: LoadedModel, options: ServeOptions): Promise<Serv
     ...(model.config.pooling === undefined ? {} : { pooling: model.config.pooling }),
     quantization: model.quant.toUpperCase(),
     ...(options.shareModel === true ? { files: await modelFiles(model.files) } : {}),
+    ...(model.license === undefined ? {} : { license: model.license }),
   };
 }
 

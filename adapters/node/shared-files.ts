@@ -68,16 +68,36 @@ async function addFiles(
   }
 }
 
-/** The files of a model for browsers, the first one first. Rejects with `MODEL_UNSUPPORTED` for what they cannot read. */
+/**
+ * The files of a model for browsers, the first one first. Rejects with `MODEL_UNSUPPORTED` for what they cannot
+ * read: they find further files of a split model by their names.
+ */
 export async function modelFiles(files: readonly string[]): Promise<readonly SharedFile[]> {
-  const other = files.find((file) => !file.endsWith(".gguf"));
-  if (files.length === 0 || other !== undefined) {
-    throw new RuntimeError(
-      "MODEL_UNSUPPORTED",
-      `Cannot share ${other ?? "a model behind a URL"}: browsers read GGUF files of this machine`,
-    );
+  const shared = await Promise.all(
+    files.map((file) => sharedFile(file, "application/octet-stream")),
+  );
+  const [first] = shared;
+  if (first === undefined) throw notShared("a model behind a URL");
+  if (shared.length > 1 && !FIRST_OF_SEVERAL.test(first.name)) throw notShared(first.name);
+  for (const file of shared) if (!(await isGguf(file))) throw notShared(file.name);
+  return shared;
+}
+
+const FIRST_OF_SEVERAL = /-00001-of-\d{5}\.gguf$/;
+
+async function isGguf(file: SharedFile): Promise<boolean> {
+  let magic = "";
+  for await (const bytes of file.read(0, Math.min(4, file.size))) {
+    magic += new TextDecoder().decode(bytes);
   }
-  return Promise.all(files.map((file) => sharedFile(file, "application/octet-stream")));
+  return magic === "GGUF";
+}
+
+function notShared(what: string): RuntimeError {
+  return new RuntimeError(
+    "MODEL_UNSUPPORTED",
+    `Cannot share ${what}: browsers read GGUF files of this machine, whole or split by name`,
+  );
 }
 
 async function sharedFile(file: string, type: string): Promise<SharedFile> {

@@ -6,7 +6,8 @@ import { expectShape, own, ownKv } from "./tensors.ts";
 /** Scaled dot-product attention over a paged cache; see {@linkcode Ops.attention}. */
 // The interface sets the parameters.
 // eslint-disable-next-line max-params
-export const attention: Ops["attention"] = (out, q, k, v, kv, layout, { scale, window }) => {
+export const attention: Ops["attention"] = (out, q, k, v, kv, layout, options) => {
+  const { scale, window, bidirectional = false } = options;
   const [o, queries, keys, values, cache] = [own(out), own(q), own(k), own(v), ownKv(kv)];
   const { kvHeads, headDim } = cache;
   const rows = queries.rows;
@@ -25,8 +26,9 @@ export const attention: Ops["attention"] = (out, q, k, v, kv, layout, { scale, w
   const maxBlocks = layout.blocks.length / sequences;
   for (let sequence = 0; sequence < sequences; sequence++) {
     const table = layout.blocks.subarray(sequence * maxBlocks, (sequence + 1) * maxBlocks);
-    for (let row = layout.starts[sequence]!; row < layout.starts[sequence + 1]!; row++) {
-      const position = layout.positions[row]!;
+    const end = layout.starts[sequence + 1]!;
+    for (let row = layout.starts[sequence]!; row < end; row++) {
+      const position = layout.positions[bidirectional ? end - 1 : row]!;
       const first = window === undefined ? 0 : Math.max(0, position - window + 1);
       const slots = slotsOf(table, first, position, layout);
       for (let head = 0; head < heads; head++) {

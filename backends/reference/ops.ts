@@ -1,5 +1,9 @@
+import { erf } from "../../core/numeric/erf.ts";
 import type { Ops } from "../../core/tensor/backend.ts";
+import { ACTIVATIONS } from "./activations.ts";
 import { attention } from "./attention.ts";
+import { experts } from "./experts.ts";
+import { multiply } from "./multiply.ts";
 import type { ReferenceTensor } from "./tensors.ts";
 import { expectShape, own } from "./tensors.ts";
 
@@ -14,11 +18,13 @@ export const referenceOps: Ops = {
 
   rmsNorm(out, x, weight, eps) {
     const [o, i, w] = [own(out), own(x), own(weight)];
-    const width = i.width;
-    expectShape("normalise", o, i.rows, width);
+    const width = w.rows;
+    expectShape("normalise", o, i.rows, i.width);
     expectShape("normalise", w, width, 1);
-    for (let row = 0; row < i.rows; row++) {
-      const base = row * width;
+    if (i.width % width !== 0) {
+      throw new RangeError(`Cannot normalise ${i.width} values by "${w.label}" of ${width}`);
+    }
+    for (let base = 0; base < i.rows * i.width; base += width) {
       let squares = 0;
       for (let c = 0; c < width; c++) squares += i.values[base + c]! * i.values[base + c]!;
       const scale = 1 / Math.sqrt(squares / width + eps);
@@ -28,13 +34,36 @@ export const referenceOps: Ops = {
     }
   },
 
+  layerNorm(out, x, weight, bias, eps) {
+    const [o, i, w, b] = [own(out), own(x), own(weight), own(bias)];
+    const width = i.width;
+    expectShape("normalise", o, i.rows, width);
+    expectShape("normalise", w, width, 1);
+    expectShape("normalise", b, width, 1);
+    for (let base = 0; base < i.rows * width; base += width) {
+      let sum = 0;
+      for (let c = 0; c < width; c++) sum += i.values[base + c]!;
+      const mean = sum / width;
+      let squares = 0;
+      for (let c = 0; c < width; c++) squares += (i.values[base + c]! - mean) ** 2;
+      const scale = 1 / Math.sqrt(squares / width + eps);
+      for (let c = 0; c < width; c++) {
+        o.values[base + c] = (i.values[base + c]! - mean) * scale * w.values[c]! + b.values[c]!;
+      }
+    }
+  },
+
   matmul(x, products) {
     const a = own(x);
-    for (const { weight, out } of products) {
+    for (const { weight, out, bias } of products) {
       const [w, o] = [own(weight), own(out)];
       expectShape("multiply", w, w.rows, a.width);
       expectShape("multiply", o, a.rows, w.rows);
       multiply(o.values, a.values, w.values, a.rows, w.rows, a.width);
+      if (bias === undefined) continue;
+      const b = own(bias);
+      expectShape("multiply", b, w.rows, 1);
+      for (let c = 0; c < a.rows * w.rows; c++) o.values[c]! += b.values[c % w.rows]!;
     }
   },
 
@@ -64,15 +93,27 @@ export const referenceOps: Ops = {
 
   attention,
 
-  gatedMatmul(x, gate, up) {
+  gatedMatmul(x, gate, up, activation = "silu") {
     referenceOps.matmul(x, [gate, up]);
     const [g, u] = [own(gate.out), own(up.out)];
     expectShape("gate", u, g.rows, g.width);
     const size = g.rows * g.width;
-    for (let i = 0; i < size; i++) {
-      const value = g.values[i]!;
-      g.values[i] = (value / (1 + Math.exp(-value))) * u.values[i]!;
+    const activate = ACTIVATIONS[activation];
+    for (let i = 0; i < size; i++) g.values[i] = activate(g.values[i]!) * u.values[i]!;
+  },
+
+  experts,
+
+  gelu(x) {
+    const { values, rows, width } = own(x);
+    for (let i = 0; i < rows * width; i++) {
+      values[i] = (values[i]! * (1 + erf(values[i]! / Math.SQRT2))) / 2;
     }
+  },
+
+  scale(x, factor) {
+    const { values, rows, width } = own(x);
+    for (let i = 0; i < rows * width; i++) values[i]! *= factor;
   },
 
   addTo(x, y) {
@@ -103,51 +144,5 @@ function copyRows(
       );
     }
     out.values.set(table.values.subarray(row * width, (row + 1) * width), i * width);
-  }
-}
-
-/** out[n, m] = x[n, k] · w[m, k]ᵀ */
-function multiply(
-  out: Float32Array,
-  x: Float32Array,
-  w: Float32Array,
-  n: number,
-  m: number,
-  k: number,
-): void {
-  // Four sums at once share each load of x and need not wait for each other's additions. Every sum
-  // runs over c in order, so that its bits depend on neither n nor m.
-  const whole = m - (m % 4);
-  for (let column = 0; column < whole; column += 4) {
-    const w0 = column * k;
-    const w1 = w0 + k;
-    const w2 = w1 + k;
-    const w3 = w2 + k;
-    for (let row = 0; row < n; row++) {
-      const from = row * k;
-      let s0 = 0;
-      let s1 = 0;
-      let s2 = 0;
-      let s3 = 0;
-      for (let c = 0; c < k; c++) {
-        const value = x[from + c]!;
-        s0 += value * w[w0 + c]!;
-        s1 += value * w[w1 + c]!;
-        s2 += value * w[w2 + c]!;
-        s3 += value * w[w3 + c]!;
-      }
-      const to = row * m + column;
-      out[to] = s0;
-      out[to + 1] = s1;
-      out[to + 2] = s2;
-      out[to + 3] = s3;
-    }
-  }
-  for (let column = whole; column < m; column++) {
-    for (let row = 0; row < n; row++) {
-      let sum = 0;
-      for (let c = 0; c < k; c++) sum += x[row * k + c]! * w[column * k + c]!;
-      out[row * m + column] = sum;
-    }
   }
 }

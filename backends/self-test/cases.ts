@@ -1,4 +1,4 @@
-import type { Backend, BatchLayout, Ops, Product } from "../../core/tensor/backend.ts";
+import type { Backend, BatchLayout, Experts, Ops, Product } from "../../core/tensor/backend.ts";
 import type { WeightType } from "../../core/tensor/dtype.ts";
 import type { Tensor } from "../../core/tensor/tensor.ts";
 import type { Operation } from "../../core/tensor/workload.ts";
@@ -43,6 +43,8 @@ const WINDOW = 5;
 const CLOSE = 0.01;
 /** x may be rounded to bytes, keys and values to what a cache holds. */
 const ROUNDED = 0.1;
+/** The same through three products one after another. */
+const LAYERED = 0.3;
 
 /** The case of an operation on a backend, whose memory it takes. */
 export async function createCase(
@@ -52,12 +54,13 @@ export async function createCase(
 ): Promise<Case> {
   const input = (label: string, shape: readonly number[]): Tensor => {
     const tensor = backend.alloc(label, shape);
-    const count = shape.reduce((product, size) => product * size, 1);
-    backend.write(tensor, sampleValues(random, count));
+    backend.write(tensor, sampleValues(random, sizeOf(shape)));
     return tensor;
   };
   const weight = (type: WeightType, rows: number, columns: number): Promise<Tensor> =>
     load(backend, type, [rows, columns], sampleWeight(random, type, rows * columns));
+  const vector = (length: number): Promise<Tensor> =>
+    load(backend, "f32", [length], sampleWeight(random, "f32", length));
   const plain = (name: string, out: Tensor, record: Case["record"]): Case => {
     return { name, tolerance: CLOSE, record, outputs: [["", out]] };
   };
@@ -69,14 +72,26 @@ export async function createCase(
       return plain(`embed ${operation.type}`, out, (ops) => ops.embed(out, table, tokens));
     }
     case "rmsNorm": {
-      const x = input("x", [3, WIDTH + 1]);
-      const by = await load(backend, "f32", [WIDTH + 1], sampleWeight(random, "f32", WIDTH + 1));
-      const out = backend.alloc("out", [3, WIDTH + 1]);
-      return plain("rmsNorm", out, (ops) => ops.rmsNorm(out, x, by, operation.eps));
+      const { eps, heads } = operation;
+      const row = heads === undefined ? [WIDTH + 1] : [heads, WIDTH + 1];
+      const x = input("x", [3, ...row]);
+      const by = await vector(WIDTH + 1);
+      const out = backend.alloc("out", [3, ...row]);
+      return plain("rmsNorm", out, (ops) => ops.rmsNorm(out, x, by, eps));
+    }
+    case "layerNorm": {
+      const x = input("x", [3, WIDTH]);
+      const [by, bias] = [await vector(WIDTH), await vector(WIDTH)];
+      const out = backend.alloc("out", [3, WIDTH]);
+      return plain("layerNorm", out, (ops) => ops.layerNorm(out, x, by, bias, operation.eps));
     }
     case "matmul":
     case "gatedMatmul":
-      return productCase(backend, operation, input, weight);
+      return productCase(backend, operation, input, weight, vector);
+    case "experts":
+      return expertsCase(backend, operation, input, (type, shape) =>
+        load(backend, type, shape, sampleWeight(random, type, sizeOf(shape))),
+      );
     case "rope": {
       const x = input("x", [3, 2, operation.headDim]);
       const rotation = input("rotation", [3, operation.dims / 2, 2]);
@@ -84,6 +99,14 @@ export async function createCase(
     }
     case "attention":
       return attentionCase(backend, operation, input);
+    case "gelu": {
+      const x = input("x", [3, WIDTH]);
+      return plain("gelu", x, (ops) => ops.gelu(x));
+    }
+    case "scale": {
+      const x = input("x", [3, WIDTH]);
+      return plain("scale", x, (ops) => ops.scale(x, 1.5));
+    }
     case "addTo": {
       const [x, y] = [input("x", [3, WIDTH]), input("y", [3, WIDTH])];
       return plain("addTo", x, (ops) => ops.addTo(x, y));
@@ -96,6 +119,10 @@ export async function createCase(
     default:
       return unknown(operation);
   }
+}
+
+function sizeOf(shape: readonly number[]): number {
+  return shape.reduce((product, size) => product * size, 1);
 }
 
 function unknown(operation: never): never {
@@ -123,6 +150,7 @@ async function productCase(
   operation: Extract<Operation, { kind: "matmul" | "gatedMatmul" }>,
   input: Input,
   weight: (type: WeightType, rows: number, columns: number) => Promise<Tensor>,
+  vector: (length: number) => Promise<Tensor>,
 ): Promise<Case> {
   const { kind, types } = operation;
   const gated = kind === "gatedMatmul";
@@ -133,9 +161,15 @@ async function productCase(
   for (const [i, type] of types.entries()) {
     weights.push(await weight(type, WEIGHT_ROWS[gated ? 0 : i % WEIGHT_ROWS.length]!, columns));
   }
+  const biases: Tensor[] = [];
+  if (!gated && operation.biased === true) {
+    for (const each of weights) biases.push(await vector(each.shape[0]!));
+  }
   const runs = ROWS.map((rows) => {
-    const products = weights.map((each): Product => {
-      return { weight: each, out: backend.alloc("out", [rows, each.shape[0]!]) };
+    const products = weights.map((each, i): Product => {
+      const bias = biases[i];
+      const out = backend.alloc("out", [rows, each.shape[0]!]);
+      return { weight: each, out, ...(bias === undefined ? {} : { bias }) };
     });
     const sum = input("sum", [rows, weights[0]!.shape[0]!]);
     return { rows, products, sum, x: backend.view(x, rows) };
@@ -147,7 +181,7 @@ async function productCase(
     record(ops) {
       for (const run of runs) {
         const [gate, up] = run.products;
-        if (gated) ops.gatedMatmul(run.x, gate!, up!);
+        if (gated) ops.gatedMatmul(run.x, gate!, up!, operation.activation);
         else ops.matmul(run.x, run.products);
         if (added) ops.addTo(run.sum, gate!.out);
       }
@@ -159,20 +193,52 @@ async function productCase(
   };
 }
 
+/** Rows that take two of three experts. */
+async function expertsCase(
+  backend: Backend,
+  { types: [gate, up, down] }: Extract<Operation, { kind: "experts" }>,
+  input: Input,
+  weight: (type: WeightType, shape: readonly number[]) => Promise<Tensor>,
+): Promise<Case> {
+  const [experts, rows] = [3, 5];
+  const layer: Experts = {
+    gate: await weight(gate, [experts, COLUMNS, COLUMNS]),
+    up: await weight(up, [experts, COLUMNS, COLUMNS]),
+    down: await weight(down, [experts, COLUMNS, COLUMNS]),
+    used: 2,
+    tally: backend.alloc("tally", [experts]),
+  };
+  const [x, router] = [input("x", [rows, COLUMNS]), input("router", [rows, experts])];
+  const out = backend.alloc("out", [rows, COLUMNS]);
+  return {
+    name: `experts ${[...new Set([gate, up, down])].join(" ")}`,
+    tolerance: LAYERED,
+    record: (ops) => ops.experts(out, x, router, layer),
+    outputs: [
+      ["", out],
+      ["'s counts", layer.tally],
+    ],
+  };
+}
+
 /** A prompt of two sequences, then a row of each. */
 function attentionCase(
   backend: Backend,
   operation: Extract<Operation, { kind: "attention" }>,
   input: Input,
 ): Case {
-  const { heads, cache, scale, window, rotation } = operation;
+  const { heads, cache, scale, window, rotation, bidirectional } = operation;
   const { kvHeads, headDim } = cache;
   const kv = backend.allocKv("self-test", BLOCKS * BLOCK, cache);
-  const options = { scale, ...(window === undefined ? {} : { window: Math.min(window, WINDOW) }) };
-  const runs = [
-    layoutOf(SEQUENCES.map(({ first }) => ({ from: 0, count: first }))),
-    layoutOf(SEQUENCES.map(({ first }) => ({ from: first, count: 1 }))),
-  ].map((layout) => {
+  const options = {
+    scale,
+    ...(window === undefined ? {} : { window: Math.min(window, WINDOW) }),
+    ...(bidirectional === true ? { bidirectional } : {}),
+  };
+  const prompt = layoutOf(SEQUENCES.map(({ first }) => ({ from: 0, count: first })));
+  const next = layoutOf(SEQUENCES.map(({ first }) => ({ from: first, count: 1 })));
+  // A sequence that is seen both ways comes whole.
+  const runs = (bidirectional === true ? [prompt] : [prompt, next]).map((layout) => {
     const rows = layout.positions.length;
     return {
       layout,

@@ -3,7 +3,9 @@ import type { Tensor } from "../../core/tensor/tensor.ts";
 import type { Arena } from "./arena.ts";
 import type { ArgsWriter } from "./args.ts";
 import type { Executor } from "./executor.ts";
+import { createExperts } from "./experts.ts";
 import { kernelId } from "./kernels.ts";
+import { createScratch } from "./scratch.ts";
 import { ACTIVATION_BYTES, isQuantized, KV_BLOCK, PANEL_ROWS, WasmKv } from "./tensors.ts";
 import type { WasmTensor } from "./tensors.ts";
 
@@ -23,8 +25,12 @@ const KERNELS = {
   quantize: kernelId("quantize_activations"),
   rmsNorm: kernelId("rms_norm"),
   rope: { norm: kernelId("rope_norm"), neox: kernelId("rope_neox") },
-  swiglu: kernelId("swiglu"),
+  layerNorm: kernelId("layer_norm"),
+  gate: { silu: kernelId("swiglu"), gelu_tanh: kernelId("geglu") },
+  addRow: kernelId("add_row"),
   addTo: kernelId("add_to"),
+  gelu: kernelId("gelu"),
+  scale: kernelId("scale"),
 } as const;
 
 /** What the operations work on. */
@@ -36,27 +42,6 @@ export interface OpsContext {
   readonly own: (tensor: Tensor) => WasmTensor;
   /** Offset of scratch memory that stays. */
   readonly scratch: (bytes: number) => number;
-}
-
-/** Scratch that grows to the largest size asked for and is then reused by every step. */
-interface Scratch {
-  /** Offset of at least `bytes` bytes. */
-  at(bytes: number): number;
-}
-
-function createScratch(take: (bytes: number) => number): Scratch {
-  let offset = 0;
-  let size = 0;
-  return {
-    at(bytes) {
-      if (bytes > size) {
-        // Doubling bounds what is left behind by what is in use.
-        size = Math.max(bytes, 2 * size);
-        offset = take(size);
-      }
-      return offset;
-    },
-  };
 }
 
 /** What attention reads beside its tensors. */
@@ -144,6 +129,8 @@ export function createOps(context: OpsContext): StepOps {
     return tables;
   };
 
+  const routed = createExperts(context);
+
   const ops: Ops = {
     embed(out, weights, tokens) {
       const o = own(out);
@@ -159,8 +146,19 @@ export function createOps(context: OpsContext): StepOps {
 
     rmsNorm(out, x, weight, eps) {
       const i = own(x);
-      const at = args.putFloat(eps, own(out).offset, i.offset, own(weight).offset, i.width);
-      share(i.rows, i.width * ELEMENT_NS, KERNELS.rmsNorm, at);
+      const w = own(weight);
+      if (i.width % w.length !== 0) {
+        throw new RangeError(`Cannot normalise ${i.width} values by "${w.label}" of ${w.length}`);
+      }
+      const at = args.putFloat(eps, own(out).offset, i.offset, w.offset, w.length);
+      share(i.length / w.length, w.length * ELEMENT_NS, KERNELS.rmsNorm, at);
+    },
+
+    layerNorm(out, x, weight, bias, eps) {
+      const i = own(x);
+      const [w, b] = [own(weight), own(bias)];
+      const at = args.putFloat(eps, own(out).offset, i.offset, w.offset, b.offset, i.width);
+      share(i.rows, i.width * ELEMENT_NS, KERNELS.layerNorm, at);
     },
 
     matmul(x, products) {
@@ -169,11 +167,15 @@ export function createOps(context: OpsContext): StepOps {
       for (const product of products) {
         executor.part(panelsOf(product), panelCost(input));
         multiply(input, acts, product);
+        if (product.bias !== undefined) {
+          const [o, b] = [own(product.out), own(product.bias)];
+          executor.step(KERNELS.addRow, args.put(o.offset, b.offset, o.rows, o.width));
+        }
       }
       executor.run();
     },
 
-    gatedMatmul(x, gate, up) {
+    gatedMatmul(x, gate, up, activation = "silu") {
       const input = own(x);
       const g = own(gate.out);
       const u = own(up.out);
@@ -188,8 +190,22 @@ export function createOps(context: OpsContext): StepOps {
       multiply(input, acts, gate);
       multiply(input, acts, up);
       const at = args.put(g.offset, g.offset, u.offset, input.rows, g.width);
-      executor.step(KERNELS.swiglu, at);
+      executor.step(KERNELS.gate[activation], at);
       executor.run();
+    },
+
+    experts(out, x, router, layer) {
+      routed(ops, own(out), own(x), own(router), layer);
+    },
+
+    gelu(x) {
+      const { offset, rows, width } = own(x);
+      share(rows, width * GATE_NS, KERNELS.gelu, args.put(offset, width));
+    },
+
+    scale(x, factor) {
+      const { offset, rows, width } = own(x);
+      share(rows, width * ELEMENT_NS, KERNELS.scale, args.putFloat(factor, offset, width));
     },
 
     rope(x, rotation, style) {
@@ -242,6 +258,7 @@ export function createOps(context: OpsContext): StepOps {
             kvHeads,
             headDim,
             options.window ?? 0,
+            options.bidirectional === true ? 1 : 0,
           ),
         );
         table += count * 4;

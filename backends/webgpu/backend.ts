@@ -8,6 +8,7 @@ import { Commands } from "./commands.ts";
 import { type Counters, createCounters } from "./counters.ts";
 import type { OpenDevice } from "./device.ts";
 import { encode } from "./encode.ts";
+import { expertsScratchWords } from "./experts.ts";
 import { createMatmulKernels } from "./matmul.ts";
 import { Memory, USAGE } from "./memory.ts";
 import { Pipelines } from "./pipelines.ts";
@@ -296,6 +297,7 @@ export class WebGpuBackend implements Backend {
   #reserveScratch(ops: readonly Op[]): void {
     let words = 0;
     for (const op of ops) {
+      if (op.kind === "experts") words = Math.max(words, expertsScratchWords(op));
       if (op.kind !== "matmul" && op.kind !== "gated") continue;
       const products = op.kind === "matmul" ? op.products : [op.gate, op.up];
       const { rows } = op.x.place;

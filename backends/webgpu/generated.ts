@@ -2,6 +2,38 @@
 
 /** The text of each file. A module is one of them, or several joined. */
 export const WGSL = {
+  activation: `// What gates become; joined after exp.wgsl.
+
+/** 0: silu(v) = v / (1 + e^-v). 1: GELU by its approximation with tanh, (1 + tanh u) / 2 = 1 / (1 + e^-2u). */
+override ACTIVATION: u32 = 0u;
+
+fn activated(v: f32) -> f32 {
+  // √(8/π) (v + 0.044715 v³); the cube of what is far away would be infinite times zero.
+  let near = clamp(v, -100.0, 100.0);
+  let steep = select(v, 1.595769122 * (near + 0.044715 * near * near * near), ACTIVATION == 1u);
+  return v / (1.0 + exp_f32(-steep));
+}
+`,
+  "add-row": `// x[n, d] += bias[d]; a workgroup changes 64 values of a row.
+
+struct Params {
+  x: u32,
+  bias: u32,
+  width: u32,
+}
+
+@group(0) @binding(0) var<storage, read> weights: array<u32>;
+@group(0) @binding(1) var<storage, read_write> activations: array<f32>;
+@group(0) @binding(4) var<uniform> params: Params;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+  let i = group.x * 64u + lane;
+  if (i < params.width) {
+    activations[params.x + group.y * params.width + i] += bitcast<f32>(weights[params.bias + i]);
+  }
+}
+`,
   add: `// x[i] += y[i]. Invocations go over the values in strides, so that any number of workgroups does.
 
 struct Params {
@@ -326,7 +358,157 @@ fn exp_f32(x: f32) -> f32 {
   return y * bitcast<f32>(u32(first + 127) << 23u) * bitcast<f32>(u32(second + 127) << 23u);
 }
 `,
-  gate: `// gate[i] = silu(gate[i]) * up[i], silu(v) = v / (1 + e^-v); joined with exp.wgsl.
+  "experts-matvec": `// out[i, m] = x[i / x_shared_by, k] · w[ids[i], m, k]ᵀ for each choice i of a row: an invocation has a row of the matrix
+// of the chosen expert, and of no other. Rows in another part of the weight are passed over. Joined after a type.
+// Oracle: backends/reference/experts.ts.
+
+struct Params {
+  out: u32,
+  /** vec4 of \`activations\` where x[0, 0] is, and vec4s of a row of x. */
+  x: u32,
+  k4: u32,
+  x_shared_by: u32,
+  ids: u32,
+  /** Rows of an expert's matrix. */
+  rows: u32,
+  /** Word of \`weights\` where the part begins, its first row among those of all experts, its rows. */
+  part: u32,
+  first: u32,
+  part_rows: u32,
+  row_bytes: u32,
+}
+
+@group(0) @binding(0) var<storage, read> weights: array<u32>;
+@group(0) @binding(1) var<storage, read_write> activations: array<vec4<f32>>;
+@group(0) @binding(4) var<uniform> params: Params;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+  let m = group.x * 64u + lane;
+  let choice = group.y;
+  let id = params.ids + choice;
+  let row = u32(activations[id >> 2u][id & 3u]) * params.rows + m - params.first;
+  if (m >= params.rows || row >= params.part_rows) {
+    return;
+  }
+  let first_byte = 4u * params.part + row * params.row_bytes;
+  let x = params.x + choice / params.x_shared_by * params.k4;
+  var sum = 0.0;
+  for (var g = 0u; g < params.k4 / 8u; g++) {
+    let w = values_of(first_byte, g);
+    let i = x + 8u * g;
+    sum += dot(w[0], activations[i]) + dot(w[1], activations[i + 1u])
+      + dot(w[2], activations[i + 2u]) + dot(w[3], activations[i + 3u])
+      + (dot(w[4], activations[i + 4u]) + dot(w[5], activations[i + 5u])
+      + dot(w[6], activations[i + 6u]) + dot(w[7], activations[i + 7u]));
+  }
+  let at = params.out + choice * params.rows + m;
+  activations[at >> 2u][at & 3u] = sum;
+}
+`,
+  "experts-route": `// Which experts rows take: ids[n, used] are those with the largest router[n, experts], the first of equals,
+// shares[n, used] the softmax over them; joined with exp.wgsl. An invocation takes a row.
+// Ids are kept as floats: activations hold nothing else. Oracle: core/tensor/route.ts.
+
+struct Params {
+  router: u32,
+  ids: u32,
+  shares: u32,
+  rows: u32,
+  experts: u32,
+  used: u32,
+}
+
+@group(0) @binding(1) var<storage, read_write> activations: array<f32>;
+@group(0) @binding(4) var<uniform> params: Params;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+  let row = id.x;
+  if (row >= params.rows) {
+    return;
+  }
+  let router = params.router + row * params.experts;
+  let first = row * params.used;
+  var before = 0u;
+  for (var i = 0u; i < params.used; i++) {
+    // The next one below what was taken last: smaller, or equal and later.
+    var best = params.experts;
+    for (var e = 0u; e < params.experts; e++) {
+      let value = activations[router + e];
+      let last = activations[router + before];
+      let below = i == 0u || value < last || (value == last && e > before);
+      if (below && (best == params.experts || value > activations[router + best])) {
+        best = e;
+      }
+    }
+    // Only values that are no numbers leave none.
+    before = min(best, params.experts - 1u);
+    activations[params.ids + first + i] = f32(before);
+  }
+  let most = activations[router + u32(activations[params.ids + first])];
+  var sum = 0.0;
+  for (var i = 0u; i < params.used; i++) {
+    let share = exp_f32(activations[router + u32(activations[params.ids + first + i])] - most);
+    activations[params.shares + first + i] = share;
+    sum += share;
+  }
+  for (var i = 0u; i < params.used; i++) {
+    activations[params.shares + first + i] /= sum;
+  }
+}
+`,
+  "experts-sum": `// out[n, d] = Σ shares[n, i] * y[n, i, d] over the choices i of a row; a workgroup takes 64 values of one.
+
+struct Params {
+  out: u32,
+  y: u32,
+  shares: u32,
+  used: u32,
+  width: u32,
+}
+
+@group(0) @binding(1) var<storage, read_write> activations: array<f32>;
+@group(0) @binding(4) var<uniform> params: Params;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+  let column = group.x * 64u + lane;
+  if (column >= params.width) {
+    return;
+  }
+  var sum = 0.0;
+  for (var i = group.y * params.used; i < (group.y + 1u) * params.used; i++) {
+    sum += activations[params.shares + i] * activations[params.y + i * params.width + column];
+  }
+  activations[params.out + group.y * params.width + column] = sum;
+}
+`,
+  "experts-tally": `// tally[expert] += how often it is among ids[count]; an invocation takes an expert.
+
+struct Params {
+  ids: u32,
+  count: u32,
+  tally: u32,
+  experts: u32,
+}
+
+@group(0) @binding(1) var<storage, read_write> activations: array<f32>;
+@group(0) @binding(4) var<uniform> params: Params;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+  if (id.x >= params.experts) {
+    return;
+  }
+  var taken = 0.0;
+  for (var i = 0u; i < params.count; i++) {
+    taken += select(0.0, 1.0, u32(activations[params.ids + i]) == id.x);
+  }
+  activations[params.tally + id.x] += taken;
+}
+`,
+  gate: `// gate[i] = activation(gate[i]) * up[i]; joined with exp.wgsl and activation.wgsl.
 // For products that could not be computed together (another type, another arena).
 
 struct Params {
@@ -341,8 +523,7 @@ struct Params {
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
   for (var i = id.x; i < params.count; i += groups.x * 64u) {
-    let v = activations[params.gate + i];
-    activations[params.gate + i] = v / (1.0 + exp_f32(-v)) * activations[params.up + i];
+    activations[params.gate + i] = activated(activations[params.gate + i]) * activations[params.up + i];
   }
 }
 `,
@@ -367,6 +548,85 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   }
   let row = tables[tables[params.rows] + group.y];
   activations[params.out + group.y * params.width + i] = activations[params.x + row * params.width + i];
+}
+`,
+  gelu: `// x[i] = x[i] * Φ(x[i]), Φ the normal distribution function; joined with exp.wgsl. Oracle: core/numeric/erf.ts.
+
+struct Params {
+  x: u32,
+  count: u32,
+}
+
+@group(0) @binding(1) var<storage, read_write> activations: array<f32>;
+@group(0) @binding(4) var<uniform> params: Params;
+
+/** By half of erfc(|x| / √2), Abramowitz and Stegun 7.1.26, so that nothing cancels below zero; error below 2e-7. */
+fn normal(x: f32) -> f32 {
+  let size = abs(x) * 0.70710678;
+  let t = 1.0 / (1.0 + 0.3275911 * size);
+  let p = ((((1.061405429 * t - 1.453152027) * t + 1.421413741) * t - 0.284496736) * t + 0.254829592) * t;
+  let tail = 0.5 * p * exp_f32(-size * size);
+  return select(1.0 - tail, tail, x < 0.0);
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+  for (var i = id.x; i < params.count; i += groups.x * 64u) {
+    let x = activations[params.x + i];
+    activations[params.x + i] = x * normal(x);
+  }
+}
+`,
+  "layer-norm": `// out[n, d] = (x[n, d] - mean) / sqrt(variance + eps) * weight[d]; in place too. add-row.wgsl adds the bias, which may be in
+// another arena.
+// A workgroup takes a row; its 64 invocations add up in strides, then in a tree: the mean first, then squares.
+
+struct Params {
+  out: u32,
+  x: u32,
+  weight: u32,
+  width: u32,
+  eps: f32,
+}
+
+@group(0) @binding(0) var<storage, read> weights: array<u32>;
+@group(0) @binding(1) var<storage, read_write> activations: array<f32>;
+@group(0) @binding(4) var<uniform> params: Params;
+
+var<workgroup> sums: array<f32, 64>;
+
+/** The sum of all invocations' values, in all of them. */
+fn total(lane: u32, value: f32) -> f32 {
+  workgroupBarrier();
+  sums[lane] = value;
+  for (var half = 32u; half > 0u; half >>= 1u) {
+    workgroupBarrier();
+    if (lane < half) {
+      sums[lane] += sums[lane + half];
+    }
+  }
+  workgroupBarrier();
+  return sums[0];
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+  let row = group.y * params.width;
+  var sum = 0.0;
+  for (var i = lane; i < params.width; i += 64u) {
+    sum += activations[params.x + row + i];
+  }
+  let mean = total(lane, sum) / f32(params.width);
+  var squares = 0.0;
+  for (var i = lane; i < params.width; i += 64u) {
+    let apart = activations[params.x + row + i] - mean;
+    squares += apart * apart;
+  }
+  let scale = 1.0 / sqrt(total(lane, squares) / f32(params.width) + params.eps);
+  for (var i = lane; i < params.width; i += 64u) {
+    let weight = bitcast<f32>(weights[params.weight + i]);
+    activations[params.out + row + i] = (activations[params.x + row + i] - mean) * scale * weight;
+  }
 }
 `,
   "logits-best": `// The maximum and the k best tokens of a row, in order; joined with logits.wgsl. A workgroup takes a query.
@@ -1241,9 +1501,9 @@ fn values_of(row: u32, g: u32) -> array<vec4<f32>, 8> {
 }
 `,
   mat: `// What the matrix kernels share: bindings, parameters, which products a workgroup computes, and what
-// becomes of them. Joined with exp.wgsl.
+// becomes of them. Joined with exp.wgsl and activation.wgsl.
 
-/** 0: store, 1: store and add to the residual, 2: gate and up are the first two products, store silu(gate) * up. */
+/** 0: store, 1: store and add to the residual, 2: gate and up are the first two products, store activation(gate) * up. */
 override EPILOGUE: u32 = 0u;
 
 struct Product {
@@ -1303,7 +1563,7 @@ fn finish(product: u32, token: u32, row: u32, value: f32) {
 
 fn finish_gated(token: u32, row: u32, gate: f32, up: f32) {
   let at = token * params.products[0].stride + row;
-  put(params.products[0].out + at, gate / (1.0 + exp_f32(-gate)) * up);
+  put(params.products[0].out + at, activated(gate) * up);
 }
 `,
   "matmul-int8": `// As matmul.wgsl with integer dot products: each 32 columns of x are rounded to signed bytes under one scale as they
@@ -1394,10 +1654,10 @@ fn round_x(t: u32, start: u32) {
   x_scales[t] = vec4(d, d * f32(totals.x), d * f32(totals.y), 0.0);
 }
 `,
-  "matmul-plain": `// out[n, m] = x[n, k] · w[m, k]ᵀ, one invocation for each output; joined with weights.wgsl and exp.wgsl.
+  "matmul-plain": `// out[n, m] = x[n, k] · w[m, k]ᵀ, one invocation for each output; joined with weights.wgsl, exp.wgsl and activation.wgsl.
 // For every type, and the readable version of the other matrix kernels. Oracle: backends/reference.
 
-/** 0: store, 1: add to the residual too, 2: silu(first) * second. */
+/** 0: store, 1: add to the residual too, 2: activation(first) * second. */
 override EPILOGUE: u32 = 0u;
 
 struct Product {
@@ -1438,7 +1698,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   let at = group.y * product.stride + m;
   let sum = dot_row(product.weight, m, x);
   if (EPILOGUE == 2u) {
-    activations[product.out + at] = sum / (1.0 + exp_f32(-sum)) * dot_row(params.products[1].weight, m, x);
+    activations[product.out + at] = activated(sum) * dot_row(params.products[1].weight, m, x);
     return;
   }
   activations[product.out + at] = sum;
@@ -1730,8 +1990,8 @@ fn row_of(product: u32, team: u32, r: u32) -> u32 {
   return 4u * params.products[p].weight + min(m, params.products[p].rows - 1u) * params.row_bytes;
 }
 `,
-  "rms-norm": `// out[n, d] = x[n, d] / sqrt(mean(x[n]²) + eps) * weight[d]; in place too.
-// A workgroup takes a row; its 64 invocations add squares up in strides, then in a tree.
+  "rms-norm": `// out[n, h, d] = x[n, h, d] / sqrt(mean(x[n, h]²) + eps) * weight[d]; in place too.
+// A workgroup takes a run of d, be it a row or a head of one; its 64 invocations add squares up in strides, then in a tree.
 
 struct Params {
   out: u32,
@@ -1748,8 +2008,12 @@ struct Params {
 var<workgroup> sums: array<f32, 64>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-  let row = group.y * params.width;
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let row = (group.y * groups.x + group.x) * params.width;
   var squares = 0.0;
   for (var i = lane; i < params.width; i += 64u) {
     let value = activations[params.x + row + i];
@@ -1928,6 +2192,24 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   }
   for (var quad = lane; quad < params.shape.quads; quad += 64u) {
     store_quad(select(value_word(params.shape, slot, kv_head, quad), key_word(params.shape, slot, kv_head, quad), is_k), quad);
+  }
+}
+`,
+  scale: `// x[i] *= factor. Invocations go over the values in strides, so that any number of workgroups does.
+
+struct Params {
+  x: u32,
+  count: u32,
+  factor: f32,
+}
+
+@group(0) @binding(1) var<storage, read_write> activations: array<f32>;
+@group(0) @binding(4) var<uniform> params: Params;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+  for (var i = id.x; i < params.count; i += groups.x * 64u) {
+    activations[params.x + i] *= params.factor;
   }
 }
 `,

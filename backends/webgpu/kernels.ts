@@ -1,7 +1,8 @@
-import type { RopeStyle } from "../../core/tensor/backend.ts";
+import type { GateActivation, RopeStyle } from "../../core/tensor/backend.ts";
 import { KV_GROUP, type KvType } from "../../core/tensor/kv-type.ts";
 import { attentionGroup } from "./attention-group.ts";
 import { byteLength, WEIGHT_TYPES } from "../../core/tensor/dtype.ts";
+import { ACTIVATIONS } from "./epilogue.ts";
 import { WGSL } from "./generated.ts";
 import type { AttentionOp } from "./recorder.ts";
 import type { Dispatch, KernelSpec, Work } from "./spec.ts";
@@ -25,7 +26,8 @@ const CACHE_TYPES: Readonly<Record<KvType, number>> = { f32: 0, f16: 1, q8_0: 2 
 
 type Name = keyof typeof WGSL;
 
-function kernel(
+/** A module of one file after others that it uses. */
+export function kernel(
   name: Name,
   snippets: readonly Name[] = [],
   constants: Readonly<Record<string, number>> = {},
@@ -43,7 +45,12 @@ export function bitsOf(value: number): number {
 }
 
 /** What is done with memory by a kernel that touches so many values of activations. */
-function work(shape: string, values: number, weightBytes = 0, least = weightBytes): Work {
+export function work(
+  shape: string,
+  values: number,
+  weightBytes: number = 0,
+  least: number = weightBytes,
+): Work {
   return {
     shape,
     weightBytes,
@@ -76,8 +83,34 @@ export function rmsNorm(out: Activations, x: Activations, weight: Weights, eps: 
   const { word } = weight.place.parts[0]!;
   return {
     kernel: kernel("rms-norm"),
+    params: Uint32Array.of(out.place.word, x.place.word, word, weight.rows, bitsOf(eps)),
+    workgroups: [x.width / weight.rows, x.rows, 1],
+    ...work(`${weight.rows}`, 2 * x.length, 4 * x.length, 4 * weight.rows),
+  };
+}
+
+/** Without its bias. */
+export function layerNorm(
+  out: Activations,
+  x: Activations,
+  weight: Weights,
+  eps: number,
+): Dispatch {
+  const { word } = weight.place.parts[0]!;
+  return {
+    kernel: kernel("layer-norm"),
     params: Uint32Array.of(out.place.word, x.place.word, word, x.width, bitsOf(eps)),
     workgroups: [1, x.rows, 1],
+    ...work(`${x.width}`, 2 * x.length, 4 * x.length, 4 * x.width),
+  };
+}
+
+/** Add a bias to every row. */
+export function addRow(x: Activations, bias: Weights): Dispatch {
+  return {
+    kernel: kernel("add-row"),
+    params: Uint32Array.of(x.place.word, bias.place.parts[0]!.word, x.width),
+    workgroups: [Math.ceil(x.width / LANES), x.rows, 1],
     ...work(`${x.width}`, 2 * x.length, 4 * x.length, 4 * x.width),
   };
 }
@@ -91,21 +124,50 @@ export function gather(out: Activations, x: Activations, entry: number): Dispatc
   };
 }
 
-function overAll(name: KernelSpec, a: Activations, b: Activations): Dispatch {
+/** Go over `count` values, reading and writing `touched` in all. */
+function overAll(
+  name: KernelSpec,
+  count: number,
+  touched: number,
+  params: readonly number[],
+): Dispatch {
   return {
     kernel: name,
-    params: Uint32Array.of(a.place.word, b.place.word, a.length),
-    workgroups: [Math.min(MOST_GROUPS, Math.ceil(a.length / LANES)), 1, 1],
-    ...work(`${a.width}`, 3 * a.length),
+    params: Uint32Array.from(params),
+    workgroups: [Math.min(MOST_GROUPS, Math.ceil(count / LANES)), 1, 1],
+    ...work(`${count}`, touched),
   };
 }
 
 export function add(x: Activations, y: Activations): Dispatch {
-  return overAll(kernel("add"), x, y);
+  return overAll(kernel("add"), x.length, 3 * x.length, [x.place.word, y.place.word, x.length]);
 }
 
-export function gate(gates: Activations, ups: Activations): Dispatch {
-  return overAll(kernel("gate", ["exp"]), gates, ups);
+export function gate(gates: Activations, ups: Activations, activation: GateActivation): Dispatch {
+  return gateWords(gates.place.word, ups.place.word, gates.length, activation);
+}
+
+/** The same for `count` values from words of the activations on. */
+export function gateWords(
+  gates: number,
+  ups: number,
+  count: number,
+  activation: GateActivation,
+): Dispatch {
+  const constants = { ACTIVATION: ACTIVATIONS[activation] };
+  return overAll(kernel("gate", ["exp", "activation"], constants), count, 3 * count, [
+    gates,
+    ups,
+    count,
+  ]);
+}
+
+export function gelu(x: Activations): Dispatch {
+  return overAll(kernel("gelu", ["exp"]), x.length, 2 * x.length, [x.place.word, x.length]);
+}
+
+export function scale(x: Activations, factor: number): Dispatch {
+  return overAll(kernel("scale"), x.length, 2 * x.length, [x.place.word, x.length, bitsOf(factor)]);
 }
 
 /** How heads rotate. */
@@ -181,7 +243,8 @@ export function ropeStore(
   };
 }
 
-export function attention({ out, q, kv, entry, scale, window }: AttentionOp): Dispatch {
+export function attention(op: AttentionOp): Dispatch {
+  const { out, q, kv, entry, window, bidirectional } = op;
   const { headDim, kvHeads, type } = kv.shape;
   const heads = q.width / headDim;
   const { group, chunks } = attentionGroup(heads, kv.shape);
@@ -194,9 +257,10 @@ export function attention({ out, q, kv, entry, scale, window }: AttentionOp): Di
       ...cacheShape(headDim, kv),
       out.place.word,
       q.place.word,
-      bitsOf(scale),
+      bitsOf(op.scale),
       window,
-      entry + LAYOUT.positions,
+      // What a row sees ends with its own position, or with its sequence.
+      entry + (bidirectional ? LAYOUT.ends : LAYOUT.positions),
       entry + LAYOUT.firstBlocks,
       entry + LAYOUT.blockSize,
       heads,

@@ -1,5 +1,6 @@
 import type { WeightType } from "../../core/tensor/dtype.ts";
 import { byteLength, WEIGHT_TYPES } from "../../core/tensor/dtype.ts";
+import { activationOf } from "./epilogue.ts";
 import { WGSL } from "./generated.ts";
 import { productWork } from "./product-work.ts";
 import type { Dispatch, Epilogue, KernelSpec, MatmulKernels, MatmulRequest } from "./spec.ts";
@@ -7,7 +8,7 @@ import type { Dispatch, Epilogue, KernelSpec, MatmulKernels, MatmulRequest } fro
 /** Outputs of a workgroup. */
 const LANES = 64;
 
-const EPILOGUES: Readonly<Record<Epilogue["type"], number>> = { store: 0, add: 1, swiglu: 2 };
+const EPILOGUES: Readonly<Record<Epilogue["type"], number>> = { store: 0, add: 1, gate: 2 };
 
 /** One invocation for each output, for every type: slow, and the readable version of any other kernel. */
 export function createPlainMatmul(): MatmulKernels {
@@ -25,7 +26,7 @@ function planPlain(request: MatmulRequest): Dispatch {
     params.set([weight, rows, out, stride], 4 + 4 * i);
   }
   const rows = Math.max(...products.map((product) => product.rows));
-  const columns = epilogue.type === "swiglu" ? 1 : products.length;
+  const columns = epilogue.type === "gate" ? 1 : products.length;
   return {
     kernel: plainKernel(type, epilogue),
     params,
@@ -37,7 +38,11 @@ function planPlain(request: MatmulRequest): Dispatch {
 function plainKernel(type: WeightType, epilogue: Epilogue): KernelSpec {
   return {
     name: `matmul-plain-${type}-${epilogue.type}`,
-    wgsl: [WGSL.weights, WGSL.exp, WGSL["matmul-plain"]].join("\n"),
-    constants: { TYPE: WEIGHT_TYPES[type].id, EPILOGUE: EPILOGUES[epilogue.type] },
+    wgsl: [WGSL.weights, WGSL.exp, WGSL.activation, WGSL["matmul-plain"]].join("\n"),
+    constants: {
+      TYPE: WEIGHT_TYPES[type].id,
+      EPILOGUE: EPILOGUES[epilogue.type],
+      ...activationOf(epilogue),
+    },
   };
 }

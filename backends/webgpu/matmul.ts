@@ -1,5 +1,6 @@
 import type { WeightType } from "../../core/tensor/dtype.ts";
 import { byteLength, WEIGHT_TYPES } from "../../core/tensor/dtype.ts";
+import { activationOf } from "./epilogue.ts";
 import { WGSL } from "./generated.ts";
 import { createPlainMatmul } from "./matmul-plain.ts";
 import { productWork } from "./product-work.ts";
@@ -80,7 +81,8 @@ export function createMatmulKernels(
         ? "team-1"
         : "tile";
     const shape = shapeOf(variant, request);
-    const key = `${request.type} ${request.epilogue.type} ${shape.name}`;
+    const { ACTIVATION } = activationOf(request.epilogue);
+    const key = `${request.type} ${request.epilogue.type} ${ACTIVATION} ${shape.name}`;
     let kernel = kernels.get(key);
     if (kernel === undefined) {
       kernel = kernelOf(traits, shape, request);
@@ -104,7 +106,7 @@ interface Shape {
 }
 
 function shapeOf(variant: Variant, { n, epilogue }: MatmulRequest): Shape {
-  const gated = epilogue.type === "swiglu";
+  const gated = epilogue.type === "gate";
   if (variant.startsWith("tile")) {
     const tileRows = gated ? TILE_ROWS / 2 : TILE_ROWS;
     const name = `matmul-${variant}`;
@@ -133,30 +135,46 @@ function kernelOf(traits: Traits, shape: Shape, request: MatmulRequest): KernelS
   const texts: string[] = [];
   if (variant.startsWith("tile")) {
     if (variant === "tile-f16") texts.push("enable f16;");
-    texts.push(WGSL["exp"], WGSL["mat"], ...typeTexts(request.type), WGSL["matmul-tile"]);
+    texts.push(
+      WGSL["exp"],
+      WGSL["activation"],
+      WGSL["mat"],
+      ...typeTexts(request.type),
+      WGSL["matmul-tile"],
+    );
     if (variant === "tile-int8") texts.push(WGSL["matmul-int8"]);
     else texts.push(WGSL[variant === "tile-f16" ? "value-f16" : "value-f32"], WGSL["matmul"]);
   } else if (variant === "share") {
     texts.push("enable subgroups;", `const TOKENS = ${tokens}u;`);
-    texts.push(WGSL["exp"], WGSL["mat"], ...typeTexts(request.type), WGSL["matvec-share"]);
+    texts.push(
+      WGSL["exp"],
+      WGSL["activation"],
+      WGSL["mat"],
+      ...typeTexts(request.type),
+      WGSL["matvec-share"],
+    );
   } else {
     const sum = summation(traits, lanes);
     if (sum === "shuffle" || sum === "subgroup") texts.push("enable subgroups;");
     texts.push(
       `const WORKGROUP = ${WORKGROUP}u;\nconst LANES = ${lanes}u;\nconst ROWS = ${rows}u;`,
       WGSL["exp"],
+      WGSL["activation"],
       WGSL["mat"],
       ...typeTexts(request.type),
       WGSL["matvec"],
       WGSL[`matvec-sum-${sum}`],
     );
   }
-  const gated = request.epilogue.type === "swiglu";
+  const gated = request.epilogue.type === "gate";
   return {
     // What is joined depends on the name alone: rows follow from tokens and epilogue.
     name: `${shape.name}-${request.type}${gated ? "-gated" : ""}`,
     wgsl: texts.join("\n"),
-    constants: { EPILOGUE: { store: 0, add: 1, swiglu: 2 }[request.epilogue.type] },
+    constants: {
+      EPILOGUE: { store: 0, add: 1, gate: 2 }[request.epilogue.type],
+      ...activationOf(request.epilogue),
+    },
   };
 }
 
@@ -170,7 +188,8 @@ function summation(
   return most === lanes ? "subgroup" : "shuffle";
 }
 
-function typeTexts(type: WeightType): readonly string[] {
+/** The text that reads weights of a type 32 at a time. */
+export function typeTexts(type: WeightType): readonly string[] {
   if (!isQuantised(type)) return [WGSL[`mat-${type}`]];
   const scales = type === "q4_k" || type === "q5_k" ? [WGSL["mat-k-scales"]] : [];
   return [...scales, WGSL[`mat-${type}`], WGSL["mat-quants"]];
@@ -191,7 +210,7 @@ function dispatchOf(
   const params = new Uint32Array(PRODUCTS_AT + PRODUCT_WORDS * 3);
   const residual = epilogue.type === "add" ? epilogue.residual : 0;
   const tiles = products.map(({ rows }) => Math.ceil(rows / shape.tileRows));
-  const gated = epilogue.type === "swiglu";
+  const gated = epilogue.type === "gate";
   const [first = 0, second = 0, third = 0] = gated ? tiles.slice(0, 1) : tiles;
   params.set([request.x / 4, k / 4, rowBytes, residual, n, first, first + second, GROUP / 4]);
   for (const [i, { weight, rows, out, stride }] of products.entries()) {

@@ -1,9 +1,10 @@
 import type { WeightType } from "../../core/tensor/dtype.ts";
+import { planExperts } from "./experts.ts";
 import * as kernels from "./kernels.ts";
 import type { AttentionOp, Op, RecordedProduct } from "./recorder.ts";
 import { MAX_PRODUCTS } from "./spec.ts";
 import type { Dispatch, Epilogue, MatmulKernels, MatmulProduct } from "./spec.ts";
-import { type Activations, sameTensor } from "./tensors.ts";
+import { type Activations, sameTensor, type Weights } from "./tensors.ts";
 
 /** A dispatch and the buffers that it binds beside activations and tables. */
 export interface PlannedDispatch extends Dispatch {
@@ -56,7 +57,7 @@ function planOp(
       return 1;
     case "rmsNorm": {
       const dispatch = kernels.rmsNorm(op.out, op.x, op.weight, op.eps);
-      plan.push({ ...dispatch, arena: op.weight.place.parts[0]!.arena });
+      plan.push({ ...dispatch, arena: arenaOf(op.weight) });
       return 1;
     }
     case "matmul": {
@@ -64,10 +65,29 @@ function planOp(
       const epilogue: Epilogue =
         residual === undefined ? { type: "store" } : { type: "add", residual: residual.place.word };
       planProducts(op.x, op.products, epilogue, plan, context);
+      for (const { out, bias } of op.products) {
+        if (bias === undefined) continue;
+        plan.push({ ...kernels.addRow(out, bias), arena: arenaOf(bias) });
+      }
       return residual === undefined ? 1 : 2;
     }
+    case "layerNorm": {
+      const { out, x, weight, bias, eps } = op;
+      plan.push({ ...kernels.layerNorm(out, x, weight, eps), arena: arenaOf(weight) });
+      plan.push({ ...kernels.addRow(out, bias), arena: arenaOf(bias) });
+      return 1;
+    }
     case "gated":
-      planGated(op.x, op.gate, op.up, plan, context);
+      planGated(op, plan, context);
+      return 1;
+    case "experts":
+      plan.push(...planExperts(op, context.scratch));
+      return 1;
+    case "gelu":
+      plan.push(kernels.gelu(op.x));
+      return 1;
+    case "scale":
+      plan.push(kernels.scale(op.x, op.factor));
       return 1;
     case "rope": {
       const attended = ropeBeforeAttention(ops, at);
@@ -92,11 +112,16 @@ function planOp(
   }
 }
 
+/** Where a vector lies. */
+function arenaOf({ place }: Weights): number {
+  return place.parts[0]!.arena;
+}
+
 function unknown(op: never): never {
   throw new TypeError(`Cannot plan ${JSON.stringify(op)}`);
 }
 
-/** The tensor to which the only product of an operation is added next, unless it is x itself. */
+/** The tensor to which the only product of an operation is added next, unless it is x itself or a bias comes first. */
 function residualOf(
   x: Activations,
   products: readonly RecordedProduct[],
@@ -104,6 +129,7 @@ function residualOf(
 ): Activations | undefined {
   const [product] = products;
   if (products.length !== 1 || product === undefined || next?.kind !== "addTo") return undefined;
+  if (product.bias !== undefined) return undefined;
   const added = sameTensor(next.y, product.out);
   const apart = next.x.place !== x.place && next.x.place !== product.out.place;
   return added && apart ? next.x : undefined;
@@ -179,9 +205,7 @@ function shifted(epilogue: Epilogue, words: number): Epilogue {
 }
 
 function planGated(
-  x: Activations,
-  gate: RecordedProduct,
-  up: RecordedProduct,
+  { x, gate, up, activation }: Extract<Op, { kind: "gated" }>,
   plan: PlannedDispatch[],
   context: PlanContext,
 ): void {
@@ -191,6 +215,7 @@ function planGated(
     a.length === 1 &&
     b.length === 1 &&
     a[0]!.arena === b[0]!.arena;
-  planProducts(x, [gate, up], { type: together ? "swiglu" : "store" }, plan, context);
-  if (!together) plan.push(kernels.gate(gate.out, up.out));
+  const epilogue: Epilogue = together ? { type: "gate", activation } : { type: "store" };
+  planProducts(x, [gate, up], epilogue, plan, context);
+  if (!together) plan.push(kernels.gate(gate.out, up.out, activation));
 }

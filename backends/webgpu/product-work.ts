@@ -13,7 +13,7 @@ export function productWork(
   const bytes = rows.reduce((sum, count) => sum + byteLength(type, count * k), 0);
   const outputs = rows.reduce((sum, count) => sum + count, 0);
   // A sum is read and written beside the product; of gate and up one result is written.
-  const values = { store: outputs, add: 3 * outputs, swiglu: outputs / 2 }[epilogue.type];
+  const values = { store: outputs, add: 3 * outputs, gate: outputs / 2 }[epilogue.type];
   return {
     shape: `${rows.join(" + ")} × ${k}`,
     weightBytes: reads * bytes,

@@ -1,4 +1,11 @@
-import type { KvLayer, Ops, Product, RopeStyle } from "../../core/tensor/backend.ts";
+import type {
+  Experts,
+  GateActivation,
+  KvLayer,
+  Ops,
+  Product,
+  RopeStyle,
+} from "../../core/tensor/backend.ts";
 import type { Tensor } from "../../core/tensor/tensor.ts";
 import { attentionGroup } from "./attention-group.ts";
 import { positionsSeen, type StepTables } from "./step-tables.ts";
@@ -16,6 +23,8 @@ import {
 export interface RecordedProduct {
   readonly weight: Weights;
   readonly out: Activations;
+  /** Where it is added, as f32. */
+  readonly bias?: Weights;
 }
 
 /** What a step does, one after another: checked, and without what differs from step to step. */
@@ -25,9 +34,39 @@ export type Op =
   | { kind: "matmul"; x: Activations; products: readonly RecordedProduct[] }
   | { kind: "rope"; x: Activations; rotation: Activations; style: RopeStyle }
   | AttentionOp
-  | { kind: "gated"; x: Activations; gate: RecordedProduct; up: RecordedProduct }
+  | {
+      kind: "gated";
+      x: Activations;
+      gate: RecordedProduct;
+      up: RecordedProduct;
+      activation: GateActivation;
+    }
+  | ExpertsOp
+  | {
+      kind: "layerNorm";
+      out: Activations;
+      x: Activations;
+      weight: Weights;
+      bias: Weights;
+      eps: number;
+    }
+  | { kind: "gelu"; x: Activations }
+  | { kind: "scale"; x: Activations; factor: number }
   | { kind: "addTo"; x: Activations; y: Activations }
   | { kind: "gather"; out: Activations; x: Activations; entry: number };
+
+/** A layer of experts. */
+export type ExpertsOp = {
+  kind: "experts";
+  out: Activations;
+  x: Activations;
+  router: Activations;
+  gate: Weights;
+  up: Weights;
+  down: Weights;
+  used: number;
+  tally: Activations;
+};
 
 /** Attention of a step. */
 export type AttentionOp = {
@@ -42,7 +81,12 @@ export type AttentionOp = {
   scale: number;
   /** Positions that a row sees; 2^32 - 1 for all. */
   window: number;
+  /** Whether a row sees the later ones of its sequence too. */
+  bidirectional: boolean;
 };
+
+/** Columns that the kernel of experts reads at a time (kernels-wgsl/experts-matvec.wgsl). */
+const EXPERT_COLUMNS = 32;
 
 /** The window of attention that has none. */
 const ALL = 0xffffffff;
@@ -85,13 +129,21 @@ export class Recorder implements Ops {
 
   rmsNorm(out: Tensor, x: Tensor, weight: Tensor, eps: number): void {
     const [o, i] = [this.#own.activations(out), this.#own.activations(x)];
-    const w = this.#own.weights(weight);
+    const w = this.#vector("normalise", weight);
     expectShape("normalise", o, i.rows, i.width);
-    expectShape("normalise", w, i.width, 1);
-    if (w.dtype !== "f32" || w.place.parts.length !== 1) {
-      throw new RangeError(`Cannot normalise by "${w.label}": expected a vector of f32`);
+    if (i.width % w.rows !== 0) {
+      throw new RangeError(`Cannot normalise ${i.width} values by "${w.label}" of ${w.rows}`);
     }
     this.ops.push({ kind: "rmsNorm", out: o, x: i, weight: w, eps });
+  }
+
+  layerNorm(out: Tensor, x: Tensor, weight: Tensor, bias: Tensor, eps: number): void {
+    const [o, i] = [this.#own.activations(out), this.#own.activations(x)];
+    const [w, b] = [this.#vector("normalise", weight), this.#vector("normalise", bias)];
+    expectShape("normalise", o, i.rows, i.width);
+    expectShape("normalise", w, i.width, 1);
+    expectShape("normalise", b, i.width, 1);
+    this.ops.push({ kind: "layerNorm", out: o, x: i, weight: w, bias: b, eps });
   }
 
   matmul(x: Tensor, products: readonly Product[]): void {
@@ -113,7 +165,8 @@ export class Recorder implements Ops {
   }
 
   attention(...args: Parameters<Ops["attention"]>): void {
-    const [out, q, k, v, kv, layout, { scale, window = ALL }] = args;
+    const [out, q, k, v, kv, layout, options] = args;
+    const { scale, window = ALL, bidirectional = false } = options;
     const [o, queries] = [this.#own.activations(out), this.#own.activations(q)];
     const [keys, values] = [this.#own.activations(k), this.#own.activations(v)];
     const cache = this.#own.kv(kv);
@@ -141,14 +194,57 @@ export class Recorder implements Ops {
       entry,
       scale,
       window,
+      bidirectional,
     });
   }
 
-  gatedMatmul(x: Tensor, gate: Product, up: Product): void {
+  gatedMatmul(x: Tensor, gate: Product, up: Product, activation: GateActivation = "silu"): void {
     const input = this.#own.activations(x);
     const [g, u] = [this.#product(input, gate), this.#product(input, up)];
     expectShape("gate", u.out, g.out.rows, g.out.width);
-    this.ops.push({ kind: "gated", x: input, gate: g, up: u });
+    this.ops.push({ kind: "gated", x: input, gate: g, up: u, activation });
+  }
+
+  experts(out: Tensor, x: Tensor, router: Tensor, layer: Experts): void {
+    const [o, i] = [this.#own.activations(out), this.#own.activations(x)];
+    const [choice, tally] = [this.#own.activations(router), this.#own.activations(layer.tally)];
+    const gate = this.#own.weights(layer.gate);
+    const [up, down] = [this.#own.weights(layer.up), this.#own.weights(layer.down)];
+    const [count = 0, hidden = 0] = gate.shape;
+    const d = i.width;
+    expectShape("take experts", o, i.rows, d);
+    expectShape("take experts", choice, i.rows, count);
+    expectShape("take experts", tally, count, 1);
+    expectShape("take experts", gate, count, hidden * d);
+    expectShape("take experts", up, count, hidden * d);
+    expectShape("take experts", down, count, d * hidden);
+    if (d % EXPERT_COLUMNS !== 0 || hidden % EXPERT_COLUMNS !== 0) {
+      throw new RangeError(
+        `Cannot take experts of "${gate.label}" [${gate.shape.join(", ")}]: expected multiples of ${EXPERT_COLUMNS}`,
+      );
+    }
+    if (!(layer.used >= 1 && layer.used <= count)) {
+      throw new RangeError(`Cannot take ${layer.used} of ${count} experts`);
+    }
+    this.ops.push({
+      kind: "experts",
+      out: o,
+      x: i,
+      router: choice,
+      gate,
+      up,
+      down,
+      used: layer.used,
+      tally,
+    });
+  }
+
+  gelu(x: Tensor): void {
+    this.ops.push({ kind: "gelu", x: this.#own.activations(x) });
+  }
+
+  scale(x: Tensor, factor: number): void {
+    this.ops.push({ kind: "scale", x: this.#own.activations(x), factor });
   }
 
   addTo(x: Tensor, y: Tensor): void {
@@ -164,11 +260,21 @@ export class Recorder implements Ops {
     this.ops.push({ kind: "gather", out: o, x: i, entry });
   }
 
-  #product(x: Activations, { weight, out }: Product): RecordedProduct {
+  #product(x: Activations, { weight, out, bias }: Product): RecordedProduct {
     const [w, o] = [this.#own.weights(weight), this.#own.activations(out)];
     expectShape("multiply", w, w.rows, x.width);
     expectShape("multiply", o, x.rows, w.rows);
-    return { weight: w, out: o };
+    if (bias === undefined) return { weight: w, out: o };
+    const b = this.#vector("multiply", bias);
+    expectShape("multiply", b, w.rows, 1);
+    return { weight: w, out: o, bias: b };
+  }
+
+  /** A vector that kernels read in one place, as f32. */
+  #vector(operation: string, tensor: Tensor): Weights {
+    const vector = this.#own.weights(tensor);
+    if (vector.dtype === "f32" && vector.place.parts.length === 1) return vector;
+    throw new RangeError(`Cannot ${operation} by "${vector.label}": expected a vector of f32`);
   }
 }
 
@@ -198,7 +304,8 @@ function sameField(a: unknown, b: unknown): boolean {
   if ("place" in a && "place" in b) return sameShape(a as GpuTensor, b as GpuTensor);
   if ("weight" in a && "weight" in b) {
     const [left, right] = [a as RecordedProduct, b as RecordedProduct];
-    return sameShape(left.weight, right.weight) && sameShape(left.out, right.out);
+    const same = sameShape(left.weight, right.weight) && sameShape(left.out, right.out);
+    return same && left.bias === right.bias;
   }
   return false;
 }

@@ -1,3 +1,4 @@
+import type { GateActivation } from "../../core/tensor/backend.ts";
 import type { WeightType } from "../../core/tensor/dtype.ts";
 
 /**
@@ -98,8 +99,8 @@ export type Epilogue =
   | { readonly type: "store" }
   /** One product: after `out` also residual[n, rows] += out, with `out`'s stride. */
   | { readonly type: "add"; readonly residual: number }
-  /** Two products, gate and up, of equal shape: gate.out = silu(gate) * up; `up.out` is not written. */
-  | { readonly type: "swiglu" };
+  /** Two products, gate and up, of equal shape: gate.out = activation(gate) * up; `up.out` is not written. */
+  | { readonly type: "gate"; readonly activation: GateActivation };
 
 /** Products of the same rows with weights of one type in one arena, to be computed in one dispatch. */
 export interface MatmulRequest {

@@ -1,7 +1,7 @@
 import type { BatchLayout } from "../../core/tensor/backend.ts";
 
 /** Entries of a layout, from its first on: see {@linkcode StepTables.layout}. */
-export const LAYOUT = { slots: 0, positions: 1, firstBlocks: 2, blockSize: 3 } as const;
+export const LAYOUT = { slots: 0, positions: 1, firstBlocks: 2, blockSize: 3, ends: 4 } as const;
 
 /** Entries that the head has room for: a step has few tables, whatever its number of layers. */
 const HEAD = 64;
@@ -54,8 +54,8 @@ export class StepTables {
   }
 
   /**
-   * The first of four entries of a layout: slots[n], positions[n], the word of each row's first block
-   * [n], and the block size itself. Throws `RangeError` for slots and blocks beyond `slots`.
+   * The first of five entries of a layout: slots[n], positions[n], the word of each row's first block
+   * [n], the block size itself, and the position of the last row of each row's sequence [n]. Throws `RangeError` for slots and blocks beyond `slots`.
    */
   layout(layout: BatchLayout, rows: number, label: string, slots: number): number {
     const known = this.#layouts.find((entry) => entry.layout === layout);
@@ -75,6 +75,13 @@ export class StepTables {
       this.#used += starts[s + 1]! - starts[s]!;
     }
     this.#entry(blockSize);
+    this.#reserve(rows);
+    this.#entry(this.#used);
+    for (let s = 0; s < sequences; s++) {
+      const end = starts[s + 1]!;
+      this.#words.fill(positions[end - 1] ?? 0, this.#used, this.#used + end - starts[s]!);
+      this.#used += end - starts[s]!;
+    }
     this.#layouts.push({ layout, rows, slots, index });
     return index;
   }

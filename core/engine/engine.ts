@@ -174,6 +174,8 @@ export interface EngineStats {
   readonly draftedTokens: number;
   /** How many of them were right. */
   readonly acceptedTokens: number;
+  /** [layers][experts] rows that took each expert, some steps late; absent where the model has none. */
+  readonly expertRows?: readonly (readonly number[])[];
   /**
    * Milliseconds since the last finished step, or 0 while idle: liveness is progress. An engine that
    * can never finish one again, as its device failed, is not idle.

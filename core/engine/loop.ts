@@ -15,6 +15,7 @@ import type {
   GenerateRequest,
   ScoreRequest,
 } from "./engine.ts";
+import { createExpertCounts } from "./expert-counts.ts";
 import { createGenerateJob } from "./generate-job.ts";
 import { canDraft, createDrafter } from "./drafter.ts";
 import type { Job } from "./job.ts";
@@ -115,6 +116,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
   const matchers = createMatchers();
   const tally = { promptTokens: 0, generatedTokens: 0, draftedTokens: 0, acceptedTokens: 0 };
   const cost = createStepCost();
+  const experts = model.tallies && createExpertCounts(backend, model.tallies);
   const sample = createSample({ backend, jobs, vocabSize, tally, now });
   let steps = 0;
   let rows = 0;
@@ -212,6 +214,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
       forget(sequence);
       job?.finish(reason);
     }
+    await experts?.step(jobs.size === 0);
   }
 
   async function run(batch: Batch): Promise<Tensor> {
@@ -356,6 +359,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
       prefixHits,
       draftedTokens: tally.draftedTokens,
       acceptedTokens: tally.acceptedTokens,
+      ...(experts === undefined ? {} : { expertRows: experts.rows }),
       stalledMs: jobs.size === 0 && state !== "failed" ? 0 : now() - progressed,
     };
   }

@@ -36,6 +36,8 @@ export interface ServedModel {
   readonly quantization?: string;
   /** Its files, the first one first, where browsers may have them. */
   readonly files?: readonly SharedFile[];
+  /** What its file says that it is distributed under: `apache-2.0`. */
+  readonly license?: string;
 }
 
 /**

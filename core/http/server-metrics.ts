@@ -130,9 +130,29 @@ function collect(metrics: Metrics, deps: AppDeps): void {
     metrics.counter(names.ACCEPTED_TOKENS, labels).record(stats.acceptedTokens);
     metrics.counter(names.PROMPT_TOKENS, labels).record(stats.promptTokens);
     metrics.counter(names.GENERATED_TOKENS, labels).record(stats.generatedTokens);
+    if (stats.expertRows !== undefined) collectExperts(metrics, id, stats.expertRows);
     add("weights", engine.info.memory.weights);
     add("kv", engine.info.memory.kv);
     add("activations", engine.info.memory.activations);
   }
   for (const [kind, bytes] of memory) metrics.gauge(names.MEMORY_BYTES, { kind }).set(bytes);
+}
+
+/** How a mixture's rows are spread over its experts. */
+function collectExperts(
+  metrics: Metrics,
+  model: string,
+  layers: readonly (readonly number[])[],
+): void {
+  const experts = layers[0]?.length ?? 0;
+  for (let expert = 0; expert < experts; expert++) {
+    const rows = layers.reduce((sum, layer) => sum + layer[expert]!, 0);
+    metrics.counter(names.EXPERT_ROWS, { model_name: model, expert: String(expert) }).record(rows);
+  }
+  for (const [layer, rows] of layers.entries()) {
+    const mean = rows.reduce((sum, count) => sum + count, 0) / rows.length;
+    // Nothing counted is no imbalance.
+    const ratio = mean === 0 ? 1 : Math.max(...rows) / mean;
+    metrics.gauge(names.EXPERT_IMBALANCE, { model_name: model, layer: String(layer) }).set(ratio);
+  }
 }

@@ -104,6 +104,16 @@ export const ACCEPTED_TOKENS: CounterSpec<"model_name"> = counter(
   "Those of them that were right.",
   ["model_name"],
 );
+export const EXPERT_ROWS: CounterSpec<"model_name" | "expert"> = counter(
+  "sirocco_expert_rows_total",
+  "Rows that took each expert of a mixture, all layers together; a row takes several.",
+  ["model_name", "expert"],
+);
+export const EXPERT_IMBALANCE: GaugeSpec<"model_name" | "layer"> = gauge(
+  "sirocco_expert_imbalance_ratio",
+  "Rows of a layer's busiest expert as a multiple of what each would have if all had the same.",
+  ["model_name", "layer"],
+);
 export const PROMPT_TOKENS: CounterSpec<"model_name"> = counter(
   "vllm:prompt_tokens_total",
   "Prompt tokens that the engine was given.",

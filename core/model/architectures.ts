@@ -1,14 +1,17 @@
 import { RuntimeError } from "../errors.ts";
-import type { Allocator } from "../tensor/backend.ts";
+import type { Allocator, RopeStyle } from "../tensor/backend.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { createLlama } from "./llama.ts";
 import { llamaShapes, llamaWeights } from "./llama-weights.ts";
 import type { Model, ModelConfig, ModelLimits } from "./model.ts";
+import type { Present } from "./weight-names.ts";
 
 /** A family of networks: which tensors it has, and how it computes with them. */
 export interface Architecture {
-  /** Every tensor by its name in the file, with its shape `[rows, columns]`. */
-  shapes(config: ModelConfig, tied: boolean): ReadonlyMap<string, readonly number[]>;
+  /** Which elements of a head rotate together in its files. */
+  readonly rope: RopeStyle;
+  /** Every tensor by its name in the file, with its shape `[rows, columns]`; some depend on what is present. */
+  shapes(config: ModelConfig, present: Present): ReadonlyMap<string, readonly number[]>;
   /** The network, given every tensor that `shapes` names. */
   create(
     backend: Allocator,
@@ -19,15 +22,17 @@ export interface Architecture {
 }
 
 const llama: Architecture = {
+  rope: "norm",
   shapes: llamaShapes,
   create: (backend, config, weights, limits) =>
     createLlama(backend, config, llamaWeights(config, weights), limits),
 };
 
-/** What `general.architecture` may be; the two are one network under the names that converters use. */
+/** What `general.architecture` may be. Mixtral's files say `llama` too, and how many experts they have. */
 const ARCHITECTURES: ReadonlyMap<string, Architecture> = new Map([
   ["llama", llama],
   ["mistral", llama],
+  ["qwen2", { ...llama, rope: "neox" }],
 ]);
 
 /** The family of a name. Throws `MODEL_UNSUPPORTED`, listing the known ones. */

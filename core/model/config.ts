@@ -16,6 +16,8 @@ const MAX_HEAD_DIM = 1024;
 const MAX_VOCAB = 2 ** 22;
 /** Angles of rotation stay where the reduction of core/numeric is exact, even for divisors of one half. */
 const MAX_CONTEXT = 2 ** 22;
+/** The most experts that a known network has in a layer are 512. */
+const MAX_EXPERTS = 4096;
 /** Longer names are cut: they go into logs and metrics. */
 const MAX_NAME = 256;
 
@@ -24,7 +26,6 @@ const MAX_NAME = 256;
  * means "not used", for each. A file with another value would load and answer nonsense.
  */
 const UNUSED_FIELDS: readonly (readonly [name: string, neutral: number | boolean])[] = [
-  ["expert_count", 0],
   ["attn_logit_softcapping", 0],
   ["final_logit_softcapping", 0],
   ["attention.causal", true],
@@ -50,7 +51,7 @@ export function readConfig(gguf: GgufModel): ModelConfig {
   if (typeof architecture !== "string") {
     throw new RuntimeError("MODEL_MALFORMED", "Cannot use model: general.architecture is missing");
   }
-  architectureOf(architecture);
+  const family = architectureOf(architecture);
   const fields = createFields(gguf, architecture);
   refuseUnused(fields, architecture);
 
@@ -68,6 +69,7 @@ export function readConfig(gguf: GgufModel): ModelConfig {
     );
   }
   const headDim = readHeadDim(fields, dim, heads);
+  const layers = fields.integer("block_count", { least: 1, most: MAX_LAYERS });
   const contextLength = fields.integer("context_length", { least: 1, most: MAX_CONTEXT });
   const slidingWindow = fields.integer("attention.sliding_window", {
     least: 0,
@@ -80,16 +82,17 @@ export function readConfig(gguf: GgufModel): ModelConfig {
     name: nameOf(gguf, architecture),
     dim,
     hiddenDim: fields.integer("feed_forward_length", { least: 1, most: MAX_DIM }),
-    layers: fields.integer("block_count", { least: 1, most: MAX_LAYERS }),
+    layers,
     heads,
     kvHeads,
     headDim,
     vocabSize: readVocabSize(gguf, dim),
     contextLength,
     normEps: fields.number("attention.layer_norm_rms_epsilon", { least: 1e-30, most: 1 }),
-    rope: readRope(fields, headDim, contextLength),
+    rope: { style: family.rope, ...readRope(fields, headDim, contextLength) },
     // 0 is how converters write that there is none.
-    ...(slidingWindow === 0 ? {} : { slidingWindow }),
+    ...(slidingWindow === 0 ? {} : { slidingWindow, ...readWindowedLayers(fields, layers) }),
+    ...readExperts(fields),
     ...parsePooling(fields),
     ...(fields.has("attention.scale")
       ? { attentionScale: fields.number("attention.scale", { least: 1e-6, most: 1e6 }) }
@@ -106,12 +109,46 @@ function refuseUnused(fields: Fields, architecture: string): void {
       `Cannot use model: ${architecture}.${name} is not supported, only ${neutral} or none`,
     );
   }
-  if (fields.has("attention.sliding_window_pattern")) {
+}
+
+/**
+ * Which layers have the window: a truth for each, or a number n, by which every n-th layer sees all (as
+ * llama.cpp reads it).
+ */
+function readWindowedLayers(
+  fields: Fields,
+  layers: number,
+): { readonly windowedLayers?: readonly boolean[] } {
+  const pattern = fields.raw(WINDOW_PATTERN);
+  if (pattern === undefined) return {};
+  if (typeof pattern !== "object") {
+    const every = fields.integer(WINDOW_PATTERN, { least: 0, most: MAX_LAYERS });
+    const windowedLayers = Array.from(
+      { length: layers },
+      (_, i) => every === 0 || i % every < every - 1,
+    );
+    return { windowedLayers };
+  }
+  if (pattern.length !== layers) {
     throw new RuntimeError(
-      "MODEL_UNSUPPORTED",
-      "Cannot use model: windows that differ from layer to layer are not supported",
+      "MODEL_MALFORMED",
+      `Cannot use model: a window pattern of ${pattern.length} layers, there are ${layers}`,
     );
   }
+  const windowed = (layer: number): boolean => {
+    const each: unknown = pattern[layer];
+    return each === true || each === 1;
+  };
+  return { windowedLayers: Array.from({ length: layers }, (_, i) => windowed(i)) };
+}
+
+const WINDOW_PATTERN = "attention.sliding_window_pattern";
+
+function readExperts(fields: Fields): Pick<ModelConfig, "experts"> {
+  const count = fields.integer("expert_count", { least: 0, most: MAX_EXPERTS, fallback: 0 });
+  if (count === 0) return {};
+  const used = fields.integer("expert_used_count", { least: 1, most: count });
+  return { experts: { count, used } };
 }
 
 function readHeadDim(fields: Fields, dim: number, heads: number): number {
@@ -160,7 +197,11 @@ function nameOf(gguf: GgufModel, architecture: string): string {
   return Array.from(name).slice(0, MAX_NAME).join("");
 }
 
-function readRope(fields: Fields, headDim: number, contextLength: number): RopeConfig {
+function readRope(
+  fields: Fields,
+  headDim: number,
+  contextLength: number,
+): Omit<RopeConfig, "style"> {
   const dims = fields.integer("rope.dimension_count", {
     least: 2,
     most: headDim,
@@ -173,7 +214,6 @@ function readRope(fields: Fields, headDim: number, contextLength: number): RopeC
     );
   }
   return {
-    style: "norm",
     dims,
     // At a base of one all frequencies are equal, below it they would grow.
     theta: fields.number("rope.freq_base", { least: 1.001, most: 1e15, fallback: 10_000 }),

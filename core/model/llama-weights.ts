@@ -1,51 +1,93 @@
 import type { Tensor } from "../tensor/tensor.ts";
-import type { LlamaLayer, LlamaWeights } from "./llama.ts";
 import type { ModelConfig } from "./model.ts";
+import { type Present, shapesOf, take } from "./weight-names.ts";
 
-/** GGUF's names of a block's tensors. */
-const LAYER_NAMES: Readonly<Record<keyof LlamaLayer, string>> = {
-  attnNorm: "attn_norm",
-  q: "attn_q",
-  k: "attn_k",
-  v: "attn_v",
-  o: "attn_output",
-  ffnNorm: "ffn_norm",
-  gate: "ffn_gate",
-  up: "ffn_up",
-  down: "ffn_down",
-};
+/** Weights of one layer. */
+export interface LlamaLayer {
+  readonly attnNorm: Tensor; // [dim]
+  readonly q: Tensor; // [heads * headDim, dim]
+  readonly k: Tensor; // [kvHeads * headDim, dim]
+  readonly v: Tensor; // [kvHeads * headDim, dim]
+  readonly o: Tensor; // [dim, heads * headDim]
+  /** As Qwen2 has them. */
+  readonly qBias: Tensor | undefined; // [heads * headDim]
+  readonly kBias: Tensor | undefined; // [kvHeads * headDim]
+  readonly vBias: Tensor | undefined; // [kvHeads * headDim]
+  readonly oBias: Tensor | undefined; // [dim]
+  readonly ffnNorm: Tensor; // [dim]
+  /** Experts where the configuration has them. */
+  readonly feedForward: DenseWeights | ExpertWeights;
+}
 
-const nameOf = (layer: number, part: keyof LlamaLayer): string =>
-  `blk.${layer}.${LAYER_NAMES[part]}.weight`;
+/** A feed-forward layer that all rows take. */
+export interface DenseWeights {
+  readonly gate: Tensor; // [hiddenDim, dim]
+  readonly up: Tensor; // [hiddenDim, dim]
+  readonly down: Tensor; // [dim, hiddenDim]
+}
+
+/** One of experts. */
+export interface ExpertWeights {
+  readonly router: Tensor; // [experts, dim]
+  readonly gate: Tensor; // [experts, hiddenDim, dim]
+  readonly up: Tensor; // [experts, hiddenDim, dim]
+  readonly down: Tensor; // [experts, dim, hiddenDim]
+}
+
+/** Weights of the whole network. */
+export interface LlamaWeights {
+  readonly embedding: Tensor; // [vocab, dim]
+  readonly layers: readonly LlamaLayer[];
+  readonly norm: Tensor; // [dim]
+  /** The embedding itself where the two are tied. */
+  readonly head: Tensor; // [vocab, dim]
+}
 
 /** Every tensor of a Llama by its name in the file; without `output.weight` the embedding serves twice. */
 export function llamaShapes(
   config: ModelConfig,
-  tied: boolean,
+  present: Present,
 ): ReadonlyMap<string, readonly number[]> {
-  const { dim, hiddenDim, heads, kvHeads, headDim, vocabSize } = config;
-  const parts: Readonly<Record<keyof LlamaLayer, readonly number[]>> = {
-    attnNorm: [dim],
-    q: [heads * headDim, dim],
-    k: [kvHeads * headDim, dim],
-    v: [kvHeads * headDim, dim],
-    o: [dim, heads * headDim],
-    ffnNorm: [dim],
-    gate: [hiddenDim, dim],
-    up: [hiddenDim, dim],
-    down: [dim, hiddenDim],
-  };
-  const shapes = new Map<string, readonly number[]>([
-    ["token_embd.weight", [vocabSize, dim]],
-    ["output_norm.weight", [dim]],
-  ]);
-  if (!tied) shapes.set("output.weight", [vocabSize, dim]);
-  for (let layer = 0; layer < config.layers; layer++) {
-    for (const part of Object.keys(parts) as (keyof LlamaLayer)[]) {
-      shapes.set(nameOf(layer, part), parts[part]);
-    }
-  }
-  return shapes;
+  const { dim, hiddenDim, heads, kvHeads, headDim, vocabSize, experts } = config;
+  const feedForward: Record<string, readonly number[]> =
+    experts === undefined
+      ? {
+          "ffn_gate.weight": [hiddenDim, dim],
+          "ffn_up.weight": [hiddenDim, dim],
+          "ffn_down.weight": [dim, hiddenDim],
+        }
+      : {
+          "ffn_gate_inp.weight": [experts.count, dim],
+          "ffn_gate_exps.weight": [experts.count, hiddenDim, dim],
+          "ffn_up_exps.weight": [experts.count, hiddenDim, dim],
+          "ffn_down_exps.weight": [experts.count, dim, hiddenDim],
+        };
+  return shapesOf(
+    config,
+    {
+      whole: {
+        "token_embd.weight": [vocabSize, dim],
+        "output_norm.weight": [dim],
+        ...(present("output.weight") ? { "output.weight": [vocabSize, dim] } : {}),
+      },
+      layer: {
+        "attn_norm.weight": [dim],
+        "attn_q.weight": [heads * headDim, dim],
+        "attn_k.weight": [kvHeads * headDim, dim],
+        "attn_v.weight": [kvHeads * headDim, dim],
+        "attn_output.weight": [dim, heads * headDim],
+        "ffn_norm.weight": [dim],
+        ...feedForward,
+      },
+      optional: {
+        "attn_q.bias": [heads * headDim],
+        "attn_k.bias": [kvHeads * headDim],
+        "attn_v.bias": [kvHeads * headDim],
+        "attn_output.bias": [dim],
+      },
+    },
+    present,
+  );
 }
 
 /** Loaded tensors under the names that the forward pass uses. Throws `TypeError` where one is missing. */
@@ -53,27 +95,36 @@ export function llamaWeights(
   config: ModelConfig,
   tensors: ReadonlyMap<string, Tensor>,
 ): LlamaWeights {
-  const take = (name: string): Tensor => {
-    const tensor = tensors.get(name);
-    if (tensor === undefined) throw new TypeError(`Cannot make the model: ${name} is not loaded`);
-    return tensor;
+  const layer = (i: number): LlamaLayer => {
+    const of = (name: string): Tensor => take(tensors, `blk.${i}.${name}.weight`);
+    const bias = (name: string): Tensor | undefined => tensors.get(`blk.${i}.${name}.bias`);
+    return {
+      attnNorm: of("attn_norm"),
+      q: of("attn_q"),
+      k: of("attn_k"),
+      v: of("attn_v"),
+      o: of("attn_output"),
+      qBias: bias("attn_q"),
+      kBias: bias("attn_k"),
+      vBias: bias("attn_v"),
+      oBias: bias("attn_output"),
+      ffnNorm: of("ffn_norm"),
+      feedForward:
+        config.experts === undefined
+          ? { gate: of("ffn_gate"), up: of("ffn_up"), down: of("ffn_down") }
+          : {
+              router: of("ffn_gate_inp"),
+              gate: of("ffn_gate_exps"),
+              up: of("ffn_up_exps"),
+              down: of("ffn_down_exps"),
+            },
+    };
   };
-  const layer = (i: number): LlamaLayer => ({
-    attnNorm: take(nameOf(i, "attnNorm")),
-    q: take(nameOf(i, "q")),
-    k: take(nameOf(i, "k")),
-    v: take(nameOf(i, "v")),
-    o: take(nameOf(i, "o")),
-    ffnNorm: take(nameOf(i, "ffnNorm")),
-    gate: take(nameOf(i, "gate")),
-    up: take(nameOf(i, "up")),
-    down: take(nameOf(i, "down")),
-  });
-  const embedding = take("token_embd.weight");
+  const embedding = take(tensors, "token_embd.weight");
   return {
     embedding,
     layers: Array.from({ length: config.layers }, (_, i) => layer(i)),
-    norm: take("output_norm.weight"),
+    norm: take(tensors, "output_norm.weight"),
     head: tensors.get("output.weight") ?? embedding,
   };
 }

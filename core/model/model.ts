@@ -4,7 +4,7 @@ import type { Tensor } from "../tensor/tensor.ts";
 
 /** The hyper-parameters of a decoder, read from GGUF metadata and checked. */
 export interface ModelConfig {
-  /** `general.architecture`: `llama`, `mistral`, … */
+  /** `general.architecture`: `llama`, `mistral`, `qwen2`, … */
   readonly architecture: string;
   /** `general.name`, or the architecture where the file has none. */
   readonly name: string;
@@ -30,6 +30,10 @@ export interface ModelConfig {
   readonly rope: RopeConfig;
   /** A token sees itself and the `slidingWindow - 1` tokens before it; absent means all. */
   readonly slidingWindow?: number;
+  /** Which layers have the window, the others see all; absent means every layer. */
+  readonly windowedLayers?: readonly boolean[];
+  /** Feed-forward layers of experts, of which each token takes `used`; absent means there are none. */
+  readonly experts?: { readonly count: number; readonly used: number };
   /** How it was trained to embed texts; absent where the file does not say. */
   readonly pooling?: Pooling;
   /** What scores are multiplied by; absent means 1 / sqrt(headDim). */
@@ -83,6 +87,8 @@ export interface Model {
   readonly limits: ModelLimits;
   /** The layers' caches. */
   readonly cache: readonly KvLayer[];
+  /** [experts] of each layer: how many rows took each since the model was made; absent where there are none. */
+  readonly tallies?: readonly Tensor[];
   /** Upload what depends on the batch alone; call it before `run`. */
   prepare(batch: Batch): void;
   /** Record the forward pass; the result holds logits[logitRows, vocab] once the step has run. */

@@ -15,7 +15,8 @@ export const ROPE_FREQS = "rope_freqs.weight";
  * Throws `MODEL_MALFORMED` or `MODEL_UNSUPPORTED`.
  */
 export function checkTensors(gguf: GgufModel, config: ModelConfig): readonly TensorInfo[] {
-  const shapes = new Map(architectureOf(config.architecture).shapes(config, isTied(gguf)));
+  const present = (name: string): boolean => gguf.tensors.has(name);
+  const shapes = new Map(architectureOf(config.architecture).shapes(config, present));
   if (gguf.tensors.has(ROPE_FREQS)) shapes.set(ROPE_FREQS, [config.rope.dims / 2]);
   for (const [name, shape] of shapes) checkTensor(gguf.tensors.get(name), name, shape);
   for (const name of gguf.tensors.keys()) {
@@ -50,16 +51,37 @@ function checkTensor(info: TensorInfo | undefined, name: string, shape: readonly
 export interface WeightBytes {
   /** Bytes of all tensors. */
   readonly total: number;
-  /** Bytes that a step of one row reads: all, but of an embedding that is not the head only one row. */
+  /**
+   * Bytes that a step of one row reads: all, but of an embedding that is not the head only one row, and of
+   * experts only those that it takes.
+   */
   readonly perToken: number;
 }
 
 /** Bytes of a model's tensors as they are in the file. */
 export function weightBytes(gguf: GgufModel): WeightBytes {
+  const taken = shareOfExperts(gguf);
   let total = 0;
-  for (const tensor of gguf.tensors.values()) total += tensor.byteLength;
+  let perToken = 0;
+  for (const { name, byteLength: bytes } of gguf.tensors.values()) {
+    total += bytes;
+    perToken += name.includes(EXPERTS) ? bytes * taken : bytes;
+  }
   const embedding = gguf.tensors.get("token_embd.weight");
-  if (embedding === undefined || isTied(gguf)) return { total, perToken: total };
+  if (embedding === undefined || isTied(gguf)) return { total, perToken };
   const row = byteLength(embedding.type, embedding.shape.at(-1) ?? 1);
-  return { total, perToken: total - embedding.byteLength + row };
+  return { total, perToken: perToken - embedding.byteLength + row };
+}
+
+/** What is in the names of tensors that hold all experts of a layer. */
+const EXPERTS = "_exps.";
+
+/** Which part of its experts a row takes. */
+function shareOfExperts({ metadata }: GgufModel): number {
+  const prefix = String(metadata.get("general.architecture"));
+  const [used, count] = [
+    metadata.get(`${prefix}.expert_used_count`),
+    metadata.get(`${prefix}.expert_count`),
+  ];
+  return typeof used === "number" && typeof count === "number" && count > 0 ? used / count : 1;
 }

@@ -74,22 +74,32 @@ function recorder(steps: Step[], shapeOf: (layer: object) => KvShape): Ops {
   ): void => void steps.push({ operation, reads, writes });
   return {
     embed: (_out, table) => note({ kind: "embed", type: table.dtype }),
-    rmsNorm: (_out, _x, _weight, eps) => note({ kind: "rmsNorm", eps }),
+    rmsNorm(_out, x, weight, eps) {
+      const heads = widthOf(x) / weight.shape[0]!;
+      note({ kind: "rmsNorm", eps, ...(heads === 1 ? {} : { heads }) });
+    },
+    layerNorm: (_out, _x, _weight, _bias, eps) => note({ kind: "layerNorm", eps }),
     matmul(x, products) {
       const types = products.map(({ weight }) => weight.dtype);
       const outs = products.map(({ out }) => out);
-      note({ kind: "matmul", types, columns: widthOf(x), added: false }, [x], outs);
+      const biased = products.some(({ bias }) => bias !== undefined);
+      const more = biased ? { biased } : {};
+      note({ kind: "matmul", types, columns: widthOf(x), added: false, ...more }, [x], outs);
     },
-    gatedMatmul(x, gate, up) {
+    gatedMatmul(x, gate, up, activation) {
       const types = [gate.weight.dtype, up.weight.dtype] as const;
-      note({ kind: "gatedMatmul", types, columns: widthOf(x) });
+      const more = activation === undefined ? {} : { activation };
+      note({ kind: "gatedMatmul", types, columns: widthOf(x), ...more });
+    },
+    experts(_out, _x, _router, { gate, up, down }) {
+      note({ kind: "experts", types: [gate.dtype, up.dtype, down.dtype] });
     },
     rope(x, rotation, style) {
       const turn = { style, headDim: x.shape.at(-1)!, dims: widthOf(rotation) };
       note({ kind: "rope", ...turn }, [], [x]);
     },
     attention(...args) {
-      const [, q, k, , kv, , { scale, window }] = args;
+      const [, q, k, , kv, , { scale, window, bidirectional }] = args;
       const cache = shapeOf(kv);
       const heads = widthOf(q) / cache.headDim;
       note(
@@ -99,11 +109,14 @@ function recorder(steps: Step[], shapeOf: (layer: object) => KvShape): Ops {
           cache,
           scale,
           ...(window === undefined ? {} : { window }),
+          ...(bidirectional === true ? { bidirectional } : {}),
         },
         [q, k],
       );
     },
     addTo: (_x, y) => note({ kind: "addTo" }, [y]),
+    gelu: () => note({ kind: "gelu" }),
+    scale: () => note({ kind: "scale" }),
     gather: () => note({ kind: "gather" }),
   };
 }
@@ -121,7 +134,7 @@ function distinct(steps: readonly Step[]): Operation[] {
     if (attended !== undefined) {
       add(attended);
       i += 2;
-    } else if (operation.kind === "matmul" && writes.length === 1 && adds(next, writes[0]!)) {
+    } else if (isAlone(operation) && writes.length === 1 && adds(next, writes[0]!)) {
       add({ ...operation, added: true });
       i += 1;
     } else {
@@ -129,6 +142,11 @@ function distinct(steps: readonly Step[]): Operation[] {
     }
   }
   return [...found.values()];
+}
+
+/** Whether it is a product that nothing is added to. */
+function isAlone(operation: Operation): operation is Extract<Operation, { kind: "matmul" }> {
+  return operation.kind === "matmul" && operation.biased !== true;
 }
 
 function adds(step: Step | undefined, tensor: Tensor): boolean {

@@ -84,11 +84,16 @@ export type ReadInto = (byteOffset: number, into: Uint8Array) => Promise<void>;
 export interface Ops {
   /** out[n, d] = table[tokens[n], d] */
   embed(out: Tensor, table: Tensor, tokens: Uint32Array): void;
-  /** out[n, d] = x[n, d] / rms(x[n]) * weight[d] */
-  rmsNorm(out: Tensor, x: Tensor, weight: Tensor, eps: number): void;
   /**
-   * out_i[n, m_i] = x[n, k] · weight_i[m_i, k]ᵀ for each product; x is read, and where the backend
-   * computes with integers quantised, once for all of them.
+   * out = x / rms(x) * weight for each run of x[n, d] that is as long as the weight: a row, or, where the
+   * weight is as long as a head, each head of it.
+   */
+  rmsNorm(out: Tensor, x: Tensor, weight: Tensor, eps: number): void;
+  /** out[n, d] = (x[n, d] - mean(x[n])) / sqrt(variance(x[n]) + eps) * weight[d] + bias[d] (Ba et al. 2016). */
+  layerNorm(out: Tensor, x: Tensor, weight: Tensor, bias: Tensor, eps: number): void;
+  /**
+   * out_i[n, m_i] = x[n, k] · weight_i[m_i, k]ᵀ (+ bias_i[m_i]) for each product; x is read, and where the
+   * backend computes with integers quantised, once for all of them.
    */
   matmul(x: Tensor, products: readonly Product[]): void;
   /**
@@ -98,8 +103,8 @@ export interface Ops {
   rope(x: Tensor, rotation: Tensor, style: RopeStyle): void;
   /**
    * Store k, v[n, kvHeads, headDim] in the cache at `layout.slots`, then
-   * out[n, heads, headDim] = softmax(q·Kᵀ·scale)·V per sequence: causal, over the last `kv.window`
-   * positions where there is a window.
+   * out[n, heads, headDim] = softmax(q·Kᵀ·scale)·V per sequence: over the positions up to a row's own, the
+   * last `window` of them where there is a window, or over all that its sequence has.
    */
   attention(
     out: Tensor,
@@ -111,10 +116,22 @@ export interface Ops {
     options: AttentionOptions,
   ): void;
   /**
-   * gate.out[n, m] = silu(x · gate.weightᵀ) * (x · up.weightᵀ), the gated half of a feed-forward layer
-   * (Shazeer 2020, SwiGLU). What `up.out` holds afterwards is the backend's affair.
+   * gate.out[n, m] = activation(x · gate.weightᵀ) * (x · up.weightᵀ), the gated half of a feed-forward layer
+   * (Shazeer 2020: SwiGLU, or GEGLU); the activation is silu unless given. Neither product has a bias. What
+   * `up.out` holds afterwards is the backend's affair.
    */
-  gatedMatmul(x: Tensor, gate: Product, up: Product): void;
+  gatedMatmul(x: Tensor, gate: Product, up: Product, activation?: GateActivation): void;
+  /**
+   * A feed-forward layer of which each row takes the experts that its router chooses (Jiang et al. 2024,
+   * Mixtral): out[n, d] = Σ share · (silu(x · gate_eᵀ) * (x · up_eᵀ)) · down_eᵀ over the `used` experts e with
+   * the largest router[n, e], the first of equals. Shares are the softmax over those. Weights of experts that
+   * no row takes are not read.
+   */
+  experts(out: Tensor, x: Tensor, router: Tensor, experts: Experts): void;
+  /** x = x · Φ(x), Φ being the normal distribution function (Hendrycks and Gimpel 2016, GELU). */
+  gelu(x: Tensor): void;
+  /** x *= factor */
+  scale(x: Tensor, factor: number): void;
   /** x[n, d] += y[n, d] */
   addTo(x: Tensor, y: Tensor): void;
   /** out[i, d] = x[rows[i], d] */
@@ -125,6 +142,22 @@ export interface Ops {
 export interface Product {
   readonly weight: Tensor;
   readonly out: Tensor;
+  /** [m], added to every row. */
+  readonly bias?: Tensor;
+}
+
+/** What becomes of a gate: v / (1 + e^-v), or GELU by its approximation with tanh. */
+export type GateActivation = "silu" | "gelu_tanh";
+
+/** The experts of one layer. */
+export interface Experts {
+  readonly gate: Tensor; // [experts, m, d]
+  readonly up: Tensor; // [experts, m, d]
+  readonly down: Tensor; // [experts, d, m]
+  /** Experts that a row takes. */
+  readonly used: number;
+  /** [experts] activations: how many rows took each is added. */
+  readonly tally: Tensor;
 }
 
 /** Which elements of a head rotate together. GGUF's llama and mistral files are `norm`. */
@@ -136,6 +169,8 @@ export interface AttentionOptions {
   readonly scale: number;
   /** A row sees itself and the `window - 1` positions before it; absent means all. */
   readonly window?: number;
+  /** A row sees its whole sequence, whose rows are all in this step; there is no window then. */
+  readonly bidirectional?: boolean;
 }
 
 /** What one position of a layer's cache holds: keys and values [kvHeads, headDim], stored as `type`. */

@@ -1,4 +1,4 @@
-import type { KvShape, RopeStyle } from "./backend.ts";
+import type { GateActivation, KvShape, RopeStyle } from "./backend.ts";
 import type { WeightType } from "./dtype.ts";
 
 /**
@@ -23,7 +23,13 @@ export interface Workload {
 /** A kind of operation, with what decides which kernel computes it. */
 export type Operation =
   | { readonly kind: "embed"; readonly type: WeightType }
-  | { readonly kind: "rmsNorm"; readonly eps: number }
+  | {
+      readonly kind: "rmsNorm";
+      readonly eps: number;
+      /** Heads that are normalised each by itself, where it is not the whole row. */
+      readonly heads?: number;
+    }
+  | { readonly kind: "layerNorm"; readonly eps: number }
   | {
       readonly kind: "matmul";
       /** Of the weights that are multiplied together. */
@@ -31,11 +37,19 @@ export type Operation =
       readonly columns: number;
       /** Whether the result of the only product is added to something next: backends may do both at once. */
       readonly added: boolean;
+      /** Whether a bias is added to the results. */
+      readonly biased?: true;
     }
   | {
       readonly kind: "gatedMatmul";
       readonly types: readonly [gate: WeightType, up: WeightType];
       readonly columns: number;
+      /** Silu unless given. */
+      readonly activation?: GateActivation;
+    }
+  | {
+      readonly kind: "experts";
+      readonly types: readonly [gate: WeightType, up: WeightType, down: WeightType];
     }
   | ({ readonly kind: "rope" } & Rotation)
   | {
@@ -44,10 +58,13 @@ export type Operation =
       readonly cache: KvShape;
       readonly scale: number;
       readonly window?: number;
+      readonly bidirectional?: true;
       /** How its queries and keys are rotated just before. */
       readonly rotation?: Rotation;
     }
   | { readonly kind: "addTo" }
+  | { readonly kind: "gelu" }
+  | { readonly kind: "scale" }
   | { readonly kind: "gather" };
 
 /** How heads rotate. */

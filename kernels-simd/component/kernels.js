@@ -102,6 +102,36 @@ export function instantiate(getCoreModule, imports, instantiateCore = WebAssembl
     function addTo(arg0, arg1, arg2) {
       kernels010AddTo(toUint32(arg0), toUint32(arg1), toUint32(arg2));
     }
+    let kernels010LayerNorm;
+    
+    function layerNorm(arg0, arg1, arg2) {
+      kernels010LayerNorm(toUint32(arg0), toUint32(arg1), toUint32(arg2));
+    }
+    let kernels010Geglu;
+    
+    function geglu(arg0, arg1, arg2) {
+      kernels010Geglu(toUint32(arg0), toUint32(arg1), toUint32(arg2));
+    }
+    let kernels010Gelu;
+    
+    function gelu(arg0, arg1, arg2) {
+      kernels010Gelu(toUint32(arg0), toUint32(arg1), toUint32(arg2));
+    }
+    let kernels010Scale;
+    
+    function scale(arg0, arg1, arg2) {
+      kernels010Scale(toUint32(arg0), toUint32(arg1), toUint32(arg2));
+    }
+    let kernels010AddRow;
+    
+    function addRow(arg0, arg1, arg2) {
+      kernels010AddRow(toUint32(arg0), toUint32(arg1), toUint32(arg2));
+    }
+    let kernels010Combine;
+    
+    function combine(arg0, arg1, arg2) {
+      kernels010Combine(toUint32(arg0), toUint32(arg1), toUint32(arg2));
+    }
     let kernels010LogitMaxima;
     
     function logitMaxima(arg0, arg1, arg2) {
@@ -358,6 +388,12 @@ export function instantiate(getCoreModule, imports, instantiateCore = WebAssembl
     kernels010RopeNeox = exports0['sirocco:kernels/kernels@0.1.0#rope-neox'];
     kernels010Swiglu = exports0['sirocco:kernels/kernels@0.1.0#swiglu'];
     kernels010AddTo = exports0['sirocco:kernels/kernels@0.1.0#add-to'];
+    kernels010LayerNorm = exports0['sirocco:kernels/kernels@0.1.0#layer-norm'];
+    kernels010Geglu = exports0['sirocco:kernels/kernels@0.1.0#geglu'];
+    kernels010Gelu = exports0['sirocco:kernels/kernels@0.1.0#gelu'];
+    kernels010Scale = exports0['sirocco:kernels/kernels@0.1.0#scale'];
+    kernels010AddRow = exports0['sirocco:kernels/kernels@0.1.0#add-row'];
+    kernels010Combine = exports0['sirocco:kernels/kernels@0.1.0#combine'];
     kernels010LogitMaxima = exports0['sirocco:kernels/kernels@0.1.0#logit-maxima'];
     kernels010LogitBest = exports0['sirocco:kernels/kernels@0.1.0#logit-best'];
     kernels010LogitMasses = exports0['sirocco:kernels/kernels@0.1.0#logit-masses'];
@@ -407,10 +443,12 @@ export function instantiate(getCoreModule, imports, instantiateCore = WebAssembl
     kernels010EmbedQ6k = exports0['sirocco:kernels/kernels@0.1.0#embed-q6k'];
     kernels010MatmulQ6k = exports0['sirocco:kernels/kernels@0.1.0#matmul-q6k'];
     const kernels010 = {
+      addRow: addRow,
       addTo: addTo,
       attentionF16: attentionF16,
       attentionF32: attentionF32,
       attentionQ80: attentionQ80,
+      combine: combine,
       embedBf16: embedBf16,
       embedF16: embedF16,
       embedF32: embedF32,
@@ -424,9 +462,12 @@ export function instantiate(getCoreModule, imports, instantiateCore = WebAssembl
       embedQ5k: embedQ5k,
       embedQ6k: embedQ6k,
       embedQ80: embedQ80,
+      geglu: geglu,
+      gelu: gelu,
       kvStoreF16: kvStoreF16,
       kvStoreF32: kvStoreF32,
       kvStoreQ80: kvStoreQ80,
+      layerNorm: layerNorm,
       logitBest: logitBest,
       logitDraw: logitDraw,
       logitMasses: logitMasses,
@@ -461,6 +502,7 @@ export function instantiate(getCoreModule, imports, instantiateCore = WebAssembl
       rmsNorm: rmsNorm,
       ropeNeox: ropeNeox,
       ropeNorm: ropeNorm,
+      scale: scale,
       swiglu: swiglu,
       
     };

@@ -47,6 +47,8 @@ pub struct AttentionArgs {
     head_dim: usize,
     /// Positions a row sees, itself included; 0 for all.
     window: usize,
+    /// 1: a row sees the later ones of its sequence too, and there is no window.
+    bidirectional: usize,
     scale: f32,
 }
 
@@ -140,7 +142,7 @@ unsafe fn attend<C: Cache>(a: &AttentionArgs, (head, end): (usize, usize), (row,
     let bytes = C::bytes(head_dim);
     let head_of = |b: usize, h: usize| a.cache.add((*a.blocks.add(b) as usize * kv_heads + h / group) * 2 * bytes);
     let mut b = (*queries).from / BLOCK;
-    let last = (a.position + until - 1) / BLOCK;
+    let last = here(a, until - 1) / BLOCK;
     let far = C::STREAMS && (last - b) * kv_heads * 2 * bytes > FAR;
     while b <= last {
         let mut q = queries;
@@ -183,11 +185,17 @@ unsafe fn touch(p: Bytes, bytes: usize) {
     }
 }
 
+/// The last position that a row sees.
+#[inline(always)]
+fn here(a: &AttentionArgs, row: usize) -> usize {
+    a.position + if a.bidirectional == 1 { a.rows - 1 } else { row }
+}
+
 /// A query that has seen nothing yet.
 #[inline(always)]
 unsafe fn start(a: &AttentionArgs, row: usize, head: usize) -> Query {
     let at = (row * a.heads + head) * a.head_dim;
-    let here = a.position + row;
+    let here = here(a, row);
     let from = if a.window > 0 && here + 1 > a.window { here + 1 - a.window } else { 0 };
     let sum = f32x4_splat(0.0);
     let mut c = 0;

@@ -69,6 +69,12 @@ exports! {
     "rope-neox" rope_neox crate::elementwise::rope_neox;
     "swiglu" swiglu crate::elementwise::swiglu;
     "add-to" add_to crate::elementwise::add_to;
+    "layer-norm" layer_norm crate::elementwise::layer_norm;
+    "geglu" geglu crate::elementwise::geglu;
+    "gelu" gelu crate::elementwise::gelu;
+    "scale" scale crate::elementwise::scale;
+    "add-row" add_row crate::elementwise::add_row;
+    "combine" combine crate::elementwise::combine;
     "logit-maxima" logit_maxima crate::sampling::logit_maxima;
     "logit-best" logit_best crate::sampling::logit_best;
     "logit-masses" logit_masses crate::sampling::logit_masses;

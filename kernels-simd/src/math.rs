@@ -1,4 +1,4 @@
-//! exp in f32 vectors: the same bits on every engine.
+//! exp and the normal distribution in f32 vectors: the same bits on every engine.
 
 use crate::simd::*;
 
@@ -26,4 +26,21 @@ pub fn exp(x: v128) -> v128 {
     let p = step(step(p, 1.0), 1.0);
     let power = i32x4_add(i32x4_shl(shifted, 23), i32x4_splat(127 << 23));
     v128_andnot(f32x4_mul(p, power), tiny)
+}
+
+/// Φ(x) for four lanes, the share of a normal distribution below x; |error| ≤ 2e-7.
+///
+/// Half the complementary error function of |x| / √2 by Abramowitz and Stegun, 7.1.26, whose terms all keep
+/// their sign's size: below zero nothing cancels.
+#[inline(always)]
+pub fn normal(x: v128) -> v128 {
+    let size = f32x4_mul(f32x4_abs(x), f32x4_splat(core::f32::consts::FRAC_1_SQRT_2));
+    let one = f32x4_splat(1.0);
+    let t = f32x4_div(one, mul_add(size, f32x4_splat(0.327_591_1), one));
+    let step = |p, c| mul_add(p, t, f32x4_splat(c));
+    let p = step(f32x4_splat(1.061_405_4), -1.453_152);
+    let p = step(step(step(p, 1.421_413_7), -0.284_496_74), 0.254_829_6);
+    let tail = f32x4_mul(f32x4_mul(p, t), exp(f32x4_neg(f32x4_mul(size, size))));
+    let tail = f32x4_mul(tail, f32x4_splat(0.5));
+    v128_bitselect(tail, f32x4_sub(one, tail), f32x4_lt(x, f32x4_splat(0.0)))
 }

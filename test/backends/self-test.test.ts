@@ -14,6 +14,24 @@ const TYPES = Object.keys(WEIGHT_TYPES) as WeightType[];
 const LIMITS = { maxRows: 16, maxLogitRows: 2, blocks: 8, blockSize: 16 };
 const operations = workloadOf(memoryModel({ matrices: "q8_0", dim: 64 }), LIMITS).operations;
 
+/** What other networks than Llama have. */
+const MORE: readonly Operation[] = [
+  { kind: "rmsNorm", eps: 1e-6, heads: 3 },
+  { kind: "layerNorm", eps: 1e-12 },
+  { kind: "matmul", types: ["q8_0", "f32"], columns: 256, added: false, biased: true },
+  { kind: "gatedMatmul", types: ["q8_0", "q8_0"], columns: 256, activation: "gelu_tanh" },
+  { kind: "experts", types: ["q4_0", "q4_0", "q8_0"] },
+  { kind: "gelu" },
+  { kind: "scale" },
+  {
+    kind: "attention",
+    heads: 6,
+    cache: { kvHeads: 2, headDim: 64, type: "f32" },
+    scale: 0.125,
+    bidirectional: true,
+  },
+];
+
 /** Every kernel that there is for weights and caches. */
 const everything: readonly Operation[] = [
   ...operations,
@@ -29,6 +47,8 @@ const everything: readonly Operation[] = [
   }),
   { kind: "matmul", types: ["f32", "f16"], columns: 20, added: false },
   { kind: "rope", style: "neox", headDim: 16, dims: 8 },
+  ...MORE,
+  ...TYPES.map((type): Operation => ({ kind: "experts", types: [type, type, type] })),
 ];
 
 describe("findFault", () => {
@@ -42,7 +62,8 @@ describe("findFault", () => {
     ALL_OPERATIONS.filter((kind) => kind !== "rope" && kind !== "addTo" && kind !== "gather"),
   )("names %s where it computes nothing", async (kind) => {
     const backend = leavingOut(createReferenceBackend(), [kind]);
-    expect(await findFault(backend, operations)).toMatch(new RegExp(`^${kind}.* is off by`));
+    const all = [...operations, ...MORE];
+    expect(await findFault(backend, all)).toMatch(new RegExp(`^${kind}.* is off by`));
   });
 
   test.for<[keyof Ops, RegExp]>([

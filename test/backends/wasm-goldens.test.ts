@@ -14,3 +14,15 @@ for (const variant of VARIANTS) {
     logitTolerance: 0.35,
   });
 }
+
+// The twin with four experts, of which a token takes two; all builds give the same bits.
+describeDemoGoldens(
+  "wasm-simd128",
+  () => createWasmBackend({ module: kernelModule("simd128"), variant: "simd128" }),
+  {
+    file: "demo-model/sirocco-demo-moe.f16.gguf",
+    goldens: "demo-model/goldens-moe.json",
+    leastMargin: 0,
+    logitTolerance: 1e-4,
+  },
+);

@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe } from "vitest";
 import type { Backend } from "../../core/tensor/backend.ts";
 import type { WeightType } from "../../core/tensor/dtype.ts";
+import { activationTests } from "./backend/activations.ts";
 import { attentionTests } from "./backend/attention.ts";
 import { elementwiseTests } from "./backend/elementwise.ts";
+import { expertsTests } from "./backend/experts.ts";
 import { kvTests } from "./backend/kv.ts";
 import { matmulTests } from "./backend/matmul.ts";
 import { memoryTests } from "./backend/memory.ts";
@@ -49,6 +51,8 @@ export function describeBackend(
     weightTests(suite);
     matmulTests(suite);
     elementwiseTests(suite);
+    activationTests(suite);
+    expertsTests(suite);
     attentionTests(suite);
     kvTests(suite);
     reduceTests(suite);

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openGguf } from "../../core/gguf/parse.ts";
 import type { GgufModel } from "../../core/gguf/gguf.ts";
@@ -27,6 +28,8 @@ interface DemoCase {
 export interface DemoGoldensOptions {
   /** The weights, under `../shared/`. */
   readonly file: string;
+  /** What was computed from them, there too; the dense model's unless given. */
+  readonly goldens?: string;
   /** Cases with a smaller margin are left out: rounded weights may decide them otherwise. */
   readonly leastMargin: number;
   /** Largest absolute error of a logit. */
@@ -69,30 +72,33 @@ export function describeDemoGoldens(
   options: DemoGoldensOptions,
 ): void {
   const file = shared(options.file);
-  const goldens = shared(DEMO_GOLDENS);
+  const goldens = shared(options.goldens ?? DEMO_GOLDENS);
   const missing = file === undefined || goldens === undefined;
-  describe.skipIf(missing)(`demo model on ${name}${missing ? ` (${SKIPPED})` : ""}`, () => {
-    const { cases } = missing
-      ? { cases: [] }
-      : (JSON.parse(readFileSync(goldens, "utf8")) as { readonly cases: readonly DemoCase[] });
-    const clear = cases.filter((golden) => golden.min_top2_margin > options.leastMargin);
-    let driven: Driven;
-    beforeAll(async () => {
-      driven = await drive(readFileSync(file!), await create(), options.maxRows ?? 64);
-    });
-    afterAll(() => driven.backend.close());
+  describe.skipIf(missing)(
+    `${path.basename(options.file)} on ${name}${missing ? ` (${SKIPPED})` : ""}`,
+    () => {
+      const { cases } = missing
+        ? { cases: [] }
+        : (JSON.parse(readFileSync(goldens, "utf8")) as { readonly cases: readonly DemoCase[] });
+      const clear = cases.filter((golden) => golden.min_top2_margin > options.leastMargin);
+      let driven: Driven;
+      beforeAll(async () => {
+        driven = await drive(readFileSync(file!), await create(), options.maxRows ?? 64);
+      });
+      afterAll(() => driven.backend.close());
 
-    test.for([...clear])("answers $id token for token", async (golden) => {
-      const { runner, model } = driven;
-      const { prompt_ids: prompt, greedy_ids: expected, last_logits: expectedLogits } = golden;
-      runner.reset(0);
-      const logits = await prefill(runner, model, prompt);
-      if (expectedLogits !== undefined) {
-        expectLogits(logits, expectedLogits, options.logitTolerance);
-      }
-      expect(await greedy(runner, model, logits, expected.length, END)).toEqual(expected);
-    });
-  });
+      test.for([...clear])("answers $id token for token", async (golden) => {
+        const { runner, model } = driven;
+        const { prompt_ids: prompt, greedy_ids: expected, last_logits: expectedLogits } = golden;
+        runner.reset(0);
+        const logits = await prefill(runner, model, prompt);
+        if (expectedLogits !== undefined) {
+          expectLogits(logits, expectedLogits, options.logitTolerance);
+        }
+        expect(await greedy(runner, model, logits, expected.length, END)).toEqual(expected);
+      });
+    },
+  );
 }
 
 interface StoriesGoldens {

@@ -9,3 +9,11 @@ describeDemoGoldens(VARIANT, () => createGpu(), {
   leastMargin: 1e-3,
   logitTolerance: 1e-3,
 });
+
+// The twin with four experts, of which a token takes two.
+describeDemoGoldens(VARIANT, () => createGpu(), {
+  file: "demo-model/sirocco-demo-moe.f16.gguf",
+  goldens: "demo-model/goldens-moe.json",
+  leastMargin: 1e-3,
+  logitTolerance: 1e-3,
+});

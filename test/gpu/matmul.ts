@@ -36,7 +36,7 @@ export interface MatmulFinding {
 /** Between tensors, so that one that is written too far is seen. */
 const MARK_WORDS = 64;
 const MARK = 12345;
-const EPILOGUES: readonly Epilogue["type"][] = ["store", "add", "swiglu"];
+const EPILOGUES: readonly Epilogue["type"][] = ["store", "add", "gate"];
 
 interface Case {
   readonly type: WeightType;
@@ -86,6 +86,11 @@ function randomCase(
   return { type, variant, epilogue, n, k, rows: epilogue === "add" ? [first] : [first, first] };
 }
 
+function epilogueOf(type: Epilogue["type"], residual: number): Epilogue {
+  if (type === "add") return { type, residual };
+  return type === "gate" ? { type, activation: "silu" } : { type };
+}
+
 /** The largest error among all results of a case. */
 async function errorOf(on: KernelDevice, chance: Random, each: Case): Promise<number> {
   const { type, n, k, rows, epilogue } = each;
@@ -123,7 +128,7 @@ async function errorOf(on: KernelDevice, chance: Random, each: Case): Promise<nu
       x: 0,
       products,
       scratch: 0,
-      epilogue: epilogue === "add" ? { type: epilogue, residual } : { type: epilogue },
+      epilogue: epilogueOf(epilogue, residual),
     }),
   );
   const result = await on.read(0, activations.length);
@@ -143,12 +148,12 @@ async function errorOf(on: KernelDevice, chance: Random, each: Case): Promise<nu
   };
   for (let token = 0; token < n; token++) {
     for (const [p, { out, rows: count }] of products.entries()) {
-      if (epilogue === "swiglu" && p === 1) continue;
+      if (epilogue === "gate" && p === 1) continue;
       for (let row = 0; row < count; row++) {
         const sum = exactDot(seen, floats[p]!, k, token, row);
         const place = token * stride + row;
         const exact =
-          epilogue === "swiglu" ? exactGated(sum, exactDot(seen, floats[1]!, k, token, row)) : sum;
+          epilogue === "gate" ? exactGated(sum, exactDot(seen, floats[1]!, k, token, row)) : sum;
         judge(result[out + place]!, exact);
         if (epilogue !== "add") continue;
         const base = before[place]!;

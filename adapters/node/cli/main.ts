@@ -8,8 +8,12 @@ import { demoCommand } from "./demo.ts";
 import { doctorCommand } from "./doctor.ts";
 import { UsageError } from "./options.ts";
 import { keysCommand } from "./keys.ts";
+import { listCommand } from "./list.ts";
 import { loadCommand } from "./load.ts";
 import { perplexityCommand } from "./perplexity.ts";
+import { psCommand } from "./ps.ts";
+import { pullCommand } from "./pull.ts";
+import { rmCommand } from "./rm.ts";
 import { runCommand } from "./run.ts";
 import { serveCommand } from "./serve.ts";
 import { showCommand } from "./show.ts";
@@ -36,7 +40,11 @@ async function main(argv: readonly string[]): Promise<number> {
     runCommand(),
     chatCommand(),
     demoCommand(),
+    pullCommand(),
+    listCommand(),
     showCommand(),
+    rmCommand(),
+    psCommand(),
     tokenizeCommand(),
     benchCommand(),
     loadCommand(),
@@ -80,6 +88,7 @@ Examples:
   sirocco run -m model.gguf -p "Once upon a" -n 64  continue a text
   sirocco chat -m model.gguf                        talk
   sirocco serve -m model.gguf --port 8080           OpenAI-compatible HTTP server
+  sirocco pull hf:owner/model-GGUF:q4_k_m           bring a model into the store
   sirocco verify answer.json                        compute an answer again
   sirocco load http://127.0.0.1:8080 --rate 4       latency of a server under load
   sirocco doctor                                    what works on this machine

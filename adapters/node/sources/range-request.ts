@@ -33,6 +33,16 @@ export class TransientError extends Error {
   override readonly name = "TransientError";
 }
 
+/** The server sends whole files only: they can be stored, and not read in place. */
+export class RangesIgnoredError extends RuntimeError {
+  constructor(name: string) {
+    super(
+      "MODEL_UNSUPPORTED",
+      `Cannot read ${name}: the server answered 200, which means that it ignores range requests: download the file (sirocco pull) and open it by its path`,
+    );
+  }
+}
+
 /**
  * Ask for `length` bytes from `offset` on; a server may send fewer. With `known`, the file must still
  * be that one.
@@ -83,10 +93,7 @@ function checkStatus(name: string, status: number, conditional: boolean): void {
   switch (status) {
     case 200:
       if (conditional) throw changed(name);
-      throw problem(
-        "MODEL_UNSUPPORTED",
-        "which means that it ignores range requests: download the file and open it by its path",
-      );
+      throw new RangesIgnoredError(name);
     case 404:
     case 410:
       throw problem("MODEL_NOT_FOUND", "there is no such file");

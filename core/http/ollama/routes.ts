@@ -81,7 +81,7 @@ export async function show(
   const model = findModel(deps.models(), asked.model.replace(/:latest$/, ""));
   exchange.note({ model: model.id });
   return Response.json({
-    license: "",
+    license: model.license ?? "",
     modelfile: "",
     parameters: "",
     template: "",

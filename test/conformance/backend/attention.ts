@@ -198,6 +198,21 @@ export function attentionTests({ backend, attentionTolerance, exact }: BackendSu
     });
   });
 
+  test("attention both ways sees all of a sequence and nothing of others", async () => {
+    for (const type of KV_TYPES) {
+      for (const each of [SHAPES[2]![1], SHAPES[3]![1], ...EDGES.slice(0, 3)]) {
+        const shape = { ...each, bidirectional: true, type };
+        await expectPlain(shape, [shape.lengths]);
+        await expectPlain(shape, alone(shape));
+        if (!exact) continue;
+        const inputs = randomInputs(createRandom(28), shape);
+        const together = await runSchedule(backend(), shape, inputs, [shape.lengths], 1);
+        const apart = await runSchedule(backend(), shape, inputs, alone(shape), 2);
+        expect(together.map(bits)).toEqual(apart.map(bits));
+      }
+    }
+  });
+
   test("attention over a long context", async () => {
     const shape = { heads: 2, kvHeads: 1, headDim: 16, blockSize: 32, lengths: [1500, 700] };
     await expectPlain(shape, chunked(shape, 256));

@@ -143,6 +143,30 @@ export function matmulTests(suite: BackendSuite): void {
     }
   });
 
+  test("matmul adds a bias to every row", async () => {
+    const random = createRandom(79);
+    for (const type of weightTypes) {
+      const width = widths(type)[1]!;
+      for (const rows of [1, 8, 21]) {
+        const w = await load(random, type, rows, width);
+        const values = random.normals(rows);
+        const bias = await loadBytes(
+          backend(),
+          "f32",
+          [rows],
+          new Uint8Array(values.slice().buffer),
+        );
+        const x = random.normals(3 * width);
+        const [plain] = await multiply(x, 3, [w]);
+        const input = upload(backend(), [3, width], x);
+        const out = backend().alloc("out", [3, rows]);
+        await backend().run((ops) => ops.matmul(input, [{ weight: w.weight, out, bias }]));
+        const expected = plain!.map((value, i) => value + values[i % rows]!);
+        expect(relativeError(await download(backend(), out), expected)).toBeLessThanOrEqual(1e-6);
+      }
+    }
+  });
+
   test("matmul takes inputs and outputs split into heads", async () => {
     const random = createRandom(78);
     const w = await load(random, "f32", 24, 32);

@@ -12,6 +12,8 @@ export interface AttentionShape {
   readonly headDim: number;
   readonly blockSize: number;
   readonly window?: number;
+  /** Rows see their whole sequence. */
+  readonly bidirectional?: boolean;
   /** How the cache stores; absent means `f32`. */
   readonly type?: KvType;
   /** Positions of each sequence when all is done. */
@@ -56,7 +58,7 @@ export async function runSchedule(
   schedule: Schedule,
   seed = 1,
 ): Promise<Float32Array[]> {
-  const { heads, kvHeads, headDim, window } = shape;
+  const { heads, kvHeads, headDim, window, bidirectional } = shape;
   const blockSize = Math.ceil(shape.blockSize / backend.kvBlock) * backend.kvBlock;
   const needed = shape.lengths.map((length) => Math.ceil(length / blockSize));
   const blocks = needed.reduce((sum, count) => sum + count, 0) + 3;
@@ -91,7 +93,11 @@ export async function runSchedule(
     const k = upload(backend, [rows, kvHeads, headDim], pick("k", kvHeads * headDim));
     const v = upload(backend, [rows, kvHeads, headDim], pick("v", kvHeads * headDim));
     const out = backend.alloc("out", [rows, heads, headDim]);
-    const options = { scale: scaleOf(shape), ...(window === undefined ? {} : { window }) };
+    const options = {
+      scale: scaleOf(shape),
+      ...(window === undefined ? {} : { window }),
+      ...(bidirectional === undefined ? {} : { bidirectional }),
+    };
     await backend.run((ops) => ops.attention(out, q, k, v, kv, layout, options));
 
     const result = await download(backend, out);
@@ -138,7 +144,7 @@ function layoutOf(
 
 /** Attention by its definition, over keys and values as the cache rounds them: [length, heads, headDim]. */
 export function plainAttention(shape: AttentionShape, given: SequenceInputs): Float64Array {
-  const { heads, kvHeads, headDim, window = Infinity, type = "f32" } = shape;
+  const { heads, kvHeads, headDim, window = Infinity, bidirectional, type = "f32" } = shape;
   const input = { ...given, k: given.k.slice(), v: given.v.slice() };
   roundHeads(type, input.k, headDim);
   roundHeads(type, input.v, headDim);
@@ -148,7 +154,8 @@ export function plainAttention(shape: AttentionShape, given: SequenceInputs): Fl
       const group = Math.floor(head / (heads / kvHeads));
       const at = (row * heads + head) * headDim;
       const seen: { readonly weight: number; readonly base: number }[] = [];
-      for (let other = 0; other <= row; other++) {
+      const last = bidirectional === true ? input.length - 1 : row;
+      for (let other = 0; other <= last; other++) {
         if (other <= row - window) continue;
         const base = (other * kvHeads + group) * headDim;
         let dot = 0;

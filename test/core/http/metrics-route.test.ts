@@ -65,6 +65,28 @@ test("sirocco_requests_total counts what happened to requests under /v1, not pro
   });
 });
 
+test("a mixture of experts tells how its rows are spread, others say nothing of experts", async () => {
+  const expertRows = [
+    [6, 2, 0, 0],
+    [2, 2, 2, 2],
+    [0, 0, 0, 0],
+  ];
+  const { get } = createScriptedApp({ stats: { expertRows } });
+  const { samples } = await scrape(get);
+  const of = (name: string) => [...samples].filter(([key]) => key.startsWith(name));
+  expect(Object.fromEntries(of("sirocco_expert"))).toEqual({
+    'sirocco_expert_rows_total{model_name="m",expert="0"}': 8,
+    'sirocco_expert_rows_total{model_name="m",expert="1"}': 4,
+    'sirocco_expert_rows_total{model_name="m",expert="2"}': 2,
+    'sirocco_expert_rows_total{model_name="m",expert="3"}': 2,
+    'sirocco_expert_imbalance_ratio{model_name="m",layer="0"}': 3,
+    'sirocco_expert_imbalance_ratio{model_name="m",layer="1"}': 1,
+    'sirocco_expert_imbalance_ratio{model_name="m",layer="2"}': 1,
+  });
+  const dense = await scrape(createScriptedApp().get);
+  expect([...dense.samples.keys()].filter((name) => name.includes("expert"))).toEqual([]);
+});
+
 test("no metric is rendered that the ontology does not name", async () => {
   const { post, get } = createScriptedApp({ reply: "hello" });
   await post(CHAT, hello);

@@ -205,7 +205,10 @@ describe("what a browser answers by itself with", () => {
     const pieces = [];
     for await (const piece of file!.read(0, 4)) pieces.push(new TextDecoder().decode(piece));
     expect(pieces).toEqual(["GGUF"]);
-    await expect(modelFiles(["/models/model.safetensors"])).rejects.toThrow(/browsers read GGUF/);
+    const other = fileURLToPath(new URL("../../../package.json", import.meta.url));
+    await expect(modelFiles([other])).rejects.toThrow(/package.json: browsers read GGUF/);
+    const whole = fileURLToPath(demo);
+    await expect(modelFiles([whole, whole])).rejects.toThrow(/split by name/);
     await expect(modelFiles([])).rejects.toThrow(/URL/);
   });
 });

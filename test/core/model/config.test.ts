@@ -28,6 +28,15 @@ function codeOf(action: () => unknown): string {
   return "none";
 }
 
+/** Which of four layers have the window by a pattern. */
+function pattern(value: MetadataValue): readonly boolean[] | undefined {
+  const changes = {
+    "llama.attention.sliding_window": 8,
+    "llama.attention.sliding_window_pattern": value,
+  };
+  return read(changes, { layers: 4 }).windowedLayers;
+}
+
 describe("readConfig", () => {
   test("says how a file wants texts embedded, where it does and a decoder can", () => {
     expect(read().pooling).toBeUndefined();
@@ -85,6 +94,27 @@ describe("readConfig", () => {
     expect(read({ "llama.attention.sliding_window": 0 })).not.toHaveProperty("slidingWindow");
   });
 
+  test("reads which layers have the window, as a truth for each or as every n-th that has none", () => {
+    expect(pattern(2)).toEqual([true, false, true, false]);
+    expect(pattern(3)).toEqual([true, true, false, true]);
+    expect(pattern(1)).toEqual([false, false, false, false]);
+    expect(pattern(0)).toEqual([true, true, true, true]);
+    expect(pattern([false, true, true, false])).toEqual([false, true, true, false]);
+    expect(pattern(Uint8Array.of(1, 0, 0, 1))).toEqual([true, false, false, true]);
+    expect(codeOf(() => pattern([true]))).toBe("MODEL_MALFORMED");
+    expect(codeOf(() => pattern(-1))).toBe("MODEL_MALFORMED");
+  });
+
+  test("reads how many experts there are and how many a token takes", () => {
+    const experts = { "llama.expert_count": 8, "llama.expert_used_count": 2 };
+    expect(read(experts).experts).toEqual({ count: 8, used: 2 });
+    expect(read()).not.toHaveProperty("experts");
+    const none = { ...experts, "llama.expert_used_count": 0 };
+    expect(codeOf(() => read(none))).toBe("MODEL_MALFORMED");
+    const more = { ...experts, "llama.expert_used_count": 9 };
+    expect(codeOf(() => read(more))).toBe("MODEL_MALFORMED");
+  });
+
   test("reads attention.scale where there is one", () => {
     expect(read()).not.toHaveProperty("attentionScale");
     expect(read({ "llama.attention.scale": 0.5 }).attentionScale).toBe(0.5);
@@ -136,6 +166,8 @@ describe("readConfig", () => {
     ["rope.dimension_count", 0],
     ["rope.freq_base", 0],
     ["rope.freq_base", NaN],
+    ["expert_count", 8],
+    ["expert_count", 1e6],
   ])("refuses %s = %s as malformed", ([name, value]) => {
     expect(codeOf(() => read({ [`llama.${name}`]: value }))).toBe("MODEL_MALFORMED");
   });
@@ -149,12 +181,10 @@ describe("readConfig", () => {
   });
 
   test.for<readonly [string, MetadataValue]>([
-    ["expert_count", 8],
     ["attn_logit_softcapping", 50],
     ["final_logit_softcapping", 30],
     ["attention.causal", false],
     ["attention.value_length", 8],
-    ["attention.sliding_window_pattern", 2],
     ["attention.head_count_kv", [1, 2]],
     ["feed_forward_length", Uint32Array.of(96, 48)],
     ["logit_scale", 16],

@@ -11,3 +11,11 @@ describeDemoGoldens("reference", create, {
   leastMargin: 0,
   logitTolerance: 1e-4,
 });
+
+// The twin with four experts, of which a token takes two.
+describeDemoGoldens("reference", create, {
+  file: "demo-model/sirocco-demo-moe.f16.gguf",
+  goldens: "demo-model/goldens-moe.json",
+  leastMargin: 0,
+  logitTolerance: 1e-4,
+});

@@ -120,7 +120,7 @@ describe("loadModel", () => {
   });
 
   test.for([
-    "blk.0.attn_q.bias",
+    "blk.0.ffn_gate.bias",
     "blk.0.attn_q_norm.weight",
     "blk.0.ffn_gate_exps.weight",
     "blk.2.attn_q.weight",
