@@ -33,7 +33,8 @@ export async function answerHere(
   { id, digest }: ListedModel,
   options: LoadOptions,
 ): Promise<AnswersHere> {
-  const { engine, tokenizer, template, choice, close } = await openEngine(url, options);
+  const opened = await openEngine(url, options);
+  const { engine, tokenizer, template, choice } = opened;
   const served: ServedModel = {
     id,
     created: 0,
@@ -64,6 +65,6 @@ export async function answerHere(
       serve(request, "inference", (asked, exchange) =>
         complete(asked, chatRoute, exchange, server),
       ),
-    close,
+    close: () => opened.close(),
   };
 }
