@@ -1,4 +1,19 @@
+import type { Backend } from "../core/tensor/backend.ts";
 import type { Choice, ChoiceReason, Trial } from "../core/tensor/choice.ts";
+
+/** A GPU that may compute. */
+export interface GpuContender {
+  /** For the machine's owner: vendor, architecture and description as far as the adapter tells. */
+  readonly description: string;
+  /** Whether the adapter says that it computes on the CPU. */
+  readonly software: boolean;
+  /** A new backend on it; closing that leaves the GPU open. */
+  backend(): Promise<Backend>;
+  /** A new backend whose `close` closes the GPU. */
+  keep(): Promise<Backend>;
+  /** Give the GPU up. */
+  close(): void;
+}
 
 /** Why a GPU was not tried, or not to the end. */
 export interface Refusal {

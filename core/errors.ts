@@ -38,6 +38,9 @@ export type ErrorCode =
   | "MODEL_LOADING"
   | "DRAINING"
   | "DEADLINE_EXCEEDED"
+  | "MODEL_MISMATCH"
+  | "UPSTREAM_ERROR"
+  | "RELAY_LOOP"
   | "NOT_CACHED";
 
 /**
@@ -95,6 +98,12 @@ export const ERRORS: Readonly<Record<ErrorCode, WireError>> = {
   MODEL_LOADING: { status: 503, type: "server_error", code: "model_loading" },
   DRAINING: { status: 503, type: "server_error", code: "draining" },
   DEADLINE_EXCEEDED: { status: 504, type: "timeout_error", code: "deadline_exceeded" },
+  /** The request was passed on for a model that this server does not serve, or serves with another arithmetic. */
+  MODEL_MISMATCH: { status: 409, type: "conflict_error", code: "model_mismatch" },
+  /** Another server that was to answer failed. */
+  UPSTREAM_ERROR: { status: 502, type: "server_error", code: "upstream_error" },
+  /** The request has been passed on before. */
+  RELAY_LOOP: { status: 508, type: "server_error", code: "relay_loop" },
   /** The request wants an answer that is kept (`only-if-cached`, RFC 9111 section 5.2.1.7). */
   NOT_CACHED: { status: 504, type: "invalid_request_error", code: "not_cached" },
 };

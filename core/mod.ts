@@ -66,6 +66,33 @@ export type { Grammar } from "./grammar/grammar.ts";
 export { tokenBytes, type TokenBytes } from "./grammar/vocabulary.ts";
 export type { ToolCallDelta, TurnDone, TurnEvent } from "./tools/events.ts";
 export type { ToolFormName } from "./tools/forms.ts";
+export type { Candidate } from "./pool/affinity.ts";
+export type { Standing } from "./pool/health.ts";
+export type { PoolModel } from "./pool/node-models.ts";
+export type { KnownNode, PoolNode } from "./pool/nodes.ts";
+export { DEFAULT_OVERFLOW, type OverflowLimits } from "./pool/overflow.ts";
+export {
+  createPool,
+  type Forwarded,
+  type Pool,
+  type PoolEvent,
+  type PoolOptions,
+  type Question,
+} from "./pool/pool.ts";
+export type { Relay } from "./pool/relay-header.ts";
+export type { Transcript } from "./pool/transcript.ts";
+export {
+  createFetchTransport,
+  type Transport,
+  type TransportRequest,
+  type TransportResponse,
+} from "./pool/transport.ts";
+export {
+  createUpstream,
+  type Upstream,
+  type UpstreamOptions,
+  type UpstreamRequest,
+} from "./pool/upstream.ts";
 export { createApp, type App, type RouteScope } from "./http/app.ts";
 export {
   createAccess,
@@ -107,6 +134,7 @@ export {
 export { createExporter, type Exporter, type ExporterOptions } from "./trace/exporter.ts";
 export type { Attributes, AttributeValue, Span, Tracer } from "./trace/span.ts";
 export type { TraceContext } from "./trace/traceparent.ts";
+export type { Choice, ChoiceReason } from "./tensor/choice.ts";
 export type { RopeStyle } from "./tensor/backend.ts";
 export type { KvType } from "./tensor/kv-type.ts";
 export { GREEDY, type SamplingParams } from "./sampler/params.ts";

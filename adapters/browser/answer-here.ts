@@ -34,7 +34,7 @@ export async function answerHere(
   options: LoadOptions,
 ): Promise<AnswersHere> {
   const opened = await openEngine(url, options);
-  const { engine, tokenizer, template, choice } = opened;
+  const { engine, tokenizer, template } = opened;
   const served: ServedModel = {
     id,
     created: 0,
@@ -60,7 +60,7 @@ export async function answerHere(
   return {
     backend: engine.info.backend,
     threads: engine.info.threads,
-    why: choice.detail,
+    why: engine.info.choice?.detail ?? "",
     fetch: (request) =>
       serve(request, "inference", (asked, exchange) =>
         complete(asked, chatRoute, exchange, server),

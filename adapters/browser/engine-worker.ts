@@ -33,6 +33,7 @@ async function run(task: WorkerTask): Promise<void> {
       const { backend, choice } = await chooseBackend(task.backend, gguf, room, task.threads);
       const engine = await startOn(backend, gguf, {
         room,
+        choice,
         started,
         yieldTurn: createTurns(),
         onProgress(done, total) {
@@ -44,7 +45,7 @@ async function run(task: WorkerTask): Promise<void> {
         signal: undefined,
       });
       hostEngine(engine, port);
-      say({ type: "loaded", choice });
+      say({ type: "loaded" });
     } finally {
       await gguf.close();
     }

@@ -1,18 +1,17 @@
-import type { Refusal } from "../../backends/choose.ts";
+import type { GpuContender, Refusal } from "../../backends/choose.ts";
 import { findFault } from "../../backends/self-test/self-test.ts";
-import { WebGpuBackend } from "../../backends/webgpu/backend.ts";
+import { createContender } from "../../backends/webgpu/contender.ts";
 import { type OpenDevice, openDevice } from "../../backends/webgpu/device.ts";
-import { createMatmulKernels } from "../../backends/webgpu/matmul.ts";
-import { measureMatmul } from "../../backends/webgpu/measure.ts";
 import type { GgufModel } from "../../core/gguf/gguf.ts";
 import { readConfig } from "../../core/model/config.ts";
 import { workloadOf } from "../../core/model/workload.ts";
+import type { Backend } from "../../core/tensor/backend.ts";
 // Arithmetic, nothing of Node.
 import { planRoom, type RoomOptions } from "../node/limits.ts";
 
 /** A GPU's backend, and what it computes on. */
 export interface UsableGpu {
-  readonly backend: WebGpuBackend;
+  readonly backend: Backend;
   /** For people. */
   readonly description: string;
 }
@@ -37,31 +36,30 @@ export async function findGpu(
   if (opened === undefined) {
     return { reason: "no_adapter", detail: "this browser offers no WebGPU adapter" };
   }
-  const { description, device } = opened;
-  if (opened.software && !software) {
-    device.destroy();
-    return { reason: "software", detail: `${description} computes on the CPU` };
+  const found = createContender(opened);
+  if (found.software && !software) {
+    found.close();
+    return { reason: "software", detail: `${found.description} computes on the CPU` };
   }
-  return testedGpu(opened, gguf, room);
+  return testedGpu(found, gguf, room);
 }
 
 async function testedGpu(
-  opened: OpenDevice,
+  gpu: GpuContender,
   gguf: GgufModel,
   room: RoomOptions,
 ): Promise<UsableGpu | Refusal> {
-  const { description, device, traits } = opened;
-  let backend: WebGpuBackend;
+  const { description } = gpu;
   try {
-    const matmul = createMatmulKernels(traits, await measureMatmul(opened));
-    backend = new WebGpuBackend(opened, { matmul });
+    // The one that will compute: what the test compiles need not be compiled again.
+    const backend = await gpu.keep();
+    const { limits } = planRoom(readConfig(gguf), room, backend.kvBlock);
+    const fault = await findFault(backend, workloadOf(gguf, limits).operations);
+    if (fault === undefined) return { backend, description };
+    await backend.close();
+    return { reason: "wrong", detail: `${description} computes wrongly: ${fault}` };
   } catch (error) {
-    device.destroy();
+    gpu.close();
     return { reason: "failed", detail: error instanceof Error ? error.message : String(error) };
   }
-  const { limits } = planRoom(readConfig(gguf), room, backend.kvBlock);
-  const fault = await findFault(backend, workloadOf(gguf, limits).operations);
-  if (fault === undefined) return { backend, description };
-  await backend.close();
-  return { reason: "wrong", detail: `${description}: ${fault}` };
 }

@@ -3,7 +3,6 @@ import type { Engine } from "../../core/engine/engine.ts";
 import { fromPlainError } from "../../core/engine/wire.ts";
 import { RuntimeError } from "../../core/errors.ts";
 import type { MetadataValue } from "../../core/gguf/gguf.ts";
-import type { Choice } from "../../core/tensor/choice.ts";
 import { readVocabulary, type Vocabulary } from "../portable/load-model.ts";
 import type { PortableOptions } from "../portable/start-engine.ts";
 import type { BrowserBackend } from "./choose-backend.ts";
@@ -22,8 +21,6 @@ export interface LoadOptions extends PortableOptions {
 /** An engine in a worker, with what turns text into its tokens. */
 export interface BrowserEngine extends Vocabulary {
   readonly engine: Engine;
-  /** Why it computes with what it does. */
-  readonly choice: Choice;
   /** End its requests and its worker. */
   close(): Promise<void>;
 }
@@ -45,8 +42,7 @@ export async function openEngine(
   try {
     const loading = untilLoaded(worker, onProgress, signal);
     worker.postMessage(task, [there]);
-    const { metadata, choice } = await loading;
-    const vocabulary = readVocabulary(metadata);
+    const vocabulary = readVocabulary(await loading);
     const engine = await connectEngine(here);
     worker.addEventListener("error", ({ message }) => {
       engine.fail(new RuntimeError("INTERNAL", `The engine's worker died: ${message}`));
@@ -55,7 +51,7 @@ export async function openEngine(
       const late = new Promise((resolve) => setTimeout(resolve, LAST_STEP_MS));
       await Promise.race([engine.close(), late]).finally(() => worker.terminate());
     };
-    return { ...vocabulary, engine, choice, close };
+    return { ...vocabulary, engine, close };
   } catch (error) {
     worker.terminate();
     here.close();
@@ -63,12 +59,12 @@ export async function openEngine(
   }
 }
 
-/** Resolves with the model's metadata and what computes it once the engine is hosted. */
+/** Resolves with the model's metadata once the engine is hosted. */
 function untilLoaded(
   worker: Worker,
   onProgress: LoadOptions["onProgress"],
   signal: AbortSignal | undefined,
-): Promise<{ readonly metadata: ReadonlyMap<string, MetadataValue>; readonly choice: Choice }> {
+): Promise<ReadonlyMap<string, MetadataValue>> {
   return new Promise((resolve, reject) => {
     let metadata: ReadonlyMap<string, MetadataValue> = new Map();
     const abort = (): void => {
@@ -79,7 +75,7 @@ function untilLoaded(
       const message = data as WorkerMessage;
       if (message.type === "opened") ({ metadata } = message);
       else if (message.type === "progress") onProgress?.(message.done, message.total);
-      else if (message.type === "loaded") resolve({ metadata, choice: message.choice });
+      else if (message.type === "loaded") resolve(metadata);
       else reject(fromPlainError(message.error));
     });
     worker.addEventListener("error", ({ message }) => {

@@ -1,6 +1,5 @@
 import type { PlainError } from "../../core/engine/wire.ts";
 import type { MetadataValue } from "../../core/gguf/gguf.ts";
-import type { Choice } from "../../core/tensor/choice.ts";
 import type { RoomOptions } from "../node/limits.ts";
 import type { BrowserBackend } from "./choose-backend.ts";
 
@@ -22,5 +21,5 @@ export interface WorkerTask {
 export type WorkerMessage =
   | { readonly type: "opened"; readonly metadata: ReadonlyMap<string, MetadataValue> }
   | { readonly type: "progress"; readonly done: number; readonly total: number }
-  | { readonly type: "loaded"; readonly choice: Choice }
+  | { readonly type: "loaded" }
   | { readonly type: "failed"; readonly error: PlainError };

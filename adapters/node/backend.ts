@@ -5,10 +5,13 @@ import { selectKernels, type KernelBuild } from "../../backends/wasm/select.ts";
 import { shareMemory } from "../../backends/wasm/shared-module.ts";
 import { RuntimeError } from "../../core/errors.ts";
 import type { Backend } from "../../core/tensor/backend.ts";
+import type { Choice } from "../../core/tensor/choice.ts";
+import type { Chosen, ModelToRun } from "./choose-backend.ts";
 import { computePool } from "./compute-threads.ts";
+import { withoutGpu } from "./gpu-hints.ts";
 import { packageFile } from "./package-root.ts";
 
-/** `auto`: the fastest CPU backend that works here; `webgpu` has to be asked for. */
+/** `auto`: what this model runs fastest on here. */
 export type BackendPreference = "auto" | "webgpu" | "wasm" | "reference";
 
 /** Every preference, best first. */
@@ -20,19 +23,22 @@ export const BACKEND_PREFERENCES: readonly BackendPreference[] = [
 ];
 
 /** A backend and why it is this one. */
-export interface BackendChoice {
-  readonly backend: Backend;
-  /** For people, one line. */
-  readonly reason: string;
+export interface BackendChoice extends Chosen {
+  /** What the builds of the WebAssembly kernels measured, where they were tried. */
+  readonly kernels?: string;
   /** What of WebAssembly was found fit for use: `simd128`, `relaxed-simd`. */
   readonly features: readonly string[];
 }
 
-/** What to choose from. */
+/** What to choose from, and for what. */
 export interface BackendOptions {
   readonly preference: BackendPreference;
   /** Threads that are asked for; `Backend.threads` tells how many there are. */
   readonly threads: number;
+  /** What is going to be computed. */
+  readonly model: ModelToRun;
+  /** Aborts choosing. */
+  readonly signal?: AbortSignal | undefined;
   /** Take the times of a GPU's kernels. */
   readonly profile?: boolean;
 }
@@ -46,35 +52,58 @@ const VARIANTS = ["simd128", "relaxed", "relaxed16"] as const;
  */
 const OLDEST_RELAXED_NODE = 22;
 
-/** Make the backend that is preferred. Rejects with `INSUFFICIENT_RESOURCES` where it cannot run here. */
+/**
+ * Make the backend that is preferred. Rejects with `INSUFFICIENT_RESOURCES` where it cannot run here, and with
+ * `ABORTED`.
+ */
 export async function createBackend(options: BackendOptions): Promise<BackendChoice> {
-  const { preference } = options;
+  const { preference, model, profile = false, signal } = options;
+  const asked: Choice = { reason: "asked", detail: "asked for" };
   if (preference === "reference") {
-    return { backend: createReferenceBackend(), reason: "asked for", features: [] };
+    return { backend: createReferenceBackend(), choice: asked, features: [] };
   }
   if (preference === "webgpu") {
-    const { createGpuBackend } = await import("./webgpu.ts");
-    return { ...(await createGpuBackend(options.profile)), features: [] };
+    const { useGpu } = await import("./use-gpu.ts");
+    return { ...(await useGpu(model, profile)), features: [] };
   }
-  const builds = await compileKernels();
-  if (builds.length > 0) {
-    const chosen = await selectKernels(builds, () => performance.now());
-    return {
-      backend: await createThreadedBackend(chosen, options.threads),
-      reason: chosen.reason,
-      features: builds.length > 1 ? ["simd128", "relaxed-simd"] : ["simd128"],
-    };
-  }
-  if (preference === "wasm") {
+  const cpu = await findKernels(options.threads);
+  if (cpu === undefined) {
+    if (preference === "auto") {
+      const detail = "this runtime has no WebAssembly SIMD";
+      return {
+        backend: createReferenceBackend(),
+        choice: { reason: "no_simd", detail },
+        features: [],
+      };
+    }
     throw new RuntimeError(
       "INSUFFICIENT_RESOURCES",
       "Cannot use the wasm backend: this runtime has no WebAssembly SIMD; use --backend reference",
     );
   }
+  const { create, ...found } = cpu;
+  if (preference === "wasm") return { backend: await create(), choice: asked, ...found };
+  const measureSoftware = process.env["SIROCCO_GPU_SOFTWARE"] === "measure";
+  const refusal = measureSoftware ? undefined : withoutGpu();
+  if (refusal !== undefined) return { backend: await create(), choice: refusal, ...found };
+  const { chooseHere } = await import("./use-gpu.ts");
+  return { ...(await chooseHere(create, model, { measureSoftware, profile, signal })), ...found };
+}
+
+/** What the CPU computes with: the kernels that were chosen, and backends on them. */
+interface CpuKernels extends Pick<BackendChoice, "kernels" | "features"> {
+  readonly create: () => Promise<Backend>;
+}
+
+/** `undefined` where this runtime has no WebAssembly SIMD. */
+async function findKernels(threads: number): Promise<CpuKernels | undefined> {
+  const builds = await compileKernels();
+  if (builds.length === 0) return undefined;
+  const chosen = await selectKernels(builds, () => performance.now());
   return {
-    backend: createReferenceBackend(),
-    reason: "this runtime has no WebAssembly SIMD",
-    features: [],
+    create: () => createThreadedBackend(chosen, threads),
+    kernels: chosen.reason,
+    features: builds.length > 1 ? ["simd128", "relaxed-simd"] : ["simd128"],
   };
 }
 

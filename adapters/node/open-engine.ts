@@ -52,15 +52,18 @@ export async function startEngine(
   signal?: AbortSignal,
   onBackend?: (backend: Backend) => void,
 ): Promise<Engine> {
-  const { backend } = await createBackend({
+  const { backend, choice } = await createBackend({
     preference: options.backend ?? "auto",
     threads: options.threads ?? physicalCores(),
+    model: { gguf, room: options },
+    signal,
     ...(options.profile === undefined ? {} : { profile: options.profile }),
   });
   onBackend?.(backend);
   return startOn(backend, gguf, {
     room: options,
     started,
+    choice,
     yieldTurn: () => setImmediate(),
     onProgress,
     signal,

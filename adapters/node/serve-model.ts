@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createApp } from "../../core/http/app.ts";
+import type { EngineInfo } from "../../core/engine/engine.ts";
 import type {
   AppDeps,
   HttpLimits,
@@ -147,6 +148,7 @@ export async function serveModel(
   const ready = prepare(options, loading.signal, async (model) => {
     loaded = model;
     models.push(await toServed(model, options));
+    log(backendRecord(model.engine.info));
     if (state === "loading") state = "ready";
   });
   void watch(ready, log);
@@ -192,6 +194,12 @@ async function prepare(
     await model.close();
     throw error;
   }
+}
+
+/** What computes and why; a log is for the machine's owner. */
+function backendRecord({ backend, threads, choice }: EngineInfo): LogRecord {
+  const { reason = null, detail = null } = choice ?? {};
+  return { level: "info", event: "backend", backend, threads, reason, detail };
 }
 
 async function toServed(model: LoadedModel, options: ServeOptions): Promise<ServedModel> {

@@ -3,11 +3,14 @@ import type { GgufModel } from "../../core/gguf/gguf.ts";
 import { readConfig } from "../../core/model/config.ts";
 import { loadModel, type LoadProgress } from "../../core/model/load.ts";
 import type { Backend } from "../../core/tensor/backend.ts";
+import type { Choice } from "../../core/tensor/choice.ts";
 import { planQueue, planRoom, type RoomOptions } from "./limits.ts";
 
 /** How an engine is started, whatever the runtime. */
 export interface StartOptions {
   readonly room: RoomOptions;
+  /** Why it is this backend. */
+  readonly choice?: Choice;
   /** When loading began, by `performance.now`. */
   readonly started: number;
   /** Resolves after other events had their turn; without it the engine is driven by `step`. */
@@ -25,7 +28,7 @@ export interface StartOptions {
 export async function startOn(
   backend: Backend,
   gguf: GgufModel,
-  { room: asked, started, yieldTurn, onProgress, signal }: StartOptions,
+  { room: asked, started, choice, yieldTurn, onProgress, signal }: StartOptions,
 ): Promise<SteppedEngine> {
   try {
     const room = planRoom(readConfig(gguf), asked, backend.kvBlock);
@@ -39,6 +42,7 @@ export async function startOn(
       sharePrefixes: asked.sharePrefixes ?? true,
       speculate: asked.speculate ?? true,
       ...(yieldTurn === undefined ? {} : { yieldTurn }),
+      ...(choice === undefined ? {} : { choice }),
       now: () => performance.now(),
       loadMs: performance.now() - started,
     });

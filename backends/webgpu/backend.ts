@@ -41,6 +41,8 @@ export interface WebGpuOptions {
   readonly arenaBytes?: number;
   /** Told once when the device is lost or reports an error; everything rejects from then on. */
   readonly onFault?: (fault: Error) => void;
+  /** Whether the device outlives the backend; `close` destroys it unless given. */
+  readonly keepsDevice?: boolean;
   /** The matrix kernels; those for the device unless given. */
   readonly matmul?: MatmulKernels;
   /** Take the time of every dispatch, for {@linkcode WebGpuBackend.takeProfile}. */
@@ -55,6 +57,7 @@ export class WebGpuBackend implements Backend {
   readonly #opened: OpenDevice;
   readonly #device: GPUDevice;
   readonly #workgroups: number;
+  readonly #keepsDevice: boolean;
   readonly #counters = createCounters();
   readonly #used = { weights: 0, kv: 0, activations: 0 };
   readonly #memory: Memory;
@@ -79,6 +82,7 @@ export class WebGpuBackend implements Backend {
       maxBytes = Infinity,
       arenaBytes = Infinity,
       onFault,
+      keepsDevice = false,
       matmul = createMatmulKernels(traits),
       profile = false,
     } = options;
@@ -86,6 +90,7 @@ export class WebGpuBackend implements Backend {
     this.#opened = opened;
     this.#device = device;
     this.#workgroups = traits.workgroups;
+    this.#keepsDevice = keepsDevice;
     this.#matmul = matmul;
     const memory = new Memory(device, counters, { maxBytes, arenaBytes });
     const pipelines = new Pipelines(device, counters);
@@ -271,7 +276,7 @@ export class WebGpuBackend implements Backend {
     this.#closed = true;
     this.#commands.drop();
     this.#memory.close();
-    this.#device.destroy();
+    if (!this.#keepsDevice) this.#device.destroy();
     return Promise.resolve();
   }
 

@@ -1,6 +1,7 @@
 import type { Constraint } from "../grammar/constraint.ts";
 import type { Pooling } from "../model/model.ts";
 import type { SamplingParams } from "../sampler/params.ts";
+import type { Choice } from "../tensor/choice.ts";
 import type { KvType } from "../tensor/kv-type.ts";
 
 /**
@@ -34,6 +35,8 @@ export interface Engine {
 export interface EngineInfo {
   /** `wasm-simd128`, `wasm-relaxed`, `reference`, … */
   readonly backend: string;
+  /** Why this one; absent where nobody said. */
+  readonly choice?: Choice;
   /** Threads that compute. */
   readonly threads: number;
   /** How keys and values are cached. */

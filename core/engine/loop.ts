@@ -10,6 +10,7 @@ import { aborted, late, notReady, waitedTooLong } from "./endings.ts";
 import type {
   EmbedRequest,
   Engine,
+  EngineInfo,
   EngineStats,
   GenerateEvent,
   GenerateRequest,
@@ -33,12 +34,10 @@ import type { Stream } from "./stream.ts";
 import { createTokenStream } from "./token-stream.ts";
 
 /** What an engine is made of. */
-export interface EngineOptions {
+export interface EngineOptions extends Pick<EngineInfo, "choice" | "loadMs"> {
   /** The engine owns it from now on: `close` closes it. */
   readonly backend: Backend;
   readonly model: Model;
-  /** Milliseconds that loading took, for {@linkcode Engine.info}. */
-  readonly loadMs: number;
   /** Requests computed together; fewer where a step has too few rows or logit rows. */
   readonly maxSequences: number;
   /** Requests that may wait beyond those; the next one is refused with `QUEUE_FULL`. */
@@ -382,6 +381,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
       contextLength,
       memory: backend.memory(),
       loadMs: options.loadMs,
+      ...(options.choice === undefined ? {} : { choice: options.choice }),
     },
     generate: (request) => ({ [Symbol.asyncIterator]: () => start(request) }),
     score,

@@ -4,6 +4,7 @@ import { completionRoute } from "./completions.ts";
 import { embed, type EmbedRoute } from "./embeddings.ts";
 import type { Exchange } from "./exchange.ts";
 import { fimRoute } from "./fim.ts";
+import { forward, onlyForwards } from "./forward.ts";
 import {
   generateRoute,
   ollamaChatRoute,
@@ -39,6 +40,15 @@ const embedding = (path: string, route: EmbedRoute): ApiRoute => ({
   answer: (request, exchange, server) => embed(request, route, exchange, server),
 });
 
+/** What is not an answer and needs a model; where there is none, a node of the pool is asked. */
+const orForwarded = (route: ApiRoute): ApiRoute => ({
+  ...route,
+  answer: (request, exchange, server) =>
+    onlyForwards(server)
+      ? forward(request, exchange, server)
+      : route.answer(request, exchange, server),
+});
+
 /** Every API but the list of models, which is in `app.ts`; README.md of this folder says what is honoured. */
 export const API_ROUTES: readonly ApiRoute[] = [
   // OpenAI's, and with more parameters Mistral's.
@@ -46,19 +56,21 @@ export const API_ROUTES: readonly ApiRoute[] = [
   completing("/v1/completions", completionRoute),
   completing("/v1/fim/completions", fimRoute),
   completing("/v1/responses", responsesRoute),
-  embedding("/v1/embeddings", { parse: parseEmbeddingRequest, write: toEmbeddingList }),
+  orForwarded(
+    embedding("/v1/embeddings", { parse: parseEmbeddingRequest, write: toEmbeddingList }),
+  ),
   // Anthropic's.
   completing("/v1/messages", messagesRoute),
-  { method: "POST", path: "/v1/messages/count_tokens", answer: countTokens },
+  orForwarded({ method: "POST", path: "/v1/messages/count_tokens", answer: countTokens }),
   // Ollama's.
   completing("/api/chat", ollamaChatRoute),
   completing("/api/generate", generateRoute),
-  embedding("/api/embed", ollamaEmbedRoute),
-  { method: "POST", path: "/api/show", answer: show },
+  orForwarded(embedding("/api/embed", ollamaEmbedRoute)),
+  orForwarded({ method: "POST", path: "/api/show", answer: show }),
   { method: "GET", path: "/api/tags", answer: tags },
   { method: "GET", path: "/api/ps", answer: running },
   { method: "GET", path: "/api/version", answer: version },
   // vLLM's.
-  { method: "POST", path: "/tokenize", answer: tokenize },
-  { method: "POST", path: "/detokenize", answer: detokenize },
+  orForwarded({ method: "POST", path: "/tokenize", answer: tokenize }),
+  orForwarded({ method: "POST", path: "/detokenize", answer: detokenize }),
 ];

@@ -10,7 +10,8 @@ import { corsOptions } from "./edge/cors.ts";
 import type { Exchange } from "./exchange.ts";
 import { createExpressLane, LIST_PATH, toList } from "./express-lane.ts";
 import { liveness, readiness, startup, type Health } from "./health.ts";
-import { findModel, toWireModel } from "./models.ts";
+import { allModels, findAnywhere } from "./found-model.ts";
+import { toWireModel } from "./models.ts";
 import { BROWSER_CSP, PAGE_CSP, PAGE_HTML } from "./page/generated.ts";
 import { pathOf } from "./path.ts";
 import type { Server } from "./pipeline.ts";
@@ -53,7 +54,7 @@ export function createApp(deps: AppDeps): App {
     deps,
     limits,
     metrics: createServerMetrics(metrics, deps),
-    ...(deps.caching === undefined ? {} : { memo: createRequestMemo(() => deps.models()) }),
+    ...(deps.caching === undefined ? {} : { memo: createRequestMemo(() => allModels(deps)) }),
   };
   const serve = createServe(server);
   const app = new Hono();
@@ -67,7 +68,7 @@ export function createApp(deps: AppDeps): App {
       const handler: Handler = (request, exchange) => route.answer(request, exchange, server);
       return [route.method, route.path, "inference", handler] as const;
     }),
-    ["GET", LIST_PATH, "inference", () => json(toList(deps.models()))],
+    ["GET", LIST_PATH, "inference", () => json(toList(allModels(deps)))],
     ["GET", "/livez", "public", live],
     ["GET", "/healthz", "public", live],
     ["GET", "/readyz", "public", ready],
@@ -82,7 +83,7 @@ export function createApp(deps: AppDeps): App {
       "GET",
       `${LIST_PATH}/:id{.+}`,
       "inference",
-      (_, { path }) => json(toWireModel(findModel(deps.models(), idOf(path)))),
+      (_, { path }) => json(toWireModel(findAnywhere(deps, idOf(path)))),
     ],
   ];
   const scopes = new Map<string, Scope>();

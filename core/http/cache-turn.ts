@@ -27,6 +27,8 @@ export interface CacheTurn {
   compute(head: Head, start: Start, signal: AbortSignal): Computed;
   /** A stale answer instead of a failure, where there is one that may serve so. */
   insteadOf(error: unknown): Usable | undefined;
+  /** Somebody else's server has answered, with an answer of its own. */
+  passedBy(): void;
   /** What to tell of an answer that was computed. */
   outcome(): Outcome;
 }
@@ -63,6 +65,8 @@ export interface Turn {
   readonly tenant: string;
   /** Whether the prompt depends on the time, so that the request alone does not tell it. */
   readonly readsClock: boolean;
+  /** On whose behalf work that nobody waits for is done. */
+  readonly request: Request;
   /** The key that this very request had before, where it is known. */
   readonly requestKey?: string;
 }
@@ -100,6 +104,7 @@ function bypass(status: string | undefined): CacheTurn {
     mustCompute: () => {},
     compute: (head, start, signal) => ({ head, events: start(signal) }),
     insteadOf: () => undefined,
+    passedBy: () => {},
     outcome: () => ({
       result: "bypass",
       ...(status === undefined ? {} : { status: `sirocco; ${status}` }),
@@ -139,7 +144,7 @@ function cachedTurn(policy: AnswerCaching, turn: Turn, directives: CacheDirectiv
       tokenKey = asker.scope.tokenKey(tokenDocument(asked, from, prompt, maxTokens));
       const found = await look(tokenKey);
       if (found !== undefined && requestKey !== undefined)
-        policy.background(cache.point(asker, requestKey, found.hit.answer.key));
+        policy.background(cache.point(asker, requestKey, found.hit.answer.key), turn.request);
       return found;
     },
     keepNothing() {
@@ -164,13 +169,16 @@ function cachedTurn(policy: AnswerCaching, turn: Turn, directives: CacheDirectiv
         settled(events) {
           if (events === undefined || !isKeepable(events)) return;
           const answer = { head, events, tags, begunAt };
-          policy.background(cache.keep(asker, keys, answer));
+          policy.background(cache.keep(asker, keys, answer), turn.request);
         },
       });
       ({ collapsed } = joined);
       return { head: joined.head, events: joined.shared.read(signal) };
     },
     insteadOf: (error) => (ERRORS[errorCode(error)].status >= 429 ? spare : undefined),
+    passedBy() {
+      collapsed = false;
+    },
     outcome: () => ({
       result: collapsed ? "collapsed" : "miss",
       status: `sirocco; fwd=${reason}${collapsed ? "; collapsed" : ""}`,

@@ -1,25 +1,31 @@
-import { systemFingerprint } from "../receipt/fingerprint.ts";
+import type { ChoiceEvent } from "../answer/several.ts";
+import type { Relay } from "../pool/relay-header.ts";
 import { bypassTurn, openTurn, isKeepable, type CacheTurn, type Usable } from "./cache-turn.ts";
-import type { AnswerCaching, ServedModel } from "./deps.ts";
+import type { AnswerCaching } from "./deps.ts";
 import type { Exchange } from "./exchange.ts";
+import { fingerprint, readsClock, type FoundModel } from "./found-model.ts";
 import { respondKnown } from "./known-answer.ts";
 import type { Route, Server } from "./pipeline.ts";
 import { wantsReceipt } from "./receipt.ts";
-import { recompute, sameAnswer } from "./recompute.ts";
+import { sameAnswer } from "./recompute.ts";
 import type { Recognised } from "./request-memo.ts";
 import { wantsNumbers } from "./resume.ts";
 import type { Asked } from "./wire/asked.ts";
 import type { Format, Head } from "./wire/format.ts";
 
-/** A request's turn at the cache; `requestKey` where its body was met before. */
-export async function openTurnFor(
+/** A request's turn at the cache: `seen` where its body was met before, `relay` where it was passed on. */
+export function openTurnFor(
   request: Request,
   asked: Asked,
-  model: ServedModel,
+  model: FoundModel,
   exchange: Exchange,
   { deps }: Server,
-  requestKey: string | undefined,
-): Promise<CacheTurn> {
+  { seen, relay }: { readonly seen?: Recognised | undefined; readonly relay?: Relay | undefined },
+): CacheTurn {
+  const { caller } = exchange;
+  // Whose request it is says somebody who may not say so: it could be anybody's.
+  const tenant = relay?.tenant ?? caller.tenant;
+  if (deps.caching !== undefined && tenant !== caller.tenant) return bypassTurn("relayed");
   // A receipt tells how this very answer came about, so that the answer has to be computed.
   if (deps.caching !== undefined && wantsReceipt(request.headers)) return bypassTurn("receipt");
   // Ids name the seed with which the events can be computed again.
@@ -31,13 +37,14 @@ export async function openTurnFor(
     from: {
       operation: exchange.path,
       modelDigest: model.digest,
-      fingerprint: await fingerprint(model),
+      fingerprint: fingerprint(model),
       contextLength: model.contextLength,
       policy: deps.caching?.policy ?? null,
     },
-    tenant: exchange.caller.tenant,
-    readsClock: model.template?.readsClock ?? false,
-    ...(requestKey === undefined ? {} : { requestKey }),
+    tenant: caller.tenant,
+    readsClock: readsClock(model),
+    request,
+    ...(seen === undefined ? {} : { requestKey: seen.requestKey }),
   });
 }
 
@@ -45,10 +52,13 @@ export async function openTurnFor(
 interface Giving<A extends Asked> {
   readonly route: Route<A>;
   readonly asked: A;
-  readonly model: ServedModel;
+  readonly model: FoundModel;
   readonly exchange: Exchange;
   readonly server: Server;
   readonly turn: Pick<CacheTurn, "requestKey">;
+  readonly request: Request;
+  /** Compute it again, for nobody in particular. */
+  readonly again: () => Promise<readonly ChoiceEvent[]>;
 }
 
 /** Headers that set conditions to an answer from the cache, or ask for more than it holds. */
@@ -59,12 +69,14 @@ const CONDITIONS = ["cache-control", "pragma", "x-sirocco-receipt"] as const;
  * hits are, and nothing has to be waited for. `undefined` sends a request the ordinary way.
  */
 export function giveAtHand<A extends Asked>(
-  { headers }: Request,
+  request: Request,
   route: Route<A>,
   { asked, model, requestKey }: Recognised<A>,
   exchange: Exchange,
   server: Server,
+  again: Giving<A>["again"],
 ): Response | undefined {
+  const { headers } = request;
   const { caching } = server.deps;
   if (caching === undefined || CONDITIONS.some((name) => headers.has(name))) return undefined;
   if (wantsNumbers(headers, asked)) return undefined;
@@ -73,25 +85,26 @@ export function giveAtHand<A extends Asked>(
   if (hit === undefined) return undefined;
   const ageMs = answers.ageOf(hit.answer);
   if (ageMs >= hit.answer.freshMs) return undefined;
-  const turn = { requestKey };
-  return giveKept({ hit, ageMs, refresh: false }, { route, asked, model, exchange, server, turn });
+  const giving = { route, asked, model, exchange, server, turn: { requestKey }, request, again };
+  return giveKept({ hit, ageMs, refresh: false }, giving);
 }
 
 /** Give an answer that is kept; behind it, compute it again where it is stale or its turn to be verified. */
 export function giveKept<A extends Asked>(kept: Usable, giving: Giving<A>): Response {
-  const { route, asked, exchange, server } = giving;
+  const { route, asked, exchange, server, request } = giving;
   const stale = kept.ageMs >= kept.hit.answer.freshMs;
   server.metrics.cache(stale ? "stale" : "hit");
   exchange.note({ cache: kept.hit.from });
   const { caching } = server.deps;
   if (caching !== undefined) {
-    if (kept.refresh) caching.background(refresh(kept, giving, caching));
+    if (kept.refresh) caching.background(refresh(kept, giving, caching), request);
     else if (isDue(caching, server.deps.now()))
-      caching.background(verifyInTurn(kept, giving, caching));
+      caching.background(verifyInTurn(kept, giving, caching), request);
   }
   const { ignored } = asked;
   const format = (head: Head): Format => route.format(head, asked);
-  return respondKnown(kept, asked, exchange.path, format, (body, headers) =>
+  const operation = `${exchange.path} ${route.form ?? ""}`;
+  return respondKnown(kept, asked, operation, format, (body, headers) =>
     exchange.respond(
       body,
       ignored.length === 0 ? headers : { ...headers, "x-sirocco-ignored": ignored.join(", ") },
@@ -112,7 +125,7 @@ const refreshing = new WeakMap<AnswerCaching, Set<string>>();
 
 async function refresh<A extends Asked>(
   { hit: { answer } }: Usable,
-  { route, asked, model, server, exchange, turn }: Giving<A>,
+  { exchange, turn, again }: Giving<A>,
   caching: AnswerCaching,
 ): Promise<void> {
   const keys = refreshing.get(caching) ?? new Set();
@@ -121,7 +134,7 @@ async function refresh<A extends Asked>(
   keys.add(answer.key);
   try {
     const begunAt = caching.wallClock();
-    const events = await recompute(route, model, asked, server.deps);
+    const events = await again();
     if (!isKeepable(events)) return;
     const asker = caching.answers.asker(exchange.caller.tenant);
     const { requestKey } = turn;
@@ -184,10 +197,10 @@ async function verifyInTurn<A extends Asked>(
 /** Strict determinism makes a kept answer a claim that can be checked. One that fails is thrown away. */
 async function verify<A extends Asked>(
   { hit: { answer } }: Usable,
-  { route, asked, model, server, exchange }: Giving<A>,
+  { model, server, exchange, again }: Giving<A>,
   { answers }: AnswerCaching,
 ): Promise<void> {
-  const same = sameAnswer(answer, await recompute(route, model, asked, server.deps));
+  const same = sameAnswer(answer, await again());
   server.metrics.verified(same);
   if (same) return;
   server.deps.log({
@@ -198,16 +211,4 @@ async function verify<A extends Asked>(
     model: model.id,
   });
   await answers.forget(answer.key);
-}
-
-/** Models do not change while they are served. */
-const fingerprints = new WeakMap<ServedModel, Promise<string>>();
-
-/** `system_fingerprint` of a model's answers. */
-export function fingerprint(model: ServedModel): Promise<string> {
-  const known = fingerprints.get(model);
-  if (known !== undefined) return known;
-  const made = systemFingerprint(model.digest, model.engine.info);
-  fingerprints.set(model, made);
-  return made;
 }

@@ -4,6 +4,9 @@ import type { ChatTemplate } from "../chat/template.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Pooling } from "../model/model.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import type { OverflowLimits } from "../pool/overflow.ts";
+import type { Pool } from "../pool/pool.ts";
+import type { Upstream } from "../pool/upstream.ts";
 import type { Tracer } from "../trace/span.ts";
 import type { Access } from "./edge/access.ts";
 import type { SharedFile } from "./shared-file.ts";
@@ -68,6 +71,12 @@ export interface AppDeps {
   readonly access?: Access;
   /** Answers that are kept; none where absent. */
   readonly caching?: AnswerCaching;
+  /** Other servers that answer what this one has no room for, or has no model for. */
+  readonly pool?: Pool;
+  /** When requests go over to the pool; `DEFAULT_OVERFLOW` unless given. */
+  readonly overflow?: Partial<OverflowLimits>;
+  /** Somebody else's server, for when there is room nowhere. */
+  readonly upstream?: Upstream;
   /** Names, without port, that `Host` may have; any where absent. */
   readonly hosts?: readonly string[];
   /** Origins whose pages may read answers; none where absent. */
@@ -94,8 +103,11 @@ export interface AnswerCaching {
   readonly policy?: string;
   /** Milliseconds since 1970. */
   wallClock(): number;
-  /** Take care of work that nobody waits for; in workerd, that the isolate lives until it is done. */
-  background(work: Promise<unknown>): void;
+  /**
+   * Take care of work that nobody waits for; in workerd, that the isolate lives until it is done, on behalf of
+   * the request that began it.
+   */
+  background(work: Promise<unknown>, request: Request): void;
 }
 
 /** A line of the log: plain data, never the content of a prompt or an answer. */

@@ -6,7 +6,7 @@ import { readJson } from "./body.ts";
 import { toTokens } from "./completions.ts";
 import type { ServedModel } from "./deps.ts";
 import type { Exchange } from "./exchange.ts";
-import { findModel } from "./models.ts";
+import { findModel } from "./find-model.ts";
 import type { Server } from "./pipeline.ts";
 import { untilServing } from "./serving.ts";
 import type { AskedEmbeddings } from "./wire/asked.ts";

@@ -16,7 +16,7 @@ export interface ExchangeTrace {
   readonly traceparent: string | undefined;
   /** What is asked of a model, which is now asked. */
   ask(asked: Asked, model: string): void;
-  stage(name: "tokenize", begin: number, end: number): void;
+  stage(name: "tokenize" | "pool", begin: number, end: number): void;
   /** The answer is complete: what the engine says about its stages. */
   answered(timings: AnswerTimings, usage: TraceUsage): void;
   /** The answer's first byte is sent. */

@@ -30,8 +30,8 @@ export interface Exchange {
    * Returns what the answer may have. Throws `RATE_LIMITED`.
    */
   reserve(promptTokens: number, maxTokens: number | undefined, room: number): number;
-  /** A token has been generated. */
-  token(): void;
+  /** Tokens have been generated: one unless told. */
+  token(count?: number): void;
   /** Headers of the answer that tell about the request; empty where {@linkcode respond} has given them. */
   headers(): Readonly<Record<string, string>>;
   /**
@@ -100,8 +100,8 @@ class WatchedExchange implements Exchange {
     return this.#reservation.maxTokens;
   }
 
-  token(): void {
-    this.#usedTokens++;
+  token(count = 1): void {
+    this.#usedTokens += count;
   }
 
   headers(): Record<string, string> {

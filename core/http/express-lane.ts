@@ -1,6 +1,7 @@
 import type { AppDeps, ServedModel } from "./deps.ts";
 import { checkHost } from "./edge/host.ts";
 import { beginExchange } from "./exchange.ts";
+import type { FoundModel } from "./found-model.ts";
 import { toWireModel } from "./models.ts";
 import { pathOf } from "./path.ts";
 import type { ServerMetrics } from "./server-metrics.ts";
@@ -35,7 +36,8 @@ export function createExpressLane(
   return (request) => {
     const { method, url } = request;
     if (method !== "GET" || !url.endsWith(LIST_PATH) || pathOf(url) !== LIST_PATH) return undefined;
-    if (access?.open === false || corsOrigins.length > 0) return undefined;
+    if (deps.pool !== undefined || access?.open === false || corsOrigins.length > 0)
+      return undefined;
     if (hosts !== undefined && !isAllowed(request, hosts)) return undefined;
     const exchange = beginExchange(request, deps, metrics);
     refresh();
@@ -50,7 +52,7 @@ export function createExpressLane(
 }
 
 /** `GET /v1/models` as an object. */
-export function toList(models: readonly ServedModel[]): object {
+export function toList(models: readonly FoundModel[]): object {
   return { object: "list", data: models.map(toWireModel) };
 }
 

@@ -35,6 +35,8 @@ const RETRY: Readonly<Partial<Record<ErrorCode, boolean>>> = {
   MODEL_UNSUPPORTED: false,
   DEADLINE_EXCEEDED: false,
   NOT_CACHED: false,
+  UPSTREAM_ERROR: true,
+  RELAY_LOOP: false,
 };
 
 /** Seconds after which to try again when nothing better is known; models load and nodes move in about that time. */

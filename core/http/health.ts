@@ -1,3 +1,4 @@
+import type { ChoiceReason } from "../tensor/choice.ts";
 import type { AppDeps, HttpLimits, ServedModel } from "./deps.ts";
 
 /** What a probe learns. */
@@ -12,6 +13,8 @@ export interface Health {
     readonly models: readonly {
       readonly model: string;
       readonly backend: string;
+      /** Why it is this backend: a code that tells nothing of the hardware. */
+      readonly backend_reason: ChoiceReason | null;
       readonly stalled_ms: number;
     }[];
   };
@@ -28,7 +31,8 @@ export function readiness(deps: AppDeps, limits: HttpLimits): Health {
   const models = deps.models();
   const reasons = stalls(models, limits);
   if (state !== "ready") reasons.unshift(`the server is ${state}`);
-  else if (models.length === 0) reasons.unshift("no model is served");
+  else if (models.length === 0 && deps.pool?.ready() !== true)
+    reasons.unshift("no model is served");
   return report(deps, reasons);
 }
 
@@ -57,6 +61,7 @@ function report(deps: AppDeps, reasons: readonly string[]): Health {
       models: deps.models().map(({ id, engine }) => ({
         model: id,
         backend: engine.info.backend,
+        backend_reason: engine.info.choice?.reason ?? null,
         stalled_ms: Math.round(engine.stats().stalledMs),
       })),
     },

@@ -1,6 +1,6 @@
-import { RuntimeError } from "../errors.ts";
-import type { ServedModel } from "./deps.ts";
+import type { PoolModel } from "../pool/node-models.ts";
 import { canFillIn } from "./fill-in.ts";
+import { fingerprint, isHere, readsClock, type FoundModel } from "./found-model.ts";
 
 /** A model in OpenAI's list, with what we know beyond that under `sirocco`. */
 export interface WireModel {
@@ -28,25 +28,16 @@ export interface WireModel {
     readonly chat: boolean;
     /** The name of its file below `/models`, where browsers may have it. */
     readonly file?: string;
+    /** `system_fingerprint` of its answers. */
+    readonly fingerprint: string;
+    /** Whether its chat template looks at the clock, so that a request alone does not tell the prompt. */
+    readonly reads_clock: boolean;
   };
 }
 
-/** The model with this id or alias. Throws `MODEL_NOT_FOUND`, naming those that there are. */
-export function findModel(models: readonly ServedModel[], name: string): ServedModel {
-  const found =
-    models.find(({ id }) => id === name) ??
-    models.find(({ aliases }) => aliases?.includes(name) === true);
-  if (found !== undefined) return found;
-  const known = models.map(({ id }) => `'${id}'`).join(", ");
-  throw new RuntimeError(
-    "MODEL_NOT_FOUND",
-    `Cannot find the model '${name.slice(0, 100)}': ${known === "" ? "none is served" : `served are ${known}`}`,
-    { param: "model" },
-  );
-}
-
-/** A model as `GET /v1/models` shows it. */
-export function toWireModel(model: ServedModel): WireModel {
+/** A model as `GET /v1/models` shows it; one of the pool as its node does. */
+export function toWireModel(model: FoundModel): WireModel | PoolModel["listed"] {
+  if (!isHere(model)) return model.listed;
   const { backend, threads } = model.engine.info;
   return {
     id: model.id,
@@ -70,6 +61,8 @@ export function toWireModel(model: ServedModel): WireModel {
       aliases: model.aliases ?? [],
       chat: model.template !== undefined,
       ...(model.files?.[0] === undefined ? {} : { file: model.files[0].name }),
+      fingerprint: fingerprint(model),
+      reads_clock: readsClock(model),
     },
   };
 }

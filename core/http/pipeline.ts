@@ -1,22 +1,27 @@
-import { several } from "../answer/several.ts";
+import { several, type ChoiceEvent } from "../answer/several.ts";
 import { RuntimeError } from "../errors.ts";
+import { readRelay, relayLoop, type Relay } from "../pool/relay-header.ts";
 import { abortWith } from "./abort.ts";
 import { answerTo, metered } from "./answering.ts";
 import { parseBody, readText } from "./body.ts";
-import type { Start, Usable } from "./cache-turn.ts";
-import { fingerprint, giveAtHand, giveKept, openTurnFor, tellOutcome } from "./cached.ts";
+import type { CacheTurn, Start, Usable } from "./cache-turn.ts";
+import { giveAtHand, giveKept, openTurnFor, tellOutcome } from "./cached.ts";
 import type { AppDeps, HttpLimits, ServedModel } from "./deps.ts";
 import type { Exchange } from "./exchange.ts";
-import { findModel } from "./models.ts";
+import { forwardText, tokensOf } from "./forward.ts";
+import { findAnywhere, fingerprint, isHere, type FoundModel } from "./found-model.ts";
+import { askAgain, openLadder, type Climber } from "./ladder.ts";
 import { planAnswer } from "./answer-plan.ts";
 import { keepLikeliest } from "./likeliest.ts";
-import { receiptWriter } from "./receipt.ts";
+import { receiptWriter, wantsReceipt, type ReceiptWriter } from "./receipt.ts";
+import { recompute } from "./recompute.ts";
+import { checkFingerprint, refuseRelayed, relayedLimits, relayedRoute } from "./relayed.ts";
 import type { RequestMemo } from "./request-memo.ts";
 import { respondInPieces, respondWhole } from "./respond.ts";
-import { resumption } from "./resume.ts";
+import { resumption, type Resumption } from "./resume.ts";
 import type { ServerMetrics } from "./server-metrics.ts";
 import { untilServing } from "./serving.ts";
-import { urgency } from "./urgency.ts";
+import { urgency, type Urgency } from "./urgency.ts";
 import type { Asked } from "./wire/asked.ts";
 import type { Format, Head } from "./wire/format.ts";
 
@@ -24,6 +29,8 @@ import type { Format, Head } from "./wire/format.ts";
 export interface Route<A extends Asked> {
   /** Before the id of an answer: `chatcmpl-`. */
   readonly idPrefix: string;
+  /** Tells apart formats of one path; absent for the path's own. */
+  readonly form?: string;
   parse(body: unknown): A;
   prompts(model: ServedModel, asked: A, now: Date): readonly Prompt[];
   format(head: Head, asked: A): Format;
@@ -56,6 +63,24 @@ export async function complete<A extends Asked>(
   exchange: Exchange,
   server: Server,
 ): Promise<Response> {
+  const relay = readRelay(request.headers);
+  if (relay === undefined) return await answerRequest(request, route, exchange, server, undefined);
+  try {
+    const { memo: _, ...rest } = server;
+    const patient = { ...rest, limits: relayedLimits(server.limits) };
+    return await answerRequest(request, relayedRoute(route, relay), exchange, patient, relay);
+  } catch (error) {
+    return refuseRelayed(error, exchange);
+  }
+}
+
+async function answerRequest<A extends Asked>(
+  request: Request,
+  route: Route<A>,
+  exchange: Exchange,
+  server: Server,
+  relay: Relay | undefined,
+): Promise<Response> {
   const { deps, limits } = server;
   // 1. Is anyone at home?
   await untilServing(deps, limits, request.signal);
@@ -63,22 +88,137 @@ export async function complete<A extends Asked>(
   const text = await readText(request, limits);
   const seen = server.memo?.recall<A>(exchange, text);
   const sent = seen?.asked ?? route.parse(parseBody(text));
-  // 3. Which model?
-  const model = seen?.model ?? findModel(deps.models(), sent.model);
+  // 3. Which model, here or in the pool?
+  const model = seen?.model ?? findAnywhere(deps, relay?.model ?? sent.model);
   exchange.note({ model: model.id, stream: sent.stream });
   exchange.caller.checkModel(model.id);
-  const atHand = seen && giveAtHand(request, route, seen, exchange, server);
+  if (relay !== undefined) admitRelay(relay, model, exchange);
+  const climberOf = (asked: A): Climber => ({
+    request,
+    text,
+    asked,
+    model,
+    exchange,
+    server,
+    relay,
+  });
+  const again = (asked: A) => (): Promise<readonly ChoiceEvent[]> =>
+    isHere(model) ? recompute(route, model, asked, deps) : askAgain(climberOf(asked));
+  const atHand = seen && giveAtHand(request, route, seen, exchange, server, again(seen.asked));
   if (atHand !== undefined) return atHand;
-  const resumed = resumption(request.headers, sent, await fingerprint(model));
+  // What a receipt tells of, only the node knows.
+  if (!isHere(model) && wantsReceipt(request.headers))
+    return await forwardText(request, text, model, exchange, server);
+  const resumed = resumption(request.headers, sent, fingerprint(model));
   const { asked } = resumed;
   // 4. Has it been answered before?
-  const turn = await openTurnFor(request, asked, model, exchange, server, seen?.requestKey);
+  const turn = openTurnFor(request, asked, model, exchange, server, { seen, relay });
   if (seen === undefined && turn.requestKey !== undefined)
     server.memo?.keep(exchange, text, { asked, model, requestKey: turn.requestKey });
   const give = (kept: Usable): Response =>
-    giveKept(kept, { route, asked, model, exchange, server, turn });
+    giveKept(kept, { route, asked, model, exchange, server, turn, request, again: again(asked) });
   const kept = await turn.byRequest();
   if (kept !== undefined) return give(kept);
+  // 5. and 6. What is there to compute, and may it be? Where the model is elsewhere a node finds out.
+  const job: Job<A> = { request, route, asked, exchange, server, turn, resumed };
+  const work = isHere(model) ? await prepare(model, job) : elsewhere(text, job);
+  return "hit" in work ? give(work) : await deliver(work, job, climberOf(asked), give);
+}
+
+/** 7. and 8. of a request: its answer, on the wire. */
+async function deliver<A extends Asked>(
+  work: Work,
+  { request, route, asked, exchange, server, turn, resumed }: Job<A>,
+  climber: Climber,
+  give: (kept: Usable) => Response,
+): Promise<Response> {
+  const { deps, limits } = server;
+  const { model } = climber;
+  // 7. Answer: the engine's tokens as text, until a stop, the limit, or the client's leaving; or the pool's.
+  exchange.trace.ask(asked, model.id);
+  const whose = urgency(request.headers, exchange.caller, deps.now() - exchange.arrived);
+  const leaving = abortWith(request.signal);
+  const ladder = openLadder({ ...climber, ...deadlineOf(whose, deps) });
+  const own = {
+    id: `${route.idPrefix}${deps.randomId()}`,
+    created: Math.floor(deps.wallClock() / 1000),
+    model: model.id,
+    fingerprint: fingerprint(model),
+    promptTokens: work.promptTokens,
+    ...resumed.head,
+  };
+  // Known before the first event, and not used before that.
+  const onHead = ({ promptTokens }: Head): void => void (own.promptTokens = promptTokens);
+  const start = ladder.climb(work.start?.(whose), work.most, onHead);
+  const { head, events } = turn.compute(own, start, leaving.signal);
+  // 8. On the wire, whole or piece by piece.
+  const format = resumed.number(work.receipt.extend(route.format(head, asked)), head);
+  const answering = { events, format, prompts: work.prompts, leaving, exchange };
+  let response: Response;
+  try {
+    response = asked.stream
+      ? await respondInPieces(answering, limits)
+      : await respondWhole({ ...answering, keep: keepLikeliest(asked) }, work.encodeMs, limits);
+  } catch (error) {
+    const other = await ladder.upstream(error);
+    const stale = other === undefined ? turn.insteadOf(error) : undefined;
+    if (stale !== undefined) return give(stale);
+    if (other === undefined) throw error;
+    turn.passedBy();
+    response = other;
+  }
+  tellOutcome(response, turn, server);
+  const servedBy = ladder.servedBy();
+  if (servedBy !== undefined) response.headers.set("x-sirocco-served-by", servedBy);
+  if (asked.ignored.length > 0) response.headers.set("x-sirocco-ignored", asked.ignored.join(", "));
+  return response;
+}
+
+/** Let in what another server passed on. Throws `RELAY_LOOP`, `MODEL_MISMATCH`. */
+function admitRelay(relay: Relay, model: FoundModel, exchange: Exchange): void {
+  if (!isHere(model)) throw relayLoop();
+  checkFingerprint(relay, fingerprint(model));
+  const { caller } = exchange;
+  if (relay.tenant !== undefined && caller.relays)
+    exchange.admit({ ...caller, tenant: relay.tenant });
+}
+
+/** When a request's time is over, by the monotonic clock. */
+function deadlineOf({ deadlineMs }: Urgency, deps: AppDeps): Pick<Climber, "deadlineAt"> {
+  return deadlineMs === undefined ? {} : { deadlineAt: deps.now() + deadlineMs };
+}
+
+/** A request that has not been answered before. */
+interface Job<A extends Asked> {
+  readonly request: Request;
+  readonly route: Route<A>;
+  readonly asked: A;
+  readonly exchange: Exchange;
+  readonly server: Server;
+  readonly turn: CacheTurn;
+  readonly resumed: Resumption<A>;
+}
+
+/** What there is to compute. */
+interface Work {
+  readonly prompts: number;
+  /** Tokens of all of them; 0 where only a node can count them. */
+  readonly promptTokens: number;
+  /** Milliseconds that it took to make them. */
+  readonly encodeMs: number;
+  /** Tokens that each answer may have. */
+  readonly most: number;
+  readonly receipt: Pick<ReceiptWriter, "extend">;
+  /** Begin to compute it here; absent where the model is elsewhere. */
+  start?(whose: Urgency): Start;
+}
+
+/** The work for a model that is here, or the answer to the same tokens that is kept. */
+async function prepare<A extends Asked>(
+  model: ServedModel,
+  { request, route, asked, exchange, server, turn, resumed }: Job<A>,
+): Promise<Work | Usable> {
+  const { deps } = server;
   // 5. The tokens of each prompt, by the chat template or as they stand, and whether what may follow can be told.
   const encoding = deps.now();
   planAnswer(model, asked);
@@ -92,57 +232,45 @@ export async function complete<A extends Asked>(
   const promptTokens = sum(prompts.map(({ tokens }) => tokens.length));
   exchange.note({ prompt_tokens: promptTokens });
   const same = await turn.byTokens(prompts, rooms);
-  if (same !== undefined) return give(same);
+  if (same !== undefined) return same;
   turn.mustCompute();
   const most = reserve(exchange, asked, promptTokens, rooms);
   // An answer that the caller's allowance cuts short is no answer for anybody else.
   if (asked.maxTokens === undefined && most < Infinity) turn.keepNothing();
-  // 7. Answer: the engine's tokens as text, until a stop, the limit, or the client's leaving.
-  exchange.trace.ask(asked, model.id);
-  const whose = urgency(request.headers, exchange.caller, deps.now() - exchange.arrived);
-  const leaving = abortWith(request.signal);
   const receipt = receiptWriter(request.headers, model, asked, prompts.length);
-  const start: Start = (all) =>
-    several(
-      prompts.flatMap((prompt, i) =>
-        Array.from({ length: asked.candidates }, (_, candidate) => (signal: AbortSignal) => {
-          const meter = server.metrics.answer(model, exchange.arrived);
-          const onToken = (): void => {
-            meter.token();
-            exchange.token();
-          };
-          const maxTokens = Math.min(most, rooms[i]!);
-          const job = { ...prompt, ...whose, maxTokens, candidate, signal, onToken };
-          return metered(receipt.watch(answerTo(receipt.model, asked, job, deps)), meter);
-        }),
-      ),
-      all,
-    );
-  const own = {
-    id: `${route.idPrefix}${deps.randomId()}`,
-    created: Math.floor(deps.wallClock() / 1000),
-    model: model.id,
-    fingerprint: await fingerprint(model),
-    promptTokens,
-    ...resumed.head,
-  };
-  const { head, events } = turn.compute(own, start, leaving.signal);
-  // 8. On the wire, whole or piece by piece.
-  const format = resumed.number(receipt.extend(route.format(head, asked)), head);
-  const answering = { events, format, prompts: prompts.length, leaving, exchange };
-  let response: Response;
-  try {
-    response = asked.stream
-      ? await respondInPieces(answering, limits)
-      : await respondWhole({ ...answering, keep: keepLikeliest(asked) }, encodeMs, limits);
-  } catch (error) {
-    const stale = turn.insteadOf(error);
-    if (stale === undefined) throw error;
-    return give(stale);
-  }
-  tellOutcome(response, turn, server);
-  if (asked.ignored.length > 0) response.headers.set("x-sirocco-ignored", asked.ignored.join(", "));
-  return response;
+  const start =
+    (whose: Urgency): Start =>
+    (all) =>
+      several(
+        prompts.flatMap((prompt, i) =>
+          Array.from({ length: asked.candidates }, (_, candidate) => (signal: AbortSignal) => {
+            const meter = server.metrics.answer(model, exchange.arrived);
+            const onToken = (): void => {
+              meter.token();
+              exchange.token();
+            };
+            const maxTokens = Math.min(most, rooms[i]!);
+            const job = { ...prompt, ...whose, maxTokens, candidate, signal, onToken };
+            return metered(receipt.watch(answerTo(receipt.model, asked, job, deps)), meter);
+          }),
+        ),
+        all,
+      );
+  return { prompts: prompts.length, promptTokens, encodeMs, most, receipt, start };
+}
+
+/** The work for a model of the pool: a node counts its tokens, here they are estimated by the text's length. */
+function elsewhere<A extends Asked>(
+  text: string,
+  { asked, exchange, turn, resumed }: Job<A>,
+): Work {
+  const prompts = "prompts" in asked && Array.isArray(asked.prompts) ? asked.prompts.length : 1;
+  resumed.checkAnswers(prompts);
+  turn.mustCompute();
+  const most = reserve(exchange, asked, tokensOf(text), [Infinity]);
+  if (asked.maxTokens === undefined && most < Infinity) turn.keepNothing();
+  const receipt = { extend: (format: Format): Format => format };
+  return { prompts, promptTokens: 0, encodeMs: 0, most, receipt };
 }
 
 /**

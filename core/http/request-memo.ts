@@ -1,12 +1,12 @@
 import { createLru } from "../cache/lru.ts";
-import type { ServedModel } from "./deps.ts";
 import type { Exchange } from "./exchange.ts";
+import type { FoundModel } from "./found-model.ts";
 import type { Asked } from "./wire/asked.ts";
 
 /** What a body was found to ask. */
 export interface Recognised<A extends Asked = Asked> {
   readonly asked: A;
-  readonly model: ServedModel;
+  readonly model: FoundModel;
   /** The key of the answer. */
   readonly requestKey: string;
 }
@@ -34,7 +34,7 @@ interface Known {
 }
 
 /** An empty memo. Nothing in it outlives the models that it was checked against. */
-export function createRequestMemo(models: () => readonly ServedModel[]): RequestMemo {
+export function createRequestMemo(models: () => readonly FoundModel[]): RequestMemo {
   // Of two tenants who send the same, the latter is remembered.
   const bodies = createLru<Known>(MEMO_BYTES);
   return {

@@ -1,5 +1,5 @@
 import type { TurnDone } from "../tools/events.ts";
-import type { Counter, Histogram, Metrics } from "../metrics/metrics.ts";
+import type { Counter, Gauge, Histogram, Metrics } from "../metrics/metrics.ts";
 import * as names from "../metrics/names.ts";
 import type { AppDeps, ServedModel } from "./deps.ts";
 
@@ -8,7 +8,11 @@ export interface ServerMetrics {
   /** A request under /v1 has ended. */
   request(status: number, milliseconds: number): void;
   /** Watch one answer of a model; `arrived` by the monotonic clock. */
-  answer(model: ServedModel, arrived: number): AnswerMeter;
+  answer(model: Pick<ServedModel, "id">, arrived: number): AnswerMeter;
+  /** Who began to answer, where there is a choice, and why. */
+  served(rung: string, why: string): void;
+  /** What an answer has taken so far, on average. */
+  meanAnswerMs(): number;
   /** What the cache did for a request. */
   cache(result: CacheResult): void;
   /** An answer from the cache was computed again, and was the same or not. */
@@ -33,7 +37,13 @@ export function createServerMetrics(metrics: Metrics, deps: AppDeps): ServerMetr
   let answers = 0;
   let answerMs = 0;
   metrics.gauge(names.BUILD_INFO, { version: deps.version }).set(1);
-  metrics.onRender(() => collect(metrics, deps));
+  const backends = new Map<string, Gauge>();
+  metrics.onRender(() => {
+    collect(metrics, deps);
+    collectBackends(metrics, deps, backends);
+  });
+  // Before the first answer a guess: a second.
+  const meanAnswerMs = (): number => (answers === 0 ? 1000 : answerMs / answers);
   // Looked up once: a hit is over in microseconds.
   const cached = new Map<CacheResult, Counter>();
 
@@ -88,8 +98,10 @@ export function createServerMetrics(metrics: Metrics, deps: AppDeps): ServerMetr
       metrics.counter(names.CACHE_VERIFICATIONS, {}).add();
       if (!same) metrics.counter(names.CACHE_MISMATCHES, {}).add();
     },
+    served: (rung, why) => metrics.counter(names.SERVED, { rung, why }).add(),
+    meanAnswerMs,
     retryAfterSeconds() {
-      const meanSeconds = answers === 0 ? 1 : answerMs / answers / 1000;
+      const meanSeconds = meanAnswerMs() / 1000;
       const rounds = deps.models().map(({ engine }) => {
         const { running, waiting } = engine.stats();
         return waiting / Math.max(running, 1);
@@ -109,6 +121,18 @@ function requestMeter(
     count: metrics.counter(names.REQUESTS, labels),
     seconds: metrics.histogram(names.REQUEST_SECONDS, labels),
   };
+}
+
+/** Which backends compute, and why; `known` are those that ever did. */
+function collectBackends(metrics: Metrics, deps: AppDeps, known: Map<string, Gauge>): void {
+  for (const gauge of known.values()) gauge.set(0);
+  for (const { id, engine } of deps.models()) {
+    const { backend, choice } = engine.info;
+    const labels = { model_name: id, backend, reason: choice?.reason ?? "unknown" };
+    const gauge = metrics.gauge(names.BACKEND_INFO, labels);
+    gauge.set(1);
+    known.set(JSON.stringify(labels), gauge);
+  }
 }
 
 /** Read what the engines count themselves. */
@@ -134,6 +158,10 @@ function collect(metrics: Metrics, deps: AppDeps): void {
     add("weights", engine.info.memory.weights);
     add("kv", engine.info.memory.kv);
     add("activations", engine.info.memory.activations);
+  }
+  for (const { name: node, standing, inFlight } of deps.pool?.nodes() ?? []) {
+    metrics.gauge(names.POOL_NODE_IN, { node }).set(standing === "out" ? 0 : 1);
+    metrics.gauge(names.POOL_IN_FLIGHT, { node }).set(inFlight);
   }
   for (const [kind, bytes] of memory) metrics.gauge(names.MEMORY_BYTES, { kind }).set(bytes);
 }

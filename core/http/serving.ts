@@ -22,7 +22,8 @@ export async function untilServing(
         "This server is shutting down: send the request to another",
       );
     }
-    if (state !== "loading") return;
+    // What is loading here may be there in the pool.
+    if (state !== "loading" || deps.pool?.ready() === true) return;
     if (signal.aborted)
       throw new RuntimeError("ABORTED", "The client left before the model was loaded");
     if (deps.now() - begin >= limits.loadingWaitMs) {

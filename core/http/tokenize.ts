@@ -2,7 +2,7 @@ import { chatPrompt } from "./chat.ts";
 import { readJson } from "./body.ts";
 import { toTokens, tokensToText } from "./completions.ts";
 import type { Exchange } from "./exchange.ts";
-import { findModel } from "./models.ts";
+import { findModel } from "./find-model.ts";
 import type { Server } from "./pipeline.ts";
 import { untilServing } from "./serving.ts";
 import { parseChatRequest } from "./wire/chat-request.ts";

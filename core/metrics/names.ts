@@ -203,10 +203,35 @@ export const CACHE_MISMATCHES: CounterSpec<never> = counter(
   "Those of them that came out differently: any at all is a defect.",
   [],
 );
+export const SERVED: CounterSpec<"rung" | "why"> = counter(
+  "sirocco_served_total",
+  "Answers by who began to give them (local, pool, upstream), and why, where there is a choice.",
+  ["rung", "why"],
+);
+export const POOL_EVENTS: CounterSpec<"event"> = counter(
+  "sirocco_pool_events_total",
+  "What the pool did for requests: retry, hedge, hedge_won, move (a node was lost before its first byte), continue (after it).",
+  ["event"],
+);
+export const POOL_NODE_IN: GaugeSpec<"node"> = gauge(
+  "sirocco_pool_node_in",
+  "1 where a node of the pool gets requests, 0 where it gets none.",
+  ["node"],
+);
+export const POOL_IN_FLIGHT: GaugeSpec<"node"> = gauge(
+  "sirocco_pool_requests_in_flight",
+  "Requests that a node of the pool has from this server.",
+  ["node"],
+);
 export const MEMORY_BYTES: GaugeSpec<"kind"> = gauge(
   "sirocco_memory_bytes",
   "Bytes in use by kind.",
   ["kind"],
+);
+export const BACKEND_INFO: GaugeSpec<"model_name" | "backend" | "reason"> = gauge(
+  "sirocco_backend_info",
+  "1 for the backend that computes a model and the reason why it is this one, 0 for those before.",
+  ["model_name", "backend", "reason"],
 );
 export const BUILD_INFO: GaugeSpec<"version"> = gauge(
   "sirocco_build_info",

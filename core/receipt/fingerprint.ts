@@ -1,6 +1,7 @@
+import { sha256 } from "@noble/hashes/sha2.js";
+import { bytesToHex } from "@noble/hashes/utils.js";
 import type { EngineInfo } from "../engine/engine.ts";
 import { numericsOf } from "../engine/numerics.ts";
-import { sha256Hex } from "./sha256.ts";
 
 /** Hex digits of a fingerprint: 48 bits tell apart all that one client ever meets. */
 const FINGERPRINT_DIGITS = 12;
@@ -12,8 +13,9 @@ const FINGERPRINT_DIGITS = 12;
  *
  * @param digest Of the model, in hex, with or without `sha256:` before it.
  */
-export async function systemFingerprint(digest: string, info: EngineInfo): Promise<string> {
+export function systemFingerprint(digest: string, info: EngineInfo): string {
   const { version, backend, kvType } = numericsOf(info);
   const facts = [digest.replace(/^sha256[:-]/, ""), version, backend, kvType].join("\n");
-  return `fp_${(await sha256Hex(facts)).slice(0, FINGERPRINT_DIGITS)}`;
+  const hash = bytesToHex(sha256(new TextEncoder().encode(facts)));
+  return `fp_${hash.slice(0, FINGERPRINT_DIGITS)}`;
 }

@@ -17,10 +17,24 @@
  * - `failed`: the GPU failed while it was tried
  * - `no_simd`: there is no WebAssembly SIMD either
  */
-export type ChoiceReason = (typeof CHOICE_REASONS)[number];
+export type ChoiceReason =
+  | "asked"
+  | "only"
+  | "sound"
+  | "faster"
+  | "slower"
+  | "no_gpu"
+  | "no_package"
+  | "no_adapter"
+  | "software"
+  | "limits"
+  | "memory"
+  | "wrong"
+  | "failed"
+  | "no_simd";
 
 /** Every reason. */
-export const CHOICE_REASONS = [
+export const CHOICE_REASONS: readonly ChoiceReason[] = [
   "asked",
   "only",
   "sound",
@@ -35,10 +49,11 @@ export const CHOICE_REASONS = [
   "wrong",
   "failed",
   "no_simd",
-] as const;
+];
 
 /** Why this backend. */
 export interface Choice {
+  /** For programs, and for whoever may ask. */
   readonly reason: ChoiceReason;
   /** For the machine's owner, one line: names the hardware, and what was measured. */
   readonly detail: string;

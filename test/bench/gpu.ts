@@ -11,7 +11,7 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { openModel } from "../../adapters/node/header.ts";
-import { createGpuBackend } from "../../adapters/node/webgpu.ts";
+import { openGpu } from "../../adapters/node/webgpu.ts";
 import { loadModel } from "../../core/model/load.ts";
 import { createRunner } from "../fixtures/runner.ts";
 import { GPU_DRIVERS, gpuEnvironment } from "../gpu/drivers.ts";
@@ -57,7 +57,9 @@ function takeTurns(): void {
 }
 
 async function measure(): Promise<void> {
-  const { backend, reason } = await createGpuBackend();
+  const gpu = await openGpu();
+  if ("reason" in gpu) throw new Error(gpu.detail);
+  const backend = await gpu.keep();
   const { gguf } = await openModel(model);
   const limits = {
     maxRows: prompt,
@@ -90,7 +92,7 @@ async function measure(): Promise<void> {
       },
     ],
   ];
-  console.log(`sirocco: ${reason}`);
+  console.log(`sirocco: on ${gpu.description}`);
   for (const [name, tokens, run] of kinds) {
     await run();
     for (let i = 0; i < RUNS; i++) {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { physicalCores } from "../../adapters/node/cores.ts";
 import { demoModelPath } from "../../adapters/node/mod.ts";
+import { CHOICE_REASONS } from "../../core/tensor/choice.ts";
 import { exitOf, runCli, spawnCli } from "../fixtures/cli.ts";
 
 const DEMO_DIGEST = "62fb4b5c9221be199d2d5b6c81ce13234310ef1be36b336ff02edb8639846972";
@@ -88,7 +89,9 @@ describe("sirocco run", () => {
   test("a missing model file is one line that names it and exit code 1", async () => {
     const { code, stdout, stderr } = await runCli(["run", "-m", "absent.gguf", "Hello"]);
     expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
-    expect(stderr).toBe("sirocco: Cannot open absent.gguf: there is no such file\n");
+    expect(stderr).toBe(
+      "sirocco: Cannot open absent.gguf: there is no such file, and the store has no such model (sirocco list)\n",
+    );
   });
 
   test("a prompt that does not fit says what would", async () => {
@@ -152,13 +155,18 @@ describe("sirocco show", () => {
 describe("sirocco doctor", () => {
   test("finds that this machine works", async () => {
     const { code, stdout } = await runCli(["doctor", "--json"]);
-    const findings = JSON.parse(stdout) as { check: string; fine: boolean; detail: string }[];
+    const findings = JSON.parse(stdout) as { check: string; fine: boolean; reason?: string }[];
     expect(findings.map(({ check }) => check)).toEqual([
       "runtime",
       "memory",
+      "backend",
       "kernels",
       "demo model",
     ]);
+    expect(findings[2]).toMatchObject({
+      backend: expect.stringMatching(/^(wasm-|webgpu)/) as string,
+    });
+    expect(CHOICE_REASONS).toContain(findings[2]!.reason);
     expect(findings.filter(({ fine }) => !fine)).toEqual([]);
     expect(code).toBe(0);
   });

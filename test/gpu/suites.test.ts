@@ -44,7 +44,15 @@ describe.skipIf(LAVAPIPE_DRIVER.missing)("the WebGPU backend on lavapipe", () =>
   test(
     "keeps the contract of backends and its promises about steps and faults",
     { timeout: TIMEOUT_MS },
-    () => expectPassed(LAVAPIPE_DRIVER, ["conformance", "steps", "faults", "profile", "hand-over"]),
+    () =>
+      expectPassed(LAVAPIPE_DRIVER, [
+        "conformance",
+        "steps",
+        "faults",
+        "profile",
+        "hand-over",
+        "self-test",
+      ]),
   );
 
   test.runIf(all)("computes the goldens", { timeout: TIMEOUT_MS }, () =>

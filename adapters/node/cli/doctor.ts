@@ -2,7 +2,14 @@ import { availableParallelism, freemem, totalmem } from "node:os";
 import { Command, Option } from "commander";
 import type { KvType } from "../../../core/tensor/kv-type.ts";
 import { GREEDY } from "../../../core/sampler/params.ts";
-import { BACKEND_PREFERENCES, createBackend, type BackendPreference } from "../backend.ts";
+import type { ChoiceReason } from "../../../core/tensor/choice.ts";
+import {
+  BACKEND_PREFERENCES,
+  createBackend,
+  type BackendChoice,
+  type BackendPreference,
+} from "../backend.ts";
+import { openModel } from "../header.ts";
 import { loadLocal } from "../load.ts";
 import { demoModelPath, packageVersion } from "../package-root.ts";
 import { ask, tokensPerSecond } from "./answering.ts";
@@ -20,7 +27,13 @@ interface Finding {
   readonly check: string;
   readonly fine: boolean;
   readonly detail: string;
+  /** For programs: the backend, and the code of its reason. */
+  readonly backend?: string;
+  readonly reason?: ChoiceReason;
 }
+
+/** How the demo model is loaded. */
+const ROOM = { parallel: 1 };
 
 const QUESTION = "What is quantization?";
 /** How the demo model's answer begins on every backend and every machine. */
@@ -42,12 +55,16 @@ export function doctorCommand(): Command {
 }
 
 async function examine(flags: DoctorFlags): Promise<void> {
-  const findings = [
-    runtime(),
-    memory(),
-    await attempt("kernels", () => kernels(flags.backend)),
-    await attempt("demo model", () => demoModel(flags)),
-  ];
+  const findings: Finding[] = [runtime(), memory()];
+  let { backend } = flags;
+  try {
+    const chosen = await choose(backend);
+    backend = preferenceOf(chosen.backend.name);
+    findings.push(...toFindings(chosen));
+  } catch (error) {
+    findings.push({ check: "backend", fine: false, detail: messageOf(error) });
+  }
+  findings.push(await attempt("demo model", () => demoModel({ ...flags, backend })));
   if (flags.json === true) await printJson(findings);
   else {
     const rows = findings.map(({ check, fine, detail }) => [fine ? "ok" : "FAILED", check, detail]);
@@ -72,16 +89,41 @@ function memory(): Finding {
   return { check: "memory", fine: true, detail };
 }
 
-/** Which backend is chosen; the self-test is part of choosing. */
-async function kernels(preference: BackendPreference): Promise<string> {
-  const { backend, reason, features } = await createBackend({
-    preference,
-    threads: availableParallelism(),
-  });
+/** What computes the demo model here; testing and trying is part of choosing. */
+async function choose(preference: BackendPreference): Promise<BackendChoice> {
+  const { gguf } = await openModel(demoModelPath());
+  try {
+    const threads = availableParallelism();
+    const chosen = await createBackend({ preference, threads, model: { gguf, room: ROOM } });
+    await chosen.backend.close();
+    return chosen;
+  } finally {
+    await gguf.close();
+  }
+}
+
+/** Which backend is chosen, and which kernels of WebAssembly. */
+function toFindings({ backend, choice, kernels, features }: BackendChoice): readonly Finding[] {
   const { name, threads } = backend;
-  await backend.close();
-  const found = features.length === 0 ? "not used" : features.join(", ");
-  return `${name}, ${threads} thread${threads === 1 ? "" : "s"} (${reason}); WebAssembly: ${found}`;
+  const { reason, detail } = choice;
+  const found: Finding[] = [
+    {
+      check: "backend",
+      fine: true,
+      detail: `${name}, ${threads} thread${threads === 1 ? "" : "s"}; ${reason}: ${detail}`,
+      backend: name,
+      reason,
+    },
+  ];
+  if (kernels !== undefined) {
+    found.push({ check: "kernels", fine: true, detail: `${features.join(", ")} (${kernels})` });
+  }
+  return found;
+}
+
+/** The preference that makes a backend of this name, without choosing again. */
+function preferenceOf(name: string): BackendPreference {
+  return BACKEND_PREFERENCES.find((preference) => name.startsWith(preference)) ?? "auto";
 }
 
 /** Answer a question whose answer is known. */
@@ -89,7 +131,7 @@ async function demoModel({ backend, kvType }: DoctorFlags): Promise<string> {
   const model = await loadLocal({
     model: demoModelPath(),
     backend,
-    parallel: 1,
+    ...ROOM,
     ...(kvType === undefined ? {} : { kvType }),
   });
   try {
@@ -111,6 +153,10 @@ async function attempt(check: string, look: () => Promise<string>): Promise<Find
   try {
     return { check, fine: true, detail: await look() };
   } catch (error) {
-    return { check, fine: false, detail: error instanceof Error ? error.message : String(error) };
+    return { check, fine: false, detail: messageOf(error) };
   }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

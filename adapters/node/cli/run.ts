@@ -143,6 +143,6 @@ async function toJson(model: LoadedModel, { text, tokens, done }: Answer): Promi
     backend,
     threads,
     model: { name: model.config.name, quant: model.quant, digest },
-    system_fingerprint: await systemFingerprint(digest, model.engine.info),
+    system_fingerprint: systemFingerprint(digest, model.engine.info),
   };
 }

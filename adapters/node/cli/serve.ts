@@ -1,5 +1,6 @@
 import { Command, Option } from "commander";
 import type { LogRecord } from "../../../core/http/deps.ts";
+import type { Choice } from "../../../core/tensor/choice.ts";
 import { isLoopback } from "../../../core/http/edge/host.ts";
 import type { ConfigFile } from "../config/schema.ts";
 import { DEFAULT_HOST, DEFAULT_PORT } from "../listen.ts";
@@ -126,7 +127,7 @@ async function run(_flags: ServeFlags, command: Command): Promise<void> {
     if (flags.json !== true) {
       note(
         `sirocco: ${config.name} (${quant}, ${formatBytes(engine.info.memory.weights)}) answers at ` +
-          `${server.url} on ${engine.info.backend}; Ctrl-C stops`,
+          `${server.url} on ${engine.info.backend}${because(engine.info.choice)}; Ctrl-C stops`,
       );
     }
   } catch (error) {
@@ -134,6 +135,11 @@ async function run(_flags: ServeFlags, command: Command): Promise<void> {
     throw error;
   }
   await stopped;
+}
+
+/** Why it is this backend, where that was not asked for. */
+function because(choice: Choice | undefined): string {
+  return choice === undefined || choice.reason === "asked" ? "" : ` (${choice.reason})`;
 }
 
 /** Take keys and limits over from the configuration whenever it changes; running requests go on. */

@@ -1,7 +1,7 @@
 import { readJson } from "../body.ts";
 import { chatPrompt } from "../chat.ts";
 import type { Exchange } from "../exchange.ts";
-import { findModel } from "../models.ts";
+import { findModel } from "../find-model.ts";
 import type { Route, Server } from "../pipeline.ts";
 import { untilServing } from "../serving.ts";
 import type { AskedChat } from "../wire/asked.ts";

@@ -5,11 +5,11 @@ import { hashKey, sameDigest, toDigest } from "./key-hash.ts";
 /** What a route needs of a key. `public` needs none: probes, and the page, which holds no data. */
 export type Scope = "public" | KeyScope;
 
-/** What a key may do: ask models; read metrics; change the server. */
-export type KeyScope = "inference" | "metrics" | "admin";
+/** What a key may do: ask models; read metrics; change the server; ask in the name of other tenants. */
+export type KeyScope = "inference" | "metrics" | "admin" | "relay";
 
 /** Every scope that a key can have. */
-export const KEY_SCOPES: readonly KeyScope[] = ["inference", "metrics", "admin"];
+export const KEY_SCOPES: readonly KeyScope[] = ["inference", "metrics", "admin", "relay"];
 
 /** A key as it is configured: never the key itself. */
 export interface ApiKey {
@@ -39,6 +39,8 @@ export interface Caller {
   readonly priority: number;
   /** What it may still use. */
   readonly allowance: Allowance;
+  /** Whether it may say whose requests it passes on. */
+  readonly relays: boolean;
   /** Throws `MODEL_NOT_ALLOWED` where the key is for other models. */
   checkModel(model: string): void;
 }
@@ -64,6 +66,7 @@ export const ANYONE: Caller = {
   tenant: "anyone",
   priority: 0,
   allowance: UNLIMITED,
+  relays: false,
   checkModel: () => {},
 };
 
@@ -145,7 +148,14 @@ function toEntries(
     return {
       key,
       digest: toDigest(key.hash),
-      caller: { id: key.id, tenant, priority, allowance, checkModel },
+      caller: {
+        id: key.id,
+        tenant,
+        priority,
+        allowance,
+        relays: key.scopes.includes("relay"),
+        checkModel,
+      },
     };
   });
 }

@@ -5,7 +5,7 @@ import type { ServedModel } from "../deps.ts";
 import type { EmbedRoute } from "../embeddings.ts";
 import type { Exchange } from "../exchange.ts";
 import { canFillIn, fillInTokens } from "../fill-in.ts";
-import { findModel } from "../models.ts";
+import { findModel } from "../find-model.ts";
 import type { Route, Server } from "../pipeline.ts";
 import { untilServing } from "../serving.ts";
 import type { AskedChat } from "../wire/asked.ts";

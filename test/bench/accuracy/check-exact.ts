@@ -36,7 +36,7 @@ export async function logitsOf(
   preference: BackendPreference,
   tokens: readonly number[],
 ): Promise<readonly Float32Array[]> {
-  const { backend } = await createBackend({ preference, threads: 1 });
+  const { backend } = await createBackend({ preference, threads: 1, model: { gguf, room: {} } });
   try {
     const blockSize = 16;
     const model = await loadModel(gguf, backend, {

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import type { ServerState } from "../../../core/http/deps.ts";
 import { createScriptedApp } from "../../fixtures/scripted-app.ts";
+import { systemFingerprint } from "../../../core/receipt/fingerprint.ts";
 
 const CHAT = "/v1/chat/completions";
 const hello = { model: "m", messages: [{ role: "user", content: "hi" }] };
@@ -16,7 +17,7 @@ async function errorOf(response: Response, status: number): Promise<Record<strin
 }
 
 test("GET /v1/models lists the models, with backend and context beside OpenAI's fields", async () => {
-  const { get } = createScriptedApp();
+  const { get, served } = createScriptedApp();
   const model = {
     id: "m",
     object: "model",
@@ -33,6 +34,8 @@ test("GET /v1/models lists the models, with backend and context beside OpenAI's 
       digest: "0123456789abcdef0123456789abcdef",
       aliases: ["organisation/m"],
       chat: true,
+      fingerprint: systemFingerprint("0123456789abcdef0123456789abcdef", served.engine.info),
+      reads_clock: false,
     },
   };
   expect(await (await get("/v1/models")).json()).toEqual({ object: "list", data: [model] });
@@ -205,8 +208,10 @@ test("/livez fails when an engine makes no progress, and says so", async () => {
       expect(body).toMatchObject({
         status: status === 200 ? "ok" : "failing",
         version: "1.2.3",
-        models: [{ model: "m", backend: "scripted" }],
+        models: [{ model: "m", backend: "scripted", backend_reason: "slower" }],
       });
+      // What the hardware is called is nobody's business out there.
+      expect(JSON.stringify(body)).not.toContain("acme");
       expect(body.reasons).toHaveLength(status === 200 ? 0 : 1);
     }
   }

@@ -44,10 +44,26 @@ test("GET /metrics tells about answers under vLLM's names", async () => {
     [`vllm:request_generation_tokens_sum${model}`]: 7,
     'sirocco_requests_total{code_class="2xx"}': 2,
     'sirocco_build_info{version="1.2.3"}': 1,
+    'sirocco_backend_info{model_name="m",backend="scripted",reason="slower"}': 1,
     'sirocco_memory_bytes{kind="rss"}': 5,
     'sirocco_memory_bytes{kind="kv"}': 201,
     'sirocco_memory_bytes{kind="weights"}': 1000,
   });
+});
+
+test("sirocco_backend_info tells which backend computes now, and which did", async () => {
+  const info = { backend: "webgpu", choice: { reason: "faster", detail: "" } } as const;
+  const { served: before } = createScriptedApp();
+  const engine = { ...before.engine, info: { ...before.engine.info, ...info } };
+  let served: typeof before = { ...before, engine };
+  const { get } = createScriptedApp({}, { models: () => [served] });
+  const series = '{model_name="m",backend="webgpu",reason="faster"}';
+  expect((await scrape(get)).samples.get(`sirocco_backend_info${series}`)).toBe(1);
+  served = before;
+  const { samples } = await scrape(get);
+  expect(samples.get(`sirocco_backend_info${series}`)).toBe(0);
+  const other = '{model_name="m",backend="scripted",reason="slower"}';
+  expect(samples.get(`sirocco_backend_info${other}`)).toBe(1);
 });
 
 test("sirocco_requests_total counts what happened to requests under /v1, not probes", async () => {

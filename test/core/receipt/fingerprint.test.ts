@@ -7,22 +7,22 @@ import { createScriptedEngine } from "../../fixtures/scripted-engine.ts";
 const { info } = createScriptedEngine();
 const DIGEST = "0123456789abcdef".repeat(4);
 
-test("a fingerprint is twelve digits of SHA-256 over digest, numerics, backend and cache", async () => {
+test("a fingerprint is twelve digits of SHA-256 over digest, numerics, backend and cache", () => {
   const text = `${DIGEST}\n${NUMERICS_VERSION}\nwasm\nf32`;
   const expected = createHash("sha256").update(text).digest("hex").slice(0, 12);
   const own = { ...info, backend: "wasm-relaxed" };
-  expect(await systemFingerprint(DIGEST, own)).toBe(`fp_${expected}`);
-  expect(await systemFingerprint(`sha256:${DIGEST}`, own)).toBe(`fp_${expected}`);
+  expect(systemFingerprint(DIGEST, own)).toBe(`fp_${expected}`);
+  expect(systemFingerprint(`sha256:${DIGEST}`, own)).toBe(`fp_${expected}`);
 });
 
-test("a fingerprint is the same for builds and threads, and another for what changes answers", async () => {
-  const wasm = await systemFingerprint(DIGEST, { ...info, backend: "wasm-simd128" });
+test("a fingerprint is the same for builds and threads, and another for what changes answers", () => {
+  const wasm = systemFingerprint(DIGEST, { ...info, backend: "wasm-simd128" });
   const same = { ...info, backend: "wasm-relaxed16", threads: 8, contextLength: 16 };
-  expect(await systemFingerprint(DIGEST, same)).toBe(wasm);
-  const others = await Promise.all([
+  expect(systemFingerprint(DIGEST, same)).toBe(wasm);
+  const others = [
     systemFingerprint("f".repeat(64), { ...info, backend: "wasm-simd128" }),
     systemFingerprint(DIGEST, { ...info, backend: "reference" }),
     systemFingerprint(DIGEST, { ...info, backend: "wasm-simd128", kvType: "q8_0" }),
-  ]);
+  ];
   expect(new Set([wasm, ...others]).size).toBe(4);
 });

@@ -1,0 +1,46 @@
+import { systemFingerprint } from "../receipt/fingerprint.ts";
+import type { PoolModel } from "../pool/node-models.ts";
+import type { AppDeps, ServedModel } from "./deps.ts";
+import { findModel } from "./find-model.ts";
+
+/** A model that answers, here or in the pool. */
+export type FoundModel = ServedModel | PoolModel;
+
+/** Every model that requests can name, those of this server first. */
+export function allModels({
+  models,
+  pool,
+}: Pick<AppDeps, "models" | "pool">): readonly FoundModel[] {
+  const here = models();
+  if (pool === undefined) return here;
+  const names = new Set(here.map(({ id }) => id));
+  return [...here, ...pool.models().filter(({ id }) => !names.has(id))];
+}
+
+/** The model with this id or alias. Throws `MODEL_NOT_FOUND`. */
+export function findAnywhere(deps: Pick<AppDeps, "models" | "pool">, name: string): FoundModel {
+  return findModel(allModels(deps), name);
+}
+
+/** Whether this server computes the model's answers itself. */
+export function isHere(model: FoundModel): model is ServedModel {
+  return "engine" in model;
+}
+
+/** Whether a prompt of this model may depend on the time. */
+export function readsClock(model: FoundModel): boolean {
+  return isHere(model) ? (model.template?.readsClock ?? false) : model.readsClock;
+}
+
+/** Models do not change while they are served. */
+const fingerprints = new WeakMap<ServedModel, string>();
+
+/** `system_fingerprint` of a model's answers. */
+export function fingerprint(model: FoundModel): string {
+  if (!isHere(model)) return model.fingerprint;
+  const known = fingerprints.get(model);
+  if (known !== undefined) return known;
+  const made = systemFingerprint(model.digest, model.engine.info);
+  fingerprints.set(model, made);
+  return made;
+}
