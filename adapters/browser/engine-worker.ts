@@ -1,5 +1,5 @@
 /**
- * The thread that computes: it loads a model and hosts its engine. Started by load.ts only. Import maps do
+ * The thread that computes: it loads a model and hosts its engine. Started by worker-engine.ts only. Import maps do
  * not apply to workers, so nothing here may import a package: templates stay in the page.
  */
 import { hostEngine } from "../../core/engine/host.ts";

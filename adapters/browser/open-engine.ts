@@ -1,12 +1,10 @@
-import { connectEngine } from "../../core/engine/remote.ts";
 import type { Engine } from "../../core/engine/engine.ts";
-import { fromPlainError } from "../../core/engine/wire.ts";
-import { RuntimeError } from "../../core/errors.ts";
+import { superviseEngine } from "../../core/engine/supervised.ts";
 import type { MetadataValue } from "../../core/gguf/gguf.ts";
 import { readVocabulary, type Vocabulary } from "../portable/load-model.ts";
 import type { PortableOptions } from "../portable/start-engine.ts";
 import type { BrowserBackend } from "./choose-backend.ts";
-import type { WorkerMessage, WorkerTask } from "./worker-messages.ts";
+import { startWorker } from "./worker-engine.ts";
 
 /** How to load a model: how much room and how many threads it gets, what computes, progress, a signal. */
 export interface LoadOptions extends PortableOptions {
@@ -25,9 +23,6 @@ export interface BrowserEngine extends Vocabulary {
   close(): Promise<void>;
 }
 
-/** A step that takes longer than this does not end: the worker is stopped in the middle of it. */
-const LAST_STEP_MS = 10_000;
-
 /** Start an engine in a worker of its own. Rejects as `load` does. */
 export async function openEngine(
   model: string | URL | Blob,
@@ -35,53 +30,30 @@ export async function openEngine(
 ): Promise<BrowserEngine> {
   const { onProgress, signal, threads, backend = "auto", headers = {}, ...room } = options;
   const place = model instanceof Blob ? model : new URL(model, document.baseURI).href;
-  // In one expression, as bundlers look for it; the compiled package has `.js` files.
-  const worker = new Worker(new URL("./engine-worker.js", import.meta.url), { type: "module" });
-  const { port1: here, port2: there } = new MessageChannel();
-  const task: WorkerTask = { model: place, headers, backend, room, threads, port: there };
+  let metadata: ReadonlyMap<string, MetadataValue> | undefined;
+  const engine = await superviseEngine({
+    open: (context) =>
+      startWorker(
+        {
+          model: place,
+          headers,
+          // A GPU that was given up is not asked for again.
+          backend: context.degraded ? "wasm" : backend,
+          room,
+          threads,
+          // Whoever waited for the first engine knows by now what the model is.
+          onProgress: metadata === undefined ? onProgress : undefined,
+          onMetadata: (found) => (metadata ??= found),
+        },
+        context,
+      ),
+    signal,
+  });
   try {
-    const loading = untilLoaded(worker, onProgress, signal);
-    worker.postMessage(task, [there]);
-    const vocabulary = readVocabulary(await loading);
-    const engine = await connectEngine(here);
-    worker.addEventListener("error", ({ message }) => {
-      engine.fail(new RuntimeError("INTERNAL", `The engine's worker died: ${message}`));
-    });
-    const close = async (): Promise<void> => {
-      const late = new Promise((resolve) => setTimeout(resolve, LAST_STEP_MS));
-      await Promise.race([engine.close(), late]).finally(() => worker.terminate());
-    };
-    return { ...vocabulary, engine, close };
+    const vocabulary = readVocabulary(metadata ?? new Map());
+    return { ...vocabulary, engine, close: () => engine.close() };
   } catch (error) {
-    worker.terminate();
-    here.close();
+    await engine.close();
     throw error;
   }
-}
-
-/** Resolves with the model's metadata once the engine is hosted. */
-function untilLoaded(
-  worker: Worker,
-  onProgress: LoadOptions["onProgress"],
-  signal: AbortSignal | undefined,
-): Promise<ReadonlyMap<string, MetadataValue>> {
-  return new Promise((resolve, reject) => {
-    let metadata: ReadonlyMap<string, MetadataValue> = new Map();
-    const abort = (): void => {
-      const cause: unknown = signal?.reason;
-      reject(new RuntimeError("ABORTED", "Loading was aborted", { cause }));
-    };
-    worker.addEventListener("message", ({ data }) => {
-      const message = data as WorkerMessage;
-      if (message.type === "opened") ({ metadata } = message);
-      else if (message.type === "progress") onProgress?.(message.done, message.total);
-      else if (message.type === "loaded") resolve(metadata);
-      else reject(fromPlainError(message.error));
-    });
-    worker.addEventListener("error", ({ message }) => {
-      reject(new RuntimeError("INTERNAL", `Cannot start the engine's worker: ${message}`));
-    });
-    if (signal?.aborted === true) abort();
-    signal?.addEventListener("abort", abort, { once: true });
-  });
 }

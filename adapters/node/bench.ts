@@ -2,7 +2,7 @@ import type { GenerateRequest } from "../../core/engine/engine.ts";
 import { GREEDY } from "../../core/sampler/params.ts";
 import type { Backend } from "../../core/tensor/backend.ts";
 import { type BenchProfile, profiledBackend, profileOf } from "./bench-profile.ts";
-import { loadHere, type LoadedModel, type LoadOptions } from "./load.ts";
+import { loadLocal, type LoadedModel, type LoadOptions } from "./load.ts";
 
 /** One measurement, with the names that scripts read. */
 export interface BenchRow {
@@ -49,22 +49,20 @@ export async function bench(options: BenchOptions): Promise<readonly BenchRow[]>
   const { prompts, predictions, repetitions, parallel = [1], profile = false } = options;
   const longest = Math.max(0, ...prompts, ...predictions);
   let backend: Backend | undefined;
-  const model = await loadHere(
-    {
-      ...options.load,
-      ...(profile ? { profile } : {}),
-      // One token comes before the first that is generated and one after the last of a prompt.
-      contextSize: longest + 1,
-      parallel: Math.max(1, ...parallel),
-      // Every sequence keeps its room, or some would wait while the others are measured.
-      kvBytes: Infinity,
-      // Repetitions begin alike, and each is to be computed.
-      sharePrefixes: false,
-      // Answers to nothing repeat themselves: a token is to be a step.
-      speculate: false,
-    },
-    (made) => (backend = made),
-  );
+  const model = await loadLocal({
+    ...options.load,
+    ...(profile ? { profile, onBackend: (made) => (backend = made) } : {}),
+    // One token comes before the first that is generated and one after the last of a prompt.
+    contextSize: longest + 1,
+    parallel: Math.max(1, ...parallel),
+    // Every sequence keeps its room, or some would wait while the others are measured.
+    kvBytes: Infinity,
+    inProcess: true,
+    // Repetitions begin alike, and each is to be computed.
+    sharePrefixes: false,
+    // Answers to nothing repeat themselves: a token is to be a step.
+    speculate: false,
+  });
   try {
     const profiled = profile ? await profiledBackend(backend) : undefined;
     const tests = [

@@ -1,5 +1,5 @@
 import { setImmediate } from "node:timers/promises";
-import type { Engine } from "../../core/engine/engine.ts";
+import type { SteppedEngine } from "../../core/engine/stepped-engine.ts";
 import type { GgufModel } from "../../core/gguf/gguf.ts";
 import type { LoadProgress } from "../../core/model/load.ts";
 import type { Backend } from "../../core/tensor/backend.ts";
@@ -23,13 +23,16 @@ export interface EngineOptions extends RoomOptions {
   readonly profile?: boolean;
 }
 
+/** Told of the backend once it is there. */
+export type OnBackend = (backend: Backend) => void;
+
 /** Load a model's weights into a backend in this thread and start its engine. */
 export async function openEngine(
   options: EngineOptions,
   onProgress?: LoadProgress,
   signal?: AbortSignal,
-  onBackend?: (backend: Backend) => void,
-): Promise<Engine> {
+  onBackend?: OnBackend,
+): Promise<SteppedEngine> {
   const started = performance.now();
   // The tokens' texts are for who answers requests; an engine knows numbers.
   const { gguf } = await openModel(options.model, {
@@ -50,8 +53,8 @@ export async function startEngine(
   started: number,
   onProgress?: LoadProgress,
   signal?: AbortSignal,
-  onBackend?: (backend: Backend) => void,
-): Promise<Engine> {
+  onBackend?: OnBackend,
+): Promise<SteppedEngine> {
   const { backend, choice } = await createBackend({
     preference: options.backend ?? "auto",
     threads: options.threads ?? physicalCores(),

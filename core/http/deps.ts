@@ -2,6 +2,7 @@ import type { AnswerCache } from "../cache/answers.ts";
 import type { StaleLimits } from "../cache/freshness.ts";
 import type { ChatTemplate } from "../chat/template.ts";
 import type { Engine } from "../engine/engine.ts";
+import type { EngineCondition } from "../engine/supervised.ts";
 import type { Pooling } from "../model/model.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { OverflowLimits } from "../pool/overflow.ts";
@@ -21,6 +22,8 @@ export interface ServedModel {
   readonly created: number;
   /** What computes. */
   readonly engine: Engine;
+  /** How that is, where it is replaced when it breaks. */
+  readonly condition?: () => EngineCondition;
   /** Its vocabulary. */
   readonly tokenizer: Tokenizer;
   /** Absent where the model file has none: it then serves plain completions only. */
