@@ -148,10 +148,13 @@ export async function loadLocal(options: LoadOptions): Promise<LoadedModel> {
 type HeaderFacts = Omit<LoadedModel, "engine" | "condition" | "died" | "close">;
 
 async function readModelHeader(
-  { model: location, modelHosts }: EngineOptions,
+  { model: location, modelHosts, quantize }: EngineOptions,
   signal: AbortSignal | undefined,
 ): Promise<{ readonly header: HeaderFacts; readonly files: readonly string[] }> {
-  const header = await openHeader(location, remoteOptions(location, modelHosts, signal));
+  const header = await openHeader(location, {
+    ...remoteOptions(location, modelHosts, signal),
+    quantize,
+  });
   const { gguf, tokenizer, template } = header;
   const license = gguf.metadata.get("general.license");
   try {

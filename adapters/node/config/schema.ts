@@ -1,5 +1,7 @@
 import * as v from "valibot";
 import { KEY_SCOPES, MAX_KEYS, type KeyScope } from "../../../core/http/edge/access.ts";
+import { TARGET_TYPES } from "../../../core/quant/quantize.ts";
+import type { WeightType } from "../../../core/tensor/dtype.ts";
 import { KV_TYPES, type KvType } from "../../../core/tensor/kv-type.ts";
 import { BACKEND_PREFERENCES, type BackendPreference } from "../backend.ts";
 
@@ -15,6 +17,7 @@ export interface ConfigFile {
   readonly threads?: number | undefined;
   readonly backend?: BackendPreference | undefined;
   readonly kv_type?: KvType | undefined;
+  readonly quantize?: WeightType | undefined;
   readonly host?: string | undefined;
   readonly port?: number | undefined;
   readonly drain_delay?: number | undefined;
@@ -152,6 +155,10 @@ export const CONFIG_SCHEMA: v.GenericSchema<unknown, ConfigFile> = v.strictObjec
   threads: described(v.optional(positive), "Threads that compute."),
   backend: described(v.optional(v.picklist(BACKEND_PREFERENCES)), "What computes."),
   kv_type: described(v.optional(v.picklist(KV_TYPES)), "How keys and values are cached."),
+  quantize: described(
+    v.optional(v.picklist(TARGET_TYPES)),
+    "Type that weights are given while they load; as in the file unless given.",
+  ),
   host: described(v.optional(name), "Address to listen on; 127.0.0.1 unless given."),
   port: described(
     v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(65_535))),
