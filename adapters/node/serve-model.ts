@@ -57,6 +57,10 @@ export interface ServerOptions {
   readonly corsOrigins?: readonly string[];
   /** Where traces go; none are made where absent. */
   readonly tracing?: Omit<ExporterOptions, "version" | "onLost">;
+  /**
+   * Let browsers answer by themselves: whoever may ask the model may then download it. `false` unless given.
+   */
+  readonly shareModel?: boolean;
   /** Keep answers, and how; none are kept where absent. */
   readonly cache?: CachingOptions;
   /** Other servers of ours that answer what this one has no room for. */
@@ -213,6 +217,8 @@ async function openServer(
     log,
     onEvent: (event) => app.metrics.counter(POOL_EVENTS, { event }).add(),
   });
+  const { shareModel = false } = options;
+  const browserCode = shareModel ? await readBrowserCode() : undefined;
   const app = createApp({
     models: () => served.models,
     state: () => served.state,
@@ -230,6 +236,7 @@ async function openServer(
     ...(rungs.upstream === undefined ? {} : { upstream: rungs.upstream }),
     ...(options.overflow === undefined ? {} : { overflow: options.overflow }),
     ...(hosts === undefined ? {} : { hosts }),
+    ...(browserCode === undefined ? {} : { browserCode }),
     ...(options.corsOrigins === undefined ? {} : { corsOrigins: options.corsOrigins }),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
   });
@@ -305,6 +312,18 @@ async function toServed(model: LoadedModel, options: ServeOptions): Promise<Serv
     architecture: model.config.architecture,
     ...(model.config.pooling === undefined ? {} : { pooling: model.config.pooling }),
     quantization: model.quant.toUpperCase(),
+    ...(options.shareModel === true ? { files: await modelFiles(model.files) } : {}),
     ...(model.license === undefined ? {} : { license: model.license }),
   };
+}
+
+/** Read from disk by servers that share only. */
+async function readBrowserCode(): Promise<AppDeps["browserCode"]> {
+  const { browserCode } = await import("./shared-files.ts");
+  return browserCode();
+}
+
+async function modelFiles(files: readonly string[]): Promise<NonNullable<ServedModel["files"]>> {
+  const shared = await import("./shared-files.ts");
+  return shared.modelFiles(files);
 }

@@ -37,6 +37,7 @@ interface ServeFlags extends Omit<ModelFlags, "model">, ListenFlags, EdgeFlags, 
   readonly drainDelay: number;
   readonly grace: number;
   readonly json?: true;
+  readonly shareModel?: boolean;
   readonly cache?: readonly string[];
   readonly cacheSize: number;
   readonly cacheTtl: number;
@@ -64,6 +65,7 @@ export function serveCommand(): Command {
       integer(0, 1e9),
       1000,
     )
+    .option("--share-model", "let the page answer in the browser, which then downloads the model")
     .option("--json", "log JSON lines on stderr, for programs");
   return addPoolOptions(addParallelOption(addModelOptions(addEdgeOptions(command))))
     .option("--no-model", "serve what the servers of --pool have, with no model here")
@@ -116,6 +118,7 @@ async function run(_flags: ServeFlags, command: Command): Promise<void> {
     graceMs: flags.grace * 1000,
     ...cacheOptions(flags),
     ...(await toPoolOptions(flags)),
+    shareModel: flags.shareModel === true,
     log,
   };
   const follow = async (server: ListeningServer): Promise<void> => {

@@ -35,6 +35,7 @@ export interface ConfigFile {
   readonly upstream_model?: string | undefined;
   readonly upstream_key_file?: string | undefined;
   readonly upstream_rpm?: number | undefined;
+  readonly share_model?: boolean | undefined;
   readonly allow_host?: readonly string[] | undefined;
   readonly cors_origin?: readonly string[] | undefined;
   readonly tracing?: ConfigTracing | undefined;
@@ -210,6 +211,10 @@ export const CONFIG_SCHEMA: v.GenericSchema<unknown, ConfigFile> = v.strictObjec
   upstream_model: described(v.optional(name), "What it calls its model."),
   upstream_key_file: described(v.optional(path), "File with what opens it."),
   upstream_rpm: described(v.optional(positive), "Requests that it may get in a minute."),
+  share_model: described(
+    v.optional(v.boolean()),
+    "Let browsers answer by themselves: who may ask the model may then download it; false unless given.",
+  ),
   allow_host: described(
     v.optional(names),
     "Names in Host that are accepted beside those of loopback; away from loopback: instead of any.",
