@@ -211,8 +211,7 @@ async function openServer(
   const caching =
     options.cache === undefined ? undefined : await openCaching({ log, ...options.cache });
   const rungs = openRungs({
-    pool: options.pool,
-    upstream: options.upstream,
+    ...options,
     createTransport,
     log,
     onEvent: (event) => app.metrics.counter(POOL_EVENTS, { event }).add(),
@@ -232,16 +231,14 @@ async function openServer(
     ...(Response === undefined ? {} : { Response }),
     ...(tracer === undefined ? {} : { tracer }),
     ...(caching === undefined ? {} : { caching }),
-    ...(rungs.pool === undefined ? {} : { pool: rungs.pool }),
-    ...(rungs.upstream === undefined ? {} : { upstream: rungs.upstream }),
-    ...(options.overflow === undefined ? {} : { overflow: options.overflow }),
+    ...rungs.deps,
     ...(hosts === undefined ? {} : { hosts }),
     ...(browserCode === undefined ? {} : { browserCode }),
     ...(options.corsOrigins === undefined ? {} : { corsOrigins: options.corsOrigins }),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
   });
   // So that the first request finds nodes.
-  await rungs.pool?.tend();
+  await rungs.tend();
   let listening: Listening;
   try {
     listening = await listen((request) => app.fetch(request), host, port);

@@ -1,7 +1,7 @@
-import type { LogRecord } from "../../../core/http/deps.ts";
-import { createPool, type Pool, type PoolEvent } from "../../../core/pool/pool.ts";
+import type { AppDeps, LogRecord } from "../../../core/http/deps.ts";
+import { createPool, type PoolEvent } from "../../../core/pool/pool.ts";
 import type { Transport } from "../../../core/pool/transport.ts";
-import { createUpstream, type Upstream } from "../../../core/pool/upstream.ts";
+import { createUpstream } from "../../../core/pool/upstream.ts";
 import { parseNodes, parseServer } from "./pool-settings.ts";
 
 /** Other servers that answer what this one has no room for. */
@@ -26,8 +26,10 @@ export interface UpstreamSettings {
 
 /** The rungs below the engine. */
 export interface Rungs {
-  readonly pool?: Pool;
-  readonly upstream?: Upstream;
+  /** What the application gets of them. */
+  readonly deps: Pick<AppDeps, "pool" | "upstream" | "overflow">;
+  /** Look at the nodes. */
+  tend(): Promise<void>;
   /** Let go of connections. */
   close(): Promise<void>;
 }
@@ -36,6 +38,7 @@ export interface Rungs {
 export interface RungOptions {
   readonly pool?: PoolSettings | undefined;
   readonly upstream?: UpstreamSettings | undefined;
+  readonly overflow?: AppDeps["overflow"];
   readonly createTransport: () => Transport;
   readonly log: (record: LogRecord) => void;
   readonly onEvent: (event: PoolEvent) => void;
@@ -47,7 +50,8 @@ const now = (): number => performance.now();
 const TEND_MS = 1000;
 
 /** Open what is configured, and look after it. Throws `INVALID_REQUEST` for addresses that are none. */
-export function openRungs({ pool, upstream, createTransport, log, onEvent }: RungOptions): Rungs {
+export function openRungs(options: RungOptions): Rungs {
+  const { pool, upstream, overflow, createTransport, log, onEvent } = options;
   const opened =
     pool === undefined
       ? undefined
@@ -74,8 +78,14 @@ export function openRungs({ pool, upstream, createTransport, log, onEvent }: Run
   const timer = opened && setInterval(() => void opened.tend(), TEND_MS);
   timer?.unref();
   return {
-    ...(opened === undefined ? {} : { pool: opened }),
-    ...(afar === undefined ? {} : { upstream: afar }),
+    deps: {
+      ...(opened === undefined ? {} : { pool: opened }),
+      ...(afar === undefined ? {} : { upstream: afar }),
+      ...(overflow === undefined ? {} : { overflow }),
+    },
+    async tend() {
+      await opened?.tend();
+    },
     async close() {
       clearInterval(timer);
       await opened?.close();
