@@ -25,15 +25,15 @@ export interface Steering {
 }
 
 /**
- * The steering that a request asks for, with tokens up to `limit`, prompt included. Throws `INVALID_REQUEST` and
- * `CONTEXT_LENGTH_EXCEEDED` where no answer could be complete by then.
+ * The steering that a request asks for, behind what has been emitted, with tokens up to `limit`, prompt included.
+ * Throws `INVALID_REQUEST` and `CONTEXT_LENGTH_EXCEEDED` where no answer could be complete by then.
  */
 export function steer(
   request: GenerateRequest,
   matchers: Matchers,
   limit: number,
 ): Steering | undefined {
-  const { constraint, stopTokens } = request;
+  const { constraint, stopTokens, emitted = [] } = request;
   if (constraint === undefined) return undefined;
   const { grammar, vocabulary, blank } = constraint;
   const matcher = matchers.start(grammar, vocabulary, stopTokens, blank);
@@ -50,9 +50,22 @@ export function steer(
   /** Of the tokens that may come next those after which the answer can still be complete in time. */
   function inTime(next: Uint32Array): Uint32Array {
     if (!ends || matcher.endsWithin(room - 1)) return next;
-    const { mask: left, all } = matcher.beginnings(room);
+    const { mask: left, all, longest } = matcher.beginnings(room);
+    // What was emitted elsewhere with more room may leave none here.
+    if (longest < 0) return next;
     shortened ||= next.some((bits, word) => (bits & ~all[word]!) !== 0);
     return left;
+  }
+
+  for (const token of emitted) {
+    // What the number of tokens forbade is seen again.
+    if (ends && !matcher.endsWithin(room - 1)) inTime(matcher.mask());
+    room--;
+    if (matcher.push(token)) continue;
+    throw new RuntimeError(
+      "INVALID_REQUEST",
+      `Cannot go on: token ${token} does not fit what the answer has to be`,
+    );
   }
 
   return {
@@ -81,7 +94,8 @@ export function steer(
       // It would begin something for which there is no room.
       shortened = true;
       if (matcher.accepts) return stopTokens.find((stop) => isAllowed(matcher.mask(), stop)) ?? END;
-      return matcher.beginnings(room).longest;
+      const { longest } = matcher.beginnings(room);
+      return longest < 0 ? token : longest;
     },
     take(token) {
       if (token === END || stops.has(token)) return;
