@@ -17,7 +17,10 @@ export interface GpuContender {
 
 /** Why a GPU was not tried, or not to the end. */
 export interface Refusal {
-  readonly reason: Exclude<ChoiceReason, "asked" | "only" | "faster" | "slower" | "no_simd">;
+  readonly reason: Exclude<
+    ChoiceReason,
+    "asked" | "only" | "sound" | "faster" | "slower" | "no_simd"
+  >;
   /** For the machine's owner. */
   readonly detail: string;
 }

@@ -28,6 +28,8 @@ export interface WireModel {
     readonly chat: boolean;
     /** What it can be asked for; anything else is refused. */
     readonly capabilities: Capabilities;
+    /** The name of its file below `/models`, where browsers may have it. */
+    readonly file?: string;
     /** `system_fingerprint` of its answers. */
     readonly fingerprint: string;
     /** Whether its chat template looks at the clock, so that a request alone does not tell the prompt. */
@@ -61,6 +63,7 @@ export function toWireModel(model: FoundModel): WireModel | PoolModel["listed"] 
       aliases: model.aliases ?? [],
       chat: can.chat,
       capabilities: can,
+      ...(model.files?.[0] === undefined ? {} : { file: model.files[0].name }),
       fingerprint: fingerprint(model),
       reads_clock: readsClock(model),
     },

@@ -1,5 +1,7 @@
 import { InvalidArgumentError, Option, type Command } from "commander";
 import type { SamplingParams } from "../../../core/sampler/params.ts";
+import { TARGET_TYPES } from "../../../core/quant/quantize.ts";
+import type { WeightType } from "../../../core/tensor/dtype.ts";
 import { KV_TYPES, type KvType } from "../../../core/tensor/kv-type.ts";
 import { BACKEND_PREFERENCES, type BackendPreference } from "../backend.ts";
 import { physicalCores } from "../cores.ts";
@@ -16,6 +18,7 @@ export interface ModelFlags {
   readonly batchSize?: number;
   readonly parallel?: number;
   readonly kvType?: KvType;
+  readonly quantize?: WeightType;
 }
 
 /** Flags that say how to choose tokens; absent ones take the defaults of the command. */
@@ -88,7 +91,18 @@ export function addComputeOptions(command: Command): Command {
         "rows of one step, i.e. how much of a prompt at once",
       ).argParser(integer(1)),
     )
-    .addOption(kvTypeOption());
+    .addOption(kvTypeOption())
+    .addOption(quantizeOption());
+}
+
+/** `--quantize`. */
+export function quantizeOption(): Option {
+  return new Option(
+    "--quantize <type>",
+    "type that weights are given while they load (default: as in the file)",
+  )
+    .env("SIROCCO_QUANTIZE")
+    .choices(TARGET_TYPES);
 }
 
 /** `--kv-type`. */
@@ -172,6 +186,7 @@ export function toLoadOptions(flags: ModelFlags): LoadOptions {
     ...(flags.batchSize === undefined ? {} : { batchSize: flags.batchSize }),
     ...(flags.parallel === undefined ? {} : { parallel: flags.parallel }),
     ...(flags.kvType === undefined ? {} : { kvType: flags.kvType }),
+    ...(flags.quantize === undefined ? {} : { quantize: flags.quantize }),
   };
 }
 
