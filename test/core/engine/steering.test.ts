@@ -147,7 +147,7 @@ describe("an answer that runs out of tokens", () => {
     });
     const alone = await collect(engine, asked);
     const [other] = await Promise.all([collect(engine, asked), collect(engine, ask(3))]);
-    expect(other!.tokens).toEqual(alone.tokens);
+    expect(other.tokens).toEqual(alone.tokens);
     expect(alone.tokens.at(-1)).toBe(25);
     expect(alone.done?.reason).toBe("length");
     for (const { logprob } of alone.events) expect(logprob).toBeGreaterThan(-Infinity);
