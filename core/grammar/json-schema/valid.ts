@@ -1,9 +1,11 @@
 /** Whether a value is valid by a schema: what decides which values of an `enum` may be written. */
-import type { CharGraph } from "../char-graph.ts";
+import { hasText } from "../char-graph.ts";
 import { MAX_CONJUNCTIONS } from "../limits.ts";
 import { tooLarge } from "../problem.ts";
 import {
   countOf,
+  dependentRequiredOf,
+  mapOf,
   numberOf,
   propertiesOf,
   requiredOf,
@@ -14,6 +16,7 @@ import {
   typesOf,
 } from "./check.ts";
 import {
+  FRACTION,
   isList,
   isObject,
   type Json,
@@ -22,7 +25,8 @@ import {
   type Part,
   type Place,
 } from "./keywords.ts";
-import { patternsOf } from "./string.ts";
+import { divisorOf, isMultiple } from "./numeric.ts";
+import { patternGraph, patternsOf } from "./string.ts";
 
 /** Whether a value is valid by a part; throws where that takes too long. */
 export type Validator = (value: Json, part: Part) => boolean;
@@ -51,6 +55,13 @@ export function createValidator(root: Json, param: string): Validator {
     if (!(schemasOf(part, "anyOf")?.some(fits) ?? true)) return false;
     const exact = schemasOf(part, "oneOf");
     if (exact !== undefined && exact.filter(fits).length !== 1) return false;
+    const not = schemaOf(part, "not");
+    if (not !== undefined && fits(not)) return false;
+    const condition = schemaOf(part, "if");
+    if (condition !== undefined) {
+      const follows = schemaOf(part, fits(condition) ? "then" : "else");
+      if (follows !== undefined && !fits(follows)) return false;
+    }
     if (typeof value === "number") return isNumberValid(value, part);
     if (typeof value === "string") return isStringValid(value, part);
     if (isList(value)) return isListValid(value, part);
@@ -62,6 +73,16 @@ export function createValidator(root: Json, param: string): Validator {
     if (value.length > (countOf(part, "maxItems") ?? Infinity)) return false;
     const prefix = schemasOf(part, "prefixItems") ?? [];
     const items = schemaOf(part, "items");
+    const unique = member(part.schema, "uniqueItems") === true;
+    if (unique && value.some((one, i) => value.slice(0, i).some((other) => isSame(one, other)))) {
+      return false;
+    }
+    const contains = schemaOf(part, "contains");
+    if (contains !== undefined) {
+      const count = value.filter((one) => holds(one, contains)).length;
+      if (count < (countOf(part, "minContains") ?? 1)) return false;
+      if (count > (countOf(part, "maxContains") ?? Infinity)) return false;
+    }
     return value.every((one, i) => {
       const place = prefix[i] ?? items;
       return place === undefined || holds(one, place);
@@ -75,9 +96,24 @@ export function createValidator(root: Json, param: string): Validator {
     if (!requiredOf(part).every((name) => Object.hasOwn(value, name))) return false;
     const properties = propertiesOf(part);
     const others = schemaOf(part, "additionalProperties");
+    const patterns = [...mapOf(part, "patternProperties")].map(
+      ([pattern, place]) => [patternGraph(pattern, place.path), place] as const,
+    );
+    const names = schemaOf(part, "propertyNames");
+    for (const [name, needed] of dependentRequiredOf(part)) {
+      if (!Object.hasOwn(value, name)) continue;
+      if (!needed.every((other) => Object.hasOwn(value, other))) return false;
+    }
+    for (const [name, place] of mapOf(part, "dependentSchemas")) {
+      if (Object.hasOwn(value, name) && !holds(value, place)) return false;
+    }
     return entries.every(([name, one]) => {
-      const place = properties.get(name) ?? others;
-      return place === undefined || holds(one, place);
+      if (names !== undefined && !holds(name, names)) return false;
+      const own = properties.get(name);
+      const places = patterns.filter(([graph]) => hasText(graph, name)).map(([, place]) => place);
+      if (own !== undefined) places.push(own);
+      else if (places.length === 0 && others !== undefined) places.push(others);
+      return places.every((place) => holds(one, place));
     });
   }
 
@@ -104,13 +140,14 @@ function simpleValues(listed: readonly Json[]): ReadonlySet<Json> {
 }
 
 function isNumberValid(value: number, part: Part): boolean {
-  const divisor = numberOf(part, "multipleOf");
+  const divisor = divisorOf(part);
+  if (member(part.schema, FRACTION) === true && Number.isInteger(value)) return false;
   return (
     value >= (numberOf(part, "minimum") ?? -Infinity) &&
     value <= (numberOf(part, "maximum") ?? Infinity) &&
     value > (numberOf(part, "exclusiveMinimum") ?? -Infinity) &&
     value < (numberOf(part, "exclusiveMaximum") ?? Infinity) &&
-    (divisor === undefined || Number.isInteger(value / divisor))
+    (divisor === undefined || isMultiple(value, divisor))
   );
 }
 
@@ -119,24 +156,8 @@ function isStringValid(value: string, part: Part): boolean {
   return (
     length >= (countOf(part, "minLength") ?? 0) &&
     length <= (countOf(part, "maxLength") ?? Infinity) &&
-    patternsOf(part).every(({ graph }) => matches(graph, value))
+    patternsOf(part).every(({ graph }) => hasText(graph, value))
   );
-}
-
-/** Whether a text is among those of a graph. */
-function matches({ edges, final }: CharGraph, text: string): boolean {
-  let at = new Set([0]);
-  for (const char of text) {
-    const point = char.codePointAt(0)!;
-    const next = new Set<number>();
-    for (const state of at) {
-      for (const { set, to } of edges[state]!) {
-        if (set.some(([low, high]) => low <= point && point <= high)) next.add(to);
-      }
-    }
-    at = next;
-  }
-  return [...at].some((state) => final[state]);
 }
 
 function typesOfValue(value: Json): readonly TypeName[] {
