@@ -98,7 +98,6 @@ export async function serveModel(
   const loading = new AbortController();
   const models: ServedModel[] = [];
   let state: ServerState = "loading";
-  let loaded: LoadedModel | undefined;
 
   const { host = DEFAULT_HOST, port = DEFAULT_PORT } = options;
   const access = createAccess(options.keys, () => performance.now());
@@ -121,7 +120,7 @@ export async function serveModel(
     wallClock: () => Date.now(),
     randomId: () => randomUUID(),
     log,
-    memory: () => ({ rss: process.memoryUsage.rss(), ...loaded?.engine.info.memory }),
+    memory: () => ({ rss: process.memoryUsage.rss() }),
     access,
     ...(Response === undefined ? {} : { Response }),
     ...(tracer === undefined ? {} : { tracer }),
@@ -139,7 +138,6 @@ export async function serveModel(
   log({ level: "info", event: "listening", url: listening.url });
 
   const ready = prepare(options, loading.signal, async (model) => {
-    loaded = model;
     models.push(await toServed(model, options));
     log(backendRecord(model.engine.info));
     if (state === "loading") state = "ready";

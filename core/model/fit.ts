@@ -27,6 +27,7 @@ function needOf(backend: Pick<Backend, "name" | "need">, workload: Workload): Me
     if (!(error instanceof RangeError)) throw error;
     throw tooMuch(
       `on the ${backend.name} backend ${error.message}. Use a smaller context or batch`,
+      error,
     );
   }
 }
@@ -45,8 +46,8 @@ function remedy({ weights, kv, activations, limit }: MemoryNeed): string {
   );
 }
 
-function tooMuch(why: string): RuntimeError {
-  return new RuntimeError("INSUFFICIENT_RESOURCES", `Cannot load the model: ${why}`);
+function tooMuch(why: string, cause?: RangeError): RuntimeError {
+  return new RuntimeError("INSUFFICIENT_RESOURCES", `Cannot load the model: ${why}`, { cause });
 }
 
 function mebibytes(bytes: number): string {

@@ -3,7 +3,7 @@
  * tells what hardware there is.
  *
  * - `asked`: it was asked for by name
- * - `only`: the runtime has no other
+ * - `only`: no other can hold the model
  * - `faster`: it was measured beside the other and won
  * - `slower`: the GPU was measured and lost
  * - `no_gpu`: nothing hints at a GPU, so none was looked for

@@ -2,6 +2,7 @@ import * as v from "valibot";
 import { KEY_SCOPES, MAX_KEYS, type KeyScope } from "../../../core/http/edge/access.ts";
 import { KV_TYPES, type KvType } from "../../../core/tensor/kv-type.ts";
 import { BACKEND_PREFERENCES, type BackendPreference } from "../backend.ts";
+import { SIZE } from "../size.ts";
 
 /** A configuration file's content; {@linkcode CONFIG_SCHEMA} says what each setting means. */
 export interface ConfigFile {
@@ -15,6 +16,7 @@ export interface ConfigFile {
   readonly threads?: number | undefined;
   readonly backend?: BackendPreference | undefined;
   readonly kv_type?: KvType | undefined;
+  readonly gpu_memory?: number | string | undefined;
   readonly host?: string | undefined;
   readonly port?: number | undefined;
   readonly drain_delay?: number | undefined;
@@ -151,6 +153,15 @@ export const CONFIG_SCHEMA: v.GenericSchema<unknown, ConfigFile> = v.strictObjec
   threads: described(v.optional(positive), "Threads that compute."),
   backend: described(v.optional(v.picklist(BACKEND_PREFERENCES)), "What computes."),
   kv_type: described(v.optional(v.picklist(KV_TYPES)), "How keys and values are cached."),
+  gpu_memory: described(
+    v.optional(
+      v.union([
+        positive,
+        v.pipe(v.string(), v.regex(SIZE, "expected a size: 512M, 4G, or a number of bytes")),
+      ]),
+    ),
+    "Memory of the GPU that may be taken: 512M, 4G, or a number of bytes.",
+  ),
   host: described(v.optional(name), "Address to listen on; 127.0.0.1 unless given."),
   port: described(
     v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(65_535))),
