@@ -10,15 +10,21 @@ export interface GpuContender {
   readonly software: boolean;
   /** A new backend on it; closing that leaves the GPU open. */
   backend(): Promise<Backend>;
-  /** A new backend for a workload, whose `close` closes the GPU. */
-  keep(workload: Workload): Promise<Backend>;
+  /**
+   * A new backend whose `close` closes the GPU. Where nothing but a workload's weights is going to be loaded, naming
+   * it saves memory.
+   */
+  keep(workload?: Workload): Promise<Backend>;
   /** Give the GPU up. */
   close(): void;
 }
 
 /** Why a GPU was not tried, or not to the end. */
 export interface Refusal {
-  readonly reason: Exclude<ChoiceReason, "asked" | "only" | "faster" | "slower" | "no_simd">;
+  readonly reason: Exclude<
+    ChoiceReason,
+    "asked" | "only" | "sound" | "faster" | "slower" | "no_simd"
+  >;
   /** For the machine's owner. */
   readonly detail: string;
 }

@@ -145,3 +145,15 @@ export class RuntimeError extends Error {
     );
   }
 }
+
+/**
+ * Memory of a device is used up. A `RangeError`, as every allocation that cannot be, of a name that tells it from
+ * an argument out of range.
+ */
+export class OutOfMemoryError extends RangeError {
+  /** The message says what was to be allocated, and beside what. */
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "OutOfMemoryError";
+  }
+}

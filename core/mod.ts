@@ -41,6 +41,19 @@ export type { Scope as CacheScope } from "./cache/scope.ts";
 export type { SharedAnswer, SharedAnswerOptions } from "./cache/shared-answer.ts";
 export type { CacheStore } from "./cache/store.ts";
 export type { ChatMessage, ChatTemplate, ChatToolCall, RenderOptions } from "./chat/template.ts";
+export type { Breakage, BreakReason } from "./engine/breakage.ts";
+export type { EngineChange, OpenContext, OpenedEngine } from "./engine/engine-succession.ts";
+export type { WaitLimits } from "./engine/engine-waiters.ts";
+export type { RestartLimits } from "./engine/restart-policy.ts";
+export type { StallLimits } from "./engine/stall-watch.ts";
+export {
+  superviseEngine,
+  SUPERVISION_LIMITS,
+  type EngineCondition,
+  type SupervisedEngine,
+  type SupervisionLimits,
+  type SupervisionOptions,
+} from "./engine/supervised.ts";
 export type {
   DoneEvent,
   EmbedRequest,
@@ -50,6 +63,7 @@ export type {
   GenerateEvent,
   GenerateRequest,
   GenerateTimings,
+  MortalEngine,
   ScoreRequest,
   TokenEvent,
 } from "./engine/engine.ts";
@@ -114,6 +128,7 @@ export {
   type ServedModel,
   type ServerState,
 } from "./http/deps.ts";
+export type { SharedFile } from "./http/shared-file.ts";
 export type { Head } from "./http/wire/format.ts";
 export type { Counter, Gauge, Histogram, Labels, Metrics } from "./metrics/metrics.ts";
 export type { CounterSpec, GaugeSpec, HistogramSpec, MetricSpec } from "./metrics/names.ts";

@@ -14,8 +14,7 @@ const CHUNK_BYTES = 1024 * 1024;
  * costs time and nothing else.
  */
 export async function fileDigest(paths: readonly string[]): Promise<string> {
-  const marks = await Promise.all(paths.map(fingerprint));
-  const entry = join(cacheFolder(), `${sha256(marks.join("\n"))}.sha256`);
+  const entry = join(cacheFolder(), `${sha256(await fileMarks(paths))}.sha256`);
   const known = await readFile(entry, "utf8").catch(() => "");
   if (/^[0-9a-f]{64}$/.test(known)) return known;
   const digest = await hashFiles(paths);
@@ -26,6 +25,11 @@ export async function fileDigest(paths: readonly string[]): Promise<string> {
 /** The sha256 of a text in hex. */
 export function sha256(text: string): string {
   return createHash("sha256").update(text).digest("hex");
+}
+
+/** Changes when one of the files does: their places, sizes and times of modification. */
+export async function fileMarks(paths: readonly string[]): Promise<string> {
+  return (await Promise.all(paths.map(fingerprint))).join("\n");
 }
 
 /** Changes when the file does. */

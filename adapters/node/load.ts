@@ -1,11 +1,19 @@
 import type { ChatTemplate } from "../../core/chat/template.ts";
 import type { Engine } from "../../core/engine/engine.ts";
-import type { RuntimeError } from "../../core/errors.ts";
+import type { EngineChange } from "../../core/engine/engine-succession.ts";
+import {
+  superviseEngine,
+  UNBROKEN,
+  type EngineCondition,
+  type SupervisionLimits,
+} from "../../core/engine/supervised.ts";
+import { RuntimeError } from "../../core/errors.ts";
 import { readConfig } from "../../core/model/config.ts";
 import type { LoadProgress } from "../../core/model/load.ts";
 import type { ModelConfig } from "../../core/model/model.ts";
 import { weightBytes } from "../../core/model/tensors.ts";
 import type { Tokenizer } from "../../core/tokenizer/tokenizer.ts";
+import { fileMarks } from "./digest.ts";
 import { modelDigest, openHeader, remoteOptions } from "./header.ts";
 import { openEngine, type EngineOptions, type OnBackend } from "./open-engine.ts";
 import { quantName } from "./quant-mix.ts";
@@ -18,7 +26,11 @@ export interface LoadOptions extends EngineOptions {
    * thread while it computes a step.
    */
   readonly inProcess?: boolean;
-  /** Told of the backend that computes in this thread. */
+  /**
+   * Told of the backend that computes in this thread.
+   *
+   * @internal
+   */
   readonly onBackend?: OnBackend;
   /** Begin with the digest while the weights load, for callers that are going to ask for it. */
   readonly identify?: boolean;
@@ -26,6 +38,12 @@ export interface LoadOptions extends EngineOptions {
   readonly onProgress?: LoadProgress;
   /** Aborts loading, not the loaded model. */
   readonly signal?: AbortSignal;
+  /** Told when the engine breaks and when it has been replaced. */
+  readonly onEngineChange?: (change: EngineChange) => void;
+  /** When an engine is given up and how often it is replaced, where that differs from the defaults. */
+  readonly supervision?: Partial<SupervisionLimits>;
+  /** The worker's program, where a bundler has put it elsewhere. */
+  readonly workerFile?: URL;
 }
 
 /** A model that answers. */
@@ -40,13 +58,17 @@ export interface LoadedModel {
   readonly template: ChatTemplate | undefined;
   /** What the file calls its quantisation: `q4_0`, `q4_k_m`. */
   readonly quant: string;
+  /** Its files on disk; none for a model behind a URL. */
+  readonly files: readonly string[];
   /** What the file says that it is distributed under; absent where it says nothing. */
   readonly license?: string;
   /** Bytes of weights that one step of one token reads. */
   readonly weightBytesPerToken: number;
   /** Identifies the weights: sha256 of the files in hex, a shorter fingerprint for a URL. */
   digest(): Promise<string>;
-  /** Resolves if the worker dies before `close`; its requests have then ended with `INTERNAL`. */
+  /** How the engine is: whether it is being replaced, and what has broken so far. */
+  condition(): EngineCondition;
+  /** Resolves when it has broken so often that it is not replaced any more. */
   readonly died: Promise<RuntimeError>;
   /** End its requests, then the worker, and release the memory. */
   close(): Promise<void>;
@@ -66,30 +88,56 @@ export async function loadLocal(options: LoadOptions): Promise<LoadedModel> {
     onProgress,
     onBackend,
     signal,
+    onEngineChange,
+    supervision,
+    workerFile,
     ...engineOptions
   } = options;
   if (inProcess) {
-    const header = await readModelHeader(engineOptions, signal);
+    const { header } = await readModelHeader(engineOptions, signal);
     const engine = await openEngine(engineOptions, onProgress, signal, onBackend);
     const died = new Promise<RuntimeError>(() => {});
-    return { ...header, engine, died, close: () => engine.close() };
+    return { ...header, engine, condition: () => UNBROKEN, died, close: () => engine.close() };
   }
   // The vocabulary is read while the worker starts. Whichever fails first ends the other.
   const failed = new AbortController();
   const ended = signal === undefined ? failed.signal : AbortSignal.any([failed.signal, signal]);
-  const starting = startWorker(engineOptions, onProgress, ended);
+  let progress = onProgress;
+  let checkFiles: (() => Promise<void>) | undefined;
+  const starting = superviseEngine({
+    async open({ degraded, signal: end }) {
+      await checkFiles?.();
+      const wanted: EngineOptions = degraded
+        ? { ...engineOptions, backend: "wasm" }
+        : engineOptions;
+      return startWorker(wanted, progress, end, workerFile);
+    },
+    signal: ended,
+    onChange: onEngineChange,
+    limits: supervision,
+  });
   // It is awaited below, but may fail before that.
   starting.catch(() => {});
   try {
-    const header = await readModelHeader(engineOptions, ended);
+    const { header, files } = await readModelHeader(engineOptions, ended);
+    checkFiles = await changeChecker(files);
     // Whoever asks later learns of a failure.
     if (identify) header.digest().catch(() => {});
-    const worker = await starting;
-    return { ...header, ...worker };
+    const engine = await starting;
+    // Those who watched the first engine load are told of changes only.
+    progress = undefined;
+    const { gone: died } = engine;
+    return {
+      ...header,
+      engine,
+      condition: () => engine.condition(),
+      died,
+      close: () => engine.close(),
+    };
   } catch (error) {
     failed.abort(error);
     await starting.then(
-      (worker) => worker.close(),
+      (engine) => engine.close(),
       () => {},
     );
     throw error;
@@ -97,28 +145,48 @@ export async function loadLocal(options: LoadOptions): Promise<LoadedModel> {
 }
 
 /** What a {@linkcode LoadedModel} has beside its engine. */
-type HeaderFacts = Omit<LoadedModel, "engine" | "died" | "close">;
+type HeaderFacts = Omit<LoadedModel, "engine" | "condition" | "died" | "close">;
 
 async function readModelHeader(
-  { model: location, modelHosts }: EngineOptions,
+  { model: location, modelHosts, quantize }: EngineOptions,
   signal: AbortSignal | undefined,
-): Promise<HeaderFacts> {
-  const header = await openHeader(location, remoteOptions(location, modelHosts, signal));
+): Promise<{ readonly header: HeaderFacts; readonly files: readonly string[] }> {
+  const header = await openHeader(location, {
+    ...remoteOptions(location, modelHosts, signal),
+    quantize,
+  });
   const { gguf, tokenizer, template } = header;
   const license = gguf.metadata.get("general.license");
   try {
-    return {
+    const facts = {
       config: readConfig(gguf),
       tokenizer,
       template,
       quant: quantName(gguf),
+      files: header.files,
       ...(typeof license === "string" ? { license } : {}),
       weightBytesPerToken: weightBytes(gguf).perToken,
       digest: once(modelDigest(location, header)),
     };
+    return { header: facts, files: header.files };
   } finally {
     await header.close();
   }
+}
+
+/**
+ * What rejects with `MODEL_MALFORMED` once the files are not those that they are now: answers would go on with other
+ * weights than they began with.
+ */
+async function changeChecker(files: readonly string[]): Promise<() => Promise<void>> {
+  const marks = await fileMarks(files);
+  return async () => {
+    if ((await fileMarks(files)) === marks) return;
+    throw new RuntimeError(
+      "MODEL_MALFORMED",
+      `Cannot load ${files[0]} again: it has changed since it was loaded; start anew`,
+    );
+  };
 }
 
 /** Do it when first asked, and never again. */

@@ -1,8 +1,9 @@
 import { setImmediate } from "node:timers/promises";
-import type { Engine } from "../../core/engine/engine.ts";
+import type { SteppedEngine } from "../../core/engine/stepped-engine.ts";
 import type { GgufModel } from "../../core/gguf/gguf.ts";
 import type { LoadProgress } from "../../core/model/load.ts";
 import type { Backend } from "../../core/tensor/backend.ts";
+import type { WeightType } from "../../core/tensor/dtype.ts";
 import { physicalCores } from "./cores.ts";
 import { createBackend, type BackendPreference } from "./backend.ts";
 import { openModel, remoteOptions } from "./header.ts";
@@ -11,8 +12,10 @@ import { startOn } from "./start-on.ts";
 
 /** Which model to compute with and how; plain data, so that it crosses to a worker. */
 export interface EngineOptions extends RoomOptions {
-  /** A path or an `http(s):` URL of a GGUF file, the first where there are several. */
+  /** A path or an `http(s):` URL of a GGUF file, the first where there are several, of a folder, or a stored name. */
   readonly model: string;
+  /** The type that weights are given while they are read; as they are in the file unless given. */
+  readonly quantize?: WeightType;
   /** Hosts of URLs that may have private addresses; those of `SIROCCO_MODEL_HOSTS` unless given. */
   readonly modelHosts?: readonly string[];
   /** What computes; by default the fastest that works here. */
@@ -34,12 +37,13 @@ export async function openEngine(
   onProgress?: LoadProgress,
   signal?: AbortSignal,
   onBackend?: OnBackend,
-): Promise<Engine> {
+): Promise<SteppedEngine> {
   const started = performance.now();
   // The tokens' texts are for who answers requests; an engine knows numbers.
   const { gguf } = await openModel(options.model, {
     ...remoteOptions(options.model, options.modelHosts, signal),
     omitted: (key) => key.startsWith("tokenizer."),
+    quantize: options.quantize,
   });
   try {
     return await startEngine(gguf, options, started, onProgress, signal, onBackend);
@@ -56,7 +60,7 @@ export async function startEngine(
   onProgress?: LoadProgress,
   signal?: AbortSignal,
   onBackend?: OnBackend,
-): Promise<Engine> {
+): Promise<SteppedEngine> {
   const { backend, choice } = await createBackend({
     preference: options.backend ?? "auto",
     threads: options.threads ?? physicalCores(),

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { EngineChange } from "../../core/engine/engine-succession.ts";
 import { createApp } from "../../core/http/app.ts";
 import type { EngineInfo } from "../../core/engine/engine.ts";
 import type {
@@ -14,6 +15,7 @@ import { allowedHosts } from "../../core/http/edge/host.ts";
 import { TRACE_SPANS_LOST } from "../../core/metrics/names.ts";
 import { createExporter, type ExporterOptions } from "../../core/trace/exporter.ts";
 import { openCaching, type CachingOptions } from "./cache/open-caching.ts";
+import { engineRecord } from "./engine-log.ts";
 import { DEFAULT_HOST, DEFAULT_PORT, listenFailure } from "./listen.ts";
 import { modelName } from "./model-name.ts";
 import { loadLocal, type LoadedModel, type LoadOptions } from "./load.ts";
@@ -47,6 +49,10 @@ export interface ServeOptions {
   readonly corsOrigins?: readonly string[];
   /** Where traces go; none are made where absent. */
   readonly tracing?: Omit<ExporterOptions, "version" | "onLost">;
+  /**
+   * Let browsers answer by themselves: whoever may ask the model may then download it. `false` unless given.
+   */
+  readonly shareModel?: boolean;
   /** Keep answers, and how; none are kept where absent. */
   readonly cache?: CachingOptions;
 }
@@ -112,6 +118,8 @@ export async function serveModel(
         });
   const caching =
     options.cache === undefined ? undefined : await openCaching({ log, ...options.cache });
+  const { shareModel = false } = options;
+  const browserCode = shareModel ? await readBrowserCode() : undefined;
   const app = createApp({
     models: () => models,
     state: () => state,
@@ -126,6 +134,7 @@ export async function serveModel(
     ...(tracer === undefined ? {} : { tracer }),
     ...(caching === undefined ? {} : { caching }),
     ...(hosts === undefined ? {} : { hosts }),
+    ...(browserCode === undefined ? {} : { browserCode }),
     ...(options.corsOrigins === undefined ? {} : { corsOrigins: options.corsOrigins }),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
   });
@@ -137,12 +146,18 @@ export async function serveModel(
   }
   log({ level: "info", event: "listening", url: listening.url });
 
-  const ready = prepare(options, loading.signal, async (model) => {
+  const onEngineChange = (change: EngineChange): void => {
+    log(engineRecord(change));
+    // The next engine may be of another kind, whose answers are not those that were kept: it is another model.
+    if (change.type === "replaced")
+      models.splice(0, models.length, ...models.map((model) => ({ ...model })));
+    options.load.onEngineChange?.(change);
+  };
+  const ready = prepare({ ...options.load, onEngineChange }, loading.signal, async (model) => {
     models.push(await toServed(model, options));
     log(backendRecord(model.engine.info));
     if (state === "loading") state = "ready";
   });
-  void watch(ready, log);
 
   let closed: Promise<void> | undefined;
   const close = async (): Promise<void> => {
@@ -169,7 +184,7 @@ export async function serveModel(
 }
 
 async function prepare(
-  { load }: ServeOptions,
+  load: LoadOptions,
   signal: AbortSignal,
   onLoaded: (model: LoadedModel) => Promise<void>,
 ): Promise<LoadedModel> {
@@ -201,20 +216,25 @@ async function toServed(model: LoadedModel, options: ServeOptions): Promise<Serv
     engine: model.engine,
     tokenizer: model.tokenizer,
     template: model.template,
+    condition: () => model.condition(),
     contextLength: model.engine.info.contextLength,
     digest: await model.digest(),
     ownedBy: "sirocco",
     architecture: model.config.architecture,
     ...(model.config.pooling === undefined ? {} : { pooling: model.config.pooling }),
     quantization: model.quant.toUpperCase(),
+    ...(options.shareModel === true ? { files: await modelFiles(model.files) } : {}),
     ...(model.license === undefined ? {} : { license: model.license }),
   };
 }
 
-/** Say so when the model dies; liveness fails from then on, and whoever supervises restarts. */
-async function watch(ready: Promise<LoadedModel>, log: (record: LogRecord) => void): Promise<void> {
-  // A model that was never there is the business of whoever awaits `ready`.
-  const model = await ready.catch(() => undefined);
-  const death = await model?.died;
-  if (death !== undefined) log({ level: "error", event: "model_died", message: death.message });
+/** Read from disk by servers that share only. */
+async function readBrowserCode(): Promise<AppDeps["browserCode"]> {
+  const { browserCode } = await import("./shared-files.ts");
+  return browserCode();
+}
+
+async function modelFiles(files: readonly string[]): Promise<NonNullable<ServedModel["files"]>> {
+  const shared = await import("./shared-files.ts");
+  return shared.modelFiles(files);
 }

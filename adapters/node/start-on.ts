@@ -1,4 +1,5 @@
-import { createEngine, type SteppedEngine } from "../../core/engine/loop.ts";
+import { createEngine } from "../../core/engine/loop.ts";
+import type { SteppedEngine } from "../../core/engine/stepped-engine.ts";
 import type { GgufModel } from "../../core/gguf/gguf.ts";
 import { readConfig } from "../../core/model/config.ts";
 import { checkFit } from "../../core/model/fit.ts";

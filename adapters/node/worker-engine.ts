@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { MessageChannel, Worker } from "node:worker_threads";
-import type { Engine } from "../../core/engine/engine.ts";
+import type { OpenedEngine } from "../../core/engine/engine-succession.ts";
 import { connectEngine, type RemoteEngine } from "../../core/engine/remote.ts";
 import { fromPlainError } from "../../core/engine/wire.ts";
 import { RuntimeError } from "../../core/errors.ts";
@@ -9,17 +9,14 @@ import { toEnginePort } from "./engine-port.ts";
 import type { EngineOptions } from "./open-engine.ts";
 import type { WorkerMessage, WorkerTask } from "./worker-messages.ts";
 
-/** An engine in a worker of its own. */
-export interface WorkerEngine {
-  readonly engine: Engine;
-  /** Resolves if the worker ends before `close` is called. */
-  readonly died: Promise<RuntimeError>;
-  /** End requests, then the worker. */
-  close(): Promise<void>;
-}
-
 /** A step that takes longer than this does not end: the worker is stopped in the middle of it. */
 const LAST_STEP_MS = 10_000;
+
+/** A worker whose engine broke gets so long to give its device back; drivers free in a moment what they can free. */
+const RELEASE_MS = 2000;
+
+/** A thread that does not end within this is inside a driver: the next engine does not wait for it. */
+const TERMINATE_MS = 5000;
 
 /** The compiled package has `.js` files, the sources are run as they are. */
 const WORKER_FILE = new URL(
@@ -36,7 +33,7 @@ export async function startWorker(
   onProgress?: LoadProgress,
   signal?: AbortSignal,
   file: URL = WORKER_FILE,
-): Promise<WorkerEngine> {
+): Promise<OpenedEngine> {
   const { port1: here, port2: there } = new MessageChannel();
   const task: WorkerTask = { options, port: there };
   const worker = new Worker(file, {
@@ -47,7 +44,11 @@ export async function startWorker(
   const death = watchDeath(worker);
   try {
     await untilLoaded(worker, death, onProgress, signal);
-    return supervise(worker, await connectEngine(toEnginePort(here)), death);
+    // The worker's own end tells more than its port's, which comes before it.
+    const port = toEnginePort(here, { hearsClose: false });
+    const engine = await Promise.race([connectEngine(port), death]);
+    if (engine instanceof RuntimeError) throw engine;
+    return toOpened(worker, engine, death);
   } catch (error) {
     here.close();
     await worker.terminate();
@@ -55,29 +56,33 @@ export async function startWorker(
   }
 }
 
-/** From its death on, an engine's requests end with the cause, and its `stats` tell of no progress. */
-function supervise(
+function toOpened(
   worker: Worker,
   engine: RemoteEngine,
   death: Promise<RuntimeError>,
-): WorkerEngine {
+): OpenedEngine {
   let closing = false;
-  const died = death.then((error) => {
-    // The end that `close` asked for is no death: nobody is told of it.
-    if (closing) return new Promise<never>(() => {});
-    engine.fail(error);
-    return error;
-  });
-  const close = async (): Promise<void> => {
+  const watch = async (): Promise<void> => {
+    const error = await death;
+    // The end that was asked for is no breakage.
+    if (!closing) engine.abandon({ reason: "died", error });
+  };
+  void watch();
+  const end = async (patienceMs: number): Promise<void> => {
     closing = true;
     try {
-      await Promise.race([engine.close(), sleep(LAST_STEP_MS, undefined, { ref: false })]);
+      await Promise.race([engine.close(), sleep(patienceMs, undefined, { ref: false })]);
     } finally {
-      await worker.terminate();
+      await Promise.race([worker.terminate(), sleep(TERMINATE_MS, undefined, { ref: false })]);
     }
   };
-  let closed: Promise<void> | undefined;
-  return { engine, died, close: () => (closed ??= close()) };
+  let ended: Promise<void> | undefined;
+  return {
+    engine,
+    close: () => (ended ??= end(LAST_STEP_MS)),
+    // What it fails of now was broken before.
+    discard: () => (ended ??= end(RELEASE_MS)).catch(() => {}),
+  };
 }
 
 /** Resolves when the worker has ended for whatever reason, with that reason. */

@@ -1,6 +1,6 @@
 import { chatTemplateSource, createChatTemplate } from "../../core/chat/create.ts";
 import type { ChatTemplate } from "../../core/chat/template.ts";
-import type { SteppedEngine } from "../../core/engine/loop.ts";
+import type { SteppedEngine } from "../../core/engine/stepped-engine.ts";
 import type { MetadataValue } from "../../core/gguf/gguf.ts";
 import { openGguf, type OpenSibling } from "../../core/gguf/parse.ts";
 import type { ByteSource } from "../../core/gguf/source.ts";

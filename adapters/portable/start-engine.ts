@@ -1,5 +1,5 @@
 import { createWasmBackend } from "../../backends/wasm/backend.ts";
-import type { SteppedEngine } from "../../core/engine/loop.ts";
+import type { SteppedEngine } from "../../core/engine/stepped-engine.ts";
 import type { GgufModel } from "../../core/gguf/gguf.ts";
 import type { LoadProgress } from "../../core/model/load.ts";
 // Arithmetic and core, nothing of Node.

@@ -1,5 +1,5 @@
 import type { Engine, GenerateEvent } from "../../core/engine/engine.ts";
-import type { SteppedEngine } from "../../core/engine/loop.ts";
+import type { SteppedEngine } from "../../core/engine/stepped-engine.ts";
 
 /**
  * An engine whose readers drive it. In workerd timers and I/O belong to a request and end with it, so that

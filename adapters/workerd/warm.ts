@@ -1,6 +1,6 @@
 import type { ChatMessage } from "../../core/chat/template.ts";
 import type { KvPrefix } from "../../core/engine/kv-prefix.ts";
-import type { SteppedEngine } from "../../core/engine/loop.ts";
+import type { SteppedEngine } from "../../core/engine/stepped-engine.ts";
 import { numericsOf } from "../../core/engine/numerics.ts";
 import { RuntimeError } from "../../core/errors.ts";
 import {

@@ -1,3 +1,4 @@
+import { OutOfMemoryError } from "../../core/errors.ts";
 import { MAX_PAGES, PAGE } from "./kernels.ts";
 
 /** Every allocation starts on a cache line. */
@@ -98,7 +99,7 @@ export function align(offset: number): number {
 
 /** The error of an allocation that does not fit. */
 export function tooLarge(label: string, bytes: number, used: number): RangeError {
-  return new RangeError(
+  return new OutOfMemoryError(
     `Cannot allocate ${bytes} bytes for "${label}": ${used} are in use, and wasm32 or the machine has no more. ` +
       "Use a smaller context, fewer sequences or a smaller quantisation",
   );

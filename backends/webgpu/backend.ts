@@ -1,4 +1,5 @@
 import type { Backend, KvLayer, KvShape, Ops, ReadInto } from "../../core/tensor/backend.ts";
+import { OutOfMemoryError } from "../../core/errors.ts";
 import { dequantize } from "../../core/quant/dequantize.ts";
 import { byteLength } from "../../core/tensor/dtype.ts";
 import type { DType, Tensor } from "../../core/tensor/tensor.ts";
@@ -43,8 +44,6 @@ export interface WebGpuOptions {
   readonly workload?: Workload;
   /** No arena of weights is larger; what the device can bind unless given. */
   readonly arenaBytes?: number;
-  /** Told once when the device is lost or reports an error; everything rejects from then on. */
-  readonly onFault?: (fault: Error) => void;
   /** Whether the device outlives the backend; `close` destroys it unless given. */
   readonly keepsDevice?: boolean;
   /** The matrix kernels; those for the device unless given. */
@@ -58,6 +57,7 @@ export class WebGpuBackend implements Backend {
   readonly name = "webgpu";
   readonly threads = 1;
   readonly kvBlock: number = KV_BLOCK;
+  readonly failed: Promise<Error>;
   readonly #opened: OpenDevice;
   readonly #device: GPUDevice;
   readonly #workgroups: number;
@@ -86,7 +86,6 @@ export class WebGpuBackend implements Backend {
       maxBytes = Infinity,
       arenaBytes = Infinity,
       workload,
-      onFault,
       keepsDevice = false,
       matmul = createMatmulKernels(traits),
       profile = false,
@@ -125,7 +124,7 @@ export class WebGpuBackend implements Backend {
     this.#recorder = new Recorder(own, this.#tables, ({ shape }, reads) => {
       return reads * 2 * shape.kvHeads * kvHeadBytes(shape.type, shape.headDim);
     });
-    this.#watch(onFault);
+    this.failed = this.#watch();
   }
 
   async loadWeight(
@@ -330,20 +329,26 @@ export class WebGpuBackend implements Backend {
     this.#profiler?.step(plan.dispatches, cacheReads);
   }
 
-  #watch(onFault: ((fault: Error) => void) | undefined): void {
-    const fail = (message: string): void => {
-      if (this.#closed || this.#fault !== undefined) return;
-      this.#fault = new Error(message);
-      onFault?.(this.#fault);
-    };
-    this.#device.addEventListener("uncapturederror", (event) => {
-      fail(`The GPU refused a command: ${event.error.message}`);
+  /** Resolves once, when the device is lost or reports an error; everything rejects from then on. */
+  #watch(): Promise<Error> {
+    return new Promise((resolve) => {
+      const fail = (fault: Error): void => {
+        if (this.#closed || this.#fault !== undefined) return;
+        this.#fault = fault;
+        resolve(fault);
+      };
+      this.#device.addEventListener("uncapturederror", ({ error }) => {
+        // The class is not global in every runtime.
+        const full = error.constructor.name === "GPUOutOfMemoryError";
+        const message = `The GPU refused a command: ${error.message}`;
+        fail(full ? new OutOfMemoryError(message) : new Error(message));
+      });
+      const lost = async (): Promise<void> => {
+        const { reason, message } = await this.#device.lost;
+        fail(new Error(`The GPU was lost (${reason}): ${message}`));
+      };
+      void lost();
     });
-    const lost = async (): Promise<void> => {
-      const { reason, message } = await this.#device.lost;
-      fail(`The GPU was lost (${reason}): ${message}`);
-    };
-    void lost();
   }
 
   #check(): void {

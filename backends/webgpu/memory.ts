@@ -1,3 +1,4 @@
+import { OutOfMemoryError } from "../../core/errors.ts";
 import type { DType } from "../../core/tensor/tensor.ts";
 import type { MemoryNeed, Workload } from "../../core/tensor/workload.ts";
 import type { Counters } from "./counters.ts";
@@ -101,7 +102,7 @@ export class Memory {
     const check = async (): Promise<void> => {
       const error = await this.#device.popErrorScope();
       if (error === null) return;
-      throw new RangeError(
+      throw new OutOfMemoryError(
         `Cannot take ${bytes} bytes of GPU memory for "${label}" beside ${beside}: ${error.message}`,
       );
     };

@@ -14,6 +14,7 @@ export function checkGenerate(
 ): number {
   const {
     tokens,
+    emitted = [],
     maxTokens,
     logprobs = 0,
     priority = 0,
@@ -21,6 +22,7 @@ export function checkGenerate(
     constraint,
   } = request;
   checkTokens(tokens, vocabSize);
+  checkTokens(emitted, vocabSize);
   if (tokens.length === 0)
     throw invalid("Cannot generate from no tokens: a prompt has at least one");
   if (!Number.isSafeInteger(maxTokens) || maxTokens < 1) {
@@ -44,7 +46,13 @@ export function checkGenerate(
   if (tokens.length >= contextLength) {
     throw tooLong(`Cannot continue ${tokens.length} tokens`, contextLength);
   }
-  return Math.min(tokens.length + maxTokens, contextLength);
+  const limit = Math.min(tokens.length + maxTokens, contextLength);
+  if (tokens.length + emitted.length > limit) {
+    throw invalid(
+      `Cannot go on behind ${emitted.length} tokens: the answer may have ${limit - tokens.length}`,
+    );
+  }
+  return limit;
 }
 
 /** Check a request to score. Throws as {@linkcode checkGenerate}. */

@@ -1,3 +1,4 @@
+import type { Breakage } from "./breakage.ts";
 import type { Constraint } from "../grammar/constraint.ts";
 import type { Pooling } from "../model/model.ts";
 import type { SamplingParams } from "../sampler/params.ts";
@@ -29,6 +30,19 @@ export interface Engine {
   stats(): EngineStats;
   /** Stop after the current step; waiting and running requests end with `NOT_READY`. */
   close(): Promise<void>;
+}
+
+/** An engine that says when it has broken: its device was lost, a kernel trapped, its worker died. */
+export interface MortalEngine extends Engine {
+  /**
+   * Why it can never finish a step again; absent while it can. It is there before any request fails of it, so that
+   * whoever sees a request fail can look whether the request was at fault.
+   */
+  readonly breakage: Breakage | undefined;
+  /** Resolves with that, also where nothing is asked of it. */
+  readonly broken: Promise<Breakage>;
+  /** Give it up from outside: its requests end with `breakage.error`. Only the first breakage counts. */
+  abandon(breakage: Breakage): void;
 }
 
 /** What is served and by what; fixed once loaded. */
@@ -67,6 +81,11 @@ export interface GenerateRequest {
   readonly stopTokens: readonly number[];
   /** Report the log-probability of each token and of this many alternatives. */
   readonly logprobs?: number;
+  /**
+   * What has been generated already, by an engine that broke: the answer goes on behind it, bit by bit as if it had
+   * never stopped. `maxTokens` and the `done` event count these tokens, events tell of later ones only.
+   */
+  readonly emitted?: readonly number[];
   /** What the answer has to be; it then ends only where that is complete, or at `maxTokens`. */
   readonly constraint?: Constraint;
   /**
@@ -78,6 +97,8 @@ export interface GenerateRequest {
   readonly priority?: number;
   /** Milliseconds after which it ends with `DEADLINE_EXCEEDED`, answered or not. */
   readonly deadlineMs?: number;
+  /** It was let in before, by an engine that broke: no limit of the queue refuses it. */
+  readonly admitted?: boolean;
   /** Ends the request with `ABORTED`. */
   readonly signal?: AbortSignal;
 }
@@ -131,6 +152,8 @@ export interface ScoreRequest {
   readonly tokens: readonly number[];
   /** First token that is judged, ≥ 1. */
   readonly from: number;
+  /** As of a {@linkcode GenerateRequest}. */
+  readonly admitted?: boolean;
   /** Ends the request with `ABORTED`. */
   readonly signal?: AbortSignal;
 }
@@ -145,6 +168,8 @@ export interface EmbedRequest {
   readonly tenant?: string;
   /** As of a {@linkcode GenerateRequest}. */
   readonly priority?: number;
+  /** As of a {@linkcode GenerateRequest}. */
+  readonly admitted?: boolean;
   /** Ends the request with `ABORTED`. */
   readonly signal?: AbortSignal;
 }

@@ -28,14 +28,15 @@ export function createGenerateJob(
   stream: Stream<GenerateEvent>,
   { tally, steering, drafter, arrived }: GenerateContext,
 ): Job {
-  const { tokens: prompt, sampling, logprobs: alternatives } = request;
+  const { tokens: prompt, emitted = [], sampling, logprobs: alternatives } = request;
+  const known = [...prompt, ...emitted];
   const sampler = createSampler(sampling, vocabSize);
   const stops = new Set([...request.stopTokens, ...(steering === undefined ? [] : [END])]);
-  const sequence = createSequence(prompt, limit, prompt.length - 1, stops, request);
+  const sequence = createSequence(known, limit, known.length - 1, stops, request);
   /** The tokens whose logits are changed before one is chosen. */
   let changed: Int32Array | undefined;
 
-  let generated = 0;
+  let generated = emitted.length;
   let begun: number | undefined;
   let first: number | undefined;
   let last = 0;
@@ -79,7 +80,8 @@ export function createGenerateJob(
     }
     if (first === undefined) {
       first = now;
-      tally.promptTokens += prompt.length;
+      // Once for an answer, however many engines it takes.
+      if (emitted.length === 0) tally.promptTokens += prompt.length;
     }
     if (stops.has(token)) return token;
     last = now;
@@ -128,7 +130,7 @@ export function createGenerateJob(
     const timings = {
       queueMs: start - arrived,
       prefillMs: answered - start,
-      decodeMs: generated > 0 ? last - answered : 0,
+      decodeMs: generated > emitted.length ? last - answered : 0,
       promptTokens: prompt.length,
       generatedTokens: generated,
       preemptions: sequence.preemptions,

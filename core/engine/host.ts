@@ -1,10 +1,12 @@
 import type { TokenBytes } from "../grammar/vocabulary.ts";
-import type { EmbedRequest, Engine, GenerateRequest, ScoreRequest } from "./engine.ts";
+import type { EmbedRequest, GenerateRequest, ScoreRequest } from "./engine.ts";
+import type { SteppedEngine } from "./stepped-engine.ts";
 import {
   type Command,
   type EnginePort,
   type Outcome,
   type Report,
+  toPlainBreakage,
   toPlainError,
   type WireRequest,
 } from "./wire.ts";
@@ -15,11 +17,14 @@ import {
  */
 const STATS_INTERVAL_MS = 100;
 
+/** An engine that can be hosted. */
+export type HostedEngine = Omit<SteppedEngine, "step" | "savePrefix" | "restorePrefix" | "abandon">;
+
 /**
  * Serve an engine over a port, to one `connectEngine` at its other end. When that end closes, its
  * requests are aborted; the engine is closed only when it asks for that.
  */
-export function hostEngine(engine: Engine, port: EnginePort): void {
+export function hostEngine(engine: HostedEngine, port: EnginePort): void {
   const requests = new Map<number, AbortController>();
   const vocabularies = new Map<number, TokenBytes>();
   let outcomes: Outcome[] = [];
@@ -28,7 +33,14 @@ export function hostEngine(engine: Engine, port: EnginePort): void {
   const say = (report: Report): void => port.postMessage(report);
 
   function flush(): void {
-    say({ type: "step", outcomes, stats: engine.stats() });
+    const { breakage } = engine;
+    say({
+      type: "step",
+      outcomes,
+      stats: engine.stats(),
+      // Beside what it has done to requests, so that nobody sees one without the other.
+      ...(breakage === undefined ? {} : { breakage: toPlainBreakage(breakage) }),
+    });
     outcomes = [];
   }
 
@@ -116,6 +128,8 @@ export function hostEngine(engine: Engine, port: EnginePort): void {
   port.addEventListener("close", () => {
     for (const controller of requests.values()) controller.abort();
   });
+  void engine.broken.then(flush);
+  engine.onHeartbeat(flush);
   port.start?.();
   say({ type: "hello", info: engine.info, stats: engine.stats() });
 }

@@ -1,24 +1,24 @@
-import { RuntimeError } from "../errors.ts";
+import type { RuntimeError } from "../errors.ts";
 import { createMatchers } from "../grammar/matcher.ts";
-import type { Batch, Model } from "../model/model.ts";
-import type { Backend } from "../tensor/backend.ts";
+import type { Batch } from "../model/model.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { createLayOut } from "./batch.ts";
+import { type Breakage, breakageOf, createBreakageLatch } from "./breakage.ts";
 import { checkEmbed, checkGenerate, checkLimits, checkScore } from "./check.ts";
 import { createEmbedJob } from "./embed-job.ts";
 import { aborted, late, notReady, waitedTooLong } from "./endings.ts";
 import type {
   EmbedRequest,
-  Engine,
-  EngineInfo,
   EngineStats,
   GenerateEvent,
   GenerateRequest,
   ScoreRequest,
 } from "./engine.ts";
+import type { EngineOptions } from "./engine-options.ts";
 import { createExpertCounts } from "./expert-counts.ts";
 import { createGenerateJob } from "./generate-job.ts";
 import { canDraft, createDrafter } from "./drafter.ts";
+import { createHeartbeat } from "./heartbeat.ts";
 import type { Job } from "./job.ts";
 import { steer } from "./steering.ts";
 import { poolStates, wantedStates } from "./states.ts";
@@ -29,58 +29,10 @@ import { createKvPrefixes, type KvPrefix } from "./kv-prefix.ts";
 import { createPrefixJob } from "./prefix-job.ts";
 import { createScoreJob } from "./score-job.ts";
 import { createStepCost } from "./step-cost.ts";
+import type { SteppedEngine } from "./stepped-engine.ts";
 import type { Sequence } from "./sequence.ts";
 import type { Stream } from "./stream.ts";
 import { createTokenStream } from "./token-stream.ts";
-
-/** What an engine is made of. */
-export interface EngineOptions extends Pick<EngineInfo, "choice" | "loadMs"> {
-  /** The engine owns it from now on: `close` closes it. */
-  readonly backend: Backend;
-  readonly model: Model;
-  /** Requests computed together; fewer where a step has too few rows or logit rows. */
-  readonly maxSequences: number;
-  /** Requests that may wait beyond those; the next one is refused with `QUEUE_FULL`. */
-  readonly maxWaiting: number;
-  /** Prompt tokens that may wait; absent means any number. */
-  readonly maxWaitingTokens?: number;
-  /** Milliseconds after which a request that has not begun ends with `QUEUE_FULL`; absent means never. */
-  readonly maxWaitMs?: number;
-  /** Whether next tokens are guessed and verified where that pays; answers are the same. Absent means yes. */
-  readonly speculate?: boolean;
-  /** Whether what is computed of a prompt serves later ones that begin alike; absent means yes. */
-  readonly sharePrefixes?: boolean;
-  /** Tokens that a request may hold; the model's context and the cache bound it in any case. */
-  readonly contextLength?: number;
-  /**
-   * Prompt rows in one step, at most; the model's `maxRows` unless given. Smaller steps hold up
-   * running answers and aborts less, larger ones compute prompts faster.
-   */
-  readonly chunk?: number;
-  /**
-   * Resolves after other events (messages, sockets, timers) had their turn. Absent: nothing runs by itself,
-   * and whoever waits for an answer calls {@linkcode SteppedEngine.step}.
-   */
-  readonly yieldTurn?: () => Promise<void>;
-  /** Monotonic clock in milliseconds. */
-  readonly now: () => number;
-}
-
-/** An engine that may be driven from outside, where no `yieldTurn` was given. */
-export interface SteppedEngine extends Engine {
-  /** Run one step; `false` where there is nothing to do or a step is under way. Does not reject. */
-  step(): Promise<boolean>;
-  /**
-   * Compute `tokens` and copy out the cache of their whole blocks. Rejects as {@linkcode Engine.score} does, and
-   * with `MODEL_UNSUPPORTED` where the backend cannot.
-   */
-  savePrefix(tokens: readonly number[], signal?: AbortSignal): Promise<KvPrefix>;
-  /**
-   * From now on requests that begin with these tokens do not compute them; answers are the same bits. Rejects
-   * with `RangeError` for a prefix of another shape, and with `MODEL_UNSUPPORTED`.
-   */
-  restorePrefix(prefix: KvPrefix): Promise<void>;
-}
 
 type State = "open" | "closing" | "failed";
 
@@ -123,9 +75,16 @@ export function createEngine(options: EngineOptions): SteppedEngine {
   let state: State = "open";
   /** When the last step ended, or the first request came after a time without. */
   let progressed = now();
+  const latch = createBreakageLatch();
+  let heartbeat = nothing;
+  const watched = createHeartbeat(now, (at) => {
+    progressed = at;
+    heartbeat();
+  });
   let wake = nothing;
   let stepping = false;
   const ended = yieldTurn === undefined ? Promise.resolve() : loop(yieldTurn);
+  void backend.failed?.then(breakDown);
 
   function isOpen(): boolean {
     return state === "open";
@@ -168,7 +127,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     const at = now();
     for (const [sequence, job] of jobs) {
       // Who has once been let in does not wait for a slot, even where it gave way.
-      const waits = sequence.cached === undefined;
+      const waits = sequence.cached === undefined && !sequence.admitted;
       if (at >= job.deadline) end(sequence, late());
       else if (waits && at - job.arrived >= maxWaitMs) end(sequence, waitedTooLong());
     }
@@ -219,7 +178,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
   async function run(batch: Batch): Promise<Tensor> {
     let output: Tensor | undefined;
     await backend.run((ops) => {
-      output = model.forward(ops, batch);
+      output = model.forward(watched(ops), batch);
     });
     if (output === undefined) throw new Error("Cannot run a step: the backend recorded nothing");
     return output;
@@ -227,12 +186,16 @@ export function createEngine(options: EngineOptions): SteppedEngine {
 
   /** A step failed: what the cache holds is unknown, so nothing can go on. */
   function breakDown(cause: unknown): void {
+    abandon(breakageOf(cause, backend.name));
+  }
+
+  function abandon(found: Breakage): void {
+    // An engine that is being closed ends its requests itself.
+    if (!isOpen()) return;
     state = "failed";
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    const error = RuntimeError.is(cause)
-      ? cause
-      : new RuntimeError("INTERNAL", `Cannot compute a step: ${reason}`, { cause });
-    endAll((sequence) => (sequence.state === "running" ? error : notReady()));
+    latch.set(found);
+    wake();
+    endAll((sequence) => (sequence.state === "running" ? found.error : notReady()));
   }
 
   function endAll(why: (sequence: Sequence) => RuntimeError): void {
@@ -280,8 +243,10 @@ export function createEngine(options: EngineOptions): SteppedEngine {
         drafter: speculate && canDraft(request) ? createDrafter(cost) : undefined,
         arrived: now(),
       });
-      enqueue(job);
       request.signal?.addEventListener("abort", abort);
+      // An answer that was broken off between its last token and its end is complete.
+      if (job.sequence.tokens.length === limit) job.finish("length");
+      else enqueue(job);
     } catch (error) {
       stream.fail(error);
     }
@@ -367,7 +332,8 @@ export function createEngine(options: EngineOptions): SteppedEngine {
   async function shutDown(): Promise<void> {
     if (isOpen()) state = "closing";
     wake();
-    await ended;
+    // A step that an engine was given up for may never end.
+    if (latch.breakage === undefined) await ended;
     endAll(notReady);
     await backend.close();
   }
@@ -388,6 +354,14 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     embed,
     stats,
     step: advance,
+    get breakage() {
+      return latch.breakage;
+    },
+    broken: latch.broken,
+    abandon,
+    onHeartbeat(listener) {
+      heartbeat = listener;
+    },
     savePrefix,
     restorePrefix: (prefix) => prefixes.add(prefix),
     close: () => (closed ??= shutDown()),

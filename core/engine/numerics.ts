@@ -23,3 +23,10 @@ export interface Numerics {
 export function numericsOf({ backend, kvType }: EngineInfo): Numerics {
   return { version: NUMERICS_VERSION, backend: backend.split("-", 1)[0]!, kvType };
 }
+
+/** Whether two engines give the same bits. */
+export function sameNumerics(one: Numerics, other: Numerics): boolean {
+  return (
+    one.version === other.version && one.backend === other.backend && one.kvType === other.kvType
+  );
+}

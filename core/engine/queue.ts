@@ -61,7 +61,7 @@ interface Lane {
  */
 export function createFairQueue(limits: QueueLimits): FairQueue {
   const lanes = new Map<string, Lane>();
-  /** Sequences that were let in once: they count for no limit. */
+  /** Sequences that were let in once, here or before an engine broke: they count for no limit. */
   const again = new Set<Sequence>();
   let waiting = 0;
   let running = 0;
@@ -120,7 +120,8 @@ export function createFairQueue(limits: QueueLimits): FairQueue {
   }
 
   function add(sequence: Sequence): void {
-    checkRoom(sequence);
+    if (sequence.admitted) again.add(sequence);
+    else checkRoom(sequence);
     const { queue } = enter(sequence.tenant);
     const before = queue.findLastIndex(
       (other) => again.has(other) || other.priority >= sequence.priority,
@@ -128,7 +129,7 @@ export function createFairQueue(limits: QueueLimits): FairQueue {
     queue.splice(before + 1, 0, sequence);
     orders.set(sequence, order++);
     waiting++;
-    freshTokens += sequence.tokens.length;
+    if (!sequence.admitted) freshTokens += sequence.tokens.length;
   }
 
   /**

@@ -1,11 +1,12 @@
 import { RuntimeError } from "../errors.ts";
+import { type Breakage, createBreakageLatch } from "./breakage.ts";
 import type {
   EmbedRequest,
-  Engine,
   EngineInfo,
   EngineStats,
   GenerateEvent,
   GenerateRequest,
+  MortalEngine,
   ScoreRequest,
 } from "./engine.ts";
 import type { TokenBytes } from "../grammar/vocabulary.ts";
@@ -16,17 +17,15 @@ import {
   type Outcome,
   type Report,
   type WireRequest,
+  fromPlainBreakage,
   fromPlainError,
 } from "./wire.ts";
 
-/** An engine behind a port. */
-export interface RemoteEngine extends Engine {
-  /**
-   * The other side is gone: end all requests with `error`, and refuse further ones with `NOT_READY`. Whoever started
-   * it calls this, as not every kind of port notices. Only the first call counts.
-   */
-  fail(error: RuntimeError): void;
-}
+/**
+ * An engine behind a port. Whoever started the other side abandons it when that is gone, as not every kind of port
+ * notices.
+ */
+export type RemoteEngine = MortalEngine;
 
 /** What becomes of one request here. */
 interface Reader {
@@ -57,7 +56,7 @@ export function connectEngine(
     });
     port.addEventListener("close", () => {
       const error = new RuntimeError("INTERNAL", "The engine is gone: its port was closed");
-      connection?.engine.fail(error);
+      connection?.engine.abandon({ reason: "died", error });
       reject(error);
     });
     port.start?.();
@@ -82,7 +81,10 @@ function createConnection(
   let latest = firstStats;
   /** When the engine last finished a step, or got something to do. */
   let progressed = now();
-  let failure: RuntimeError | undefined;
+  const latch = createBreakageLatch();
+  /** Nobody is at the other end any more; an engine that broke by itself can still be closed. */
+  let gone = false;
+  let closed = false;
   let closing: PromiseWithResolve | undefined;
 
   const send = (command: Command): void => port.postMessage(command);
@@ -104,8 +106,9 @@ function createConnection(
   function refusal(signal: AbortSignal | undefined): RuntimeError | undefined {
     if (signal?.aborted === true) return aborted();
     if (closing !== undefined) return new RuntimeError("NOT_READY", "The engine has been closed");
-    if (failure === undefined) return undefined;
-    return new RuntimeError("NOT_READY", failure.message, { cause: failure });
+    if (latch.breakage === undefined) return undefined;
+    const { error } = latch.breakage;
+    return new RuntimeError("NOT_READY", error.message, { cause: error });
   }
 
   function toWire({ constraint, ...request }: Omit<GenerateRequest, "signal">): WireRequest {
@@ -199,6 +202,9 @@ function createConnection(
     }
     latest = report.stats;
     if (latest.stalledMs > 0 || latest.running > 0) progressed = now() - latest.stalledMs;
+    // First of all: whoever sees a request fail may look for the reason.
+    const breakage = report.breakage === undefined ? undefined : fromPlainBreakage(report.breakage);
+    if (breakage !== undefined) latch.set(breakage);
     for (const outcome of report.outcomes) {
       const reader = readers.get(outcome.id);
       if ("error" in outcome) {
@@ -208,31 +214,40 @@ function createConnection(
         reader?.take(outcome);
       }
     }
+    if (breakage !== undefined) endAll(breakage);
   }
 
   function stats(): EngineStats {
     // A request may be under way to the host, or the host unable to say that it is stuck.
-    const idle = readers.size === 0 && latest.stalledMs === 0 && failure === undefined;
+    const idle = readers.size === 0 && latest.stalledMs === 0 && latch.breakage === undefined;
     return { ...latest, stalledMs: idle ? 0 : now() - progressed };
   }
 
-  function fail(error: RuntimeError): void {
-    if (failure !== undefined) return;
-    failure = error;
-    const abandoned = [...readers.values()];
-    readers.clear();
-    for (const reader of abandoned) reader.fail(error);
+  function abandon(found: Breakage): void {
+    // The end that was asked for is no breakage.
+    if (closed) return;
+    gone = true;
+    latch.set(found);
+    endAll(found);
     // What is gone is closed.
     closing?.resolve(undefined);
+  }
+
+  /** It has broken: nobody is left to answer a request. */
+  function endAll(breakage: Breakage): void {
+    const abandoned = [...readers.values()];
+    readers.clear();
+    for (const reader of abandoned) reader.fail(breakage.error);
   }
 
   async function close(): Promise<void> {
     if (closing === undefined) {
       closing = promiseWithResolve();
-      if (failure === undefined) send({ type: "close" });
+      if (!gone) send({ type: "close" });
       else closing.resolve(undefined);
     }
     const error = await closing.promise;
+    closed = true;
     port.close?.();
     if (error !== undefined) throw error;
   }
@@ -244,7 +259,11 @@ function createConnection(
     embed,
     stats,
     close,
-    fail,
+    get breakage() {
+      return latch.breakage;
+    },
+    broken: latch.broken,
+    abandon,
   };
   return { engine, hear };
 }

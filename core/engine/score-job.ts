@@ -12,13 +12,16 @@ export interface ScoreReader {
 
 /** Judges tokens: each by the logits of the position before it, so the last is never computed. */
 export function createScoreJob(
-  { tokens, from }: ScoreRequest,
+  request: ScoreRequest,
   reader: ScoreReader,
   tally: Tally,
   arrived: number,
 ): Job {
+  const { tokens, from } = request;
   const computed = tokens.slice(0, -1);
-  const sequence = createSequence(computed, computed.length, from - 1, NO_STOPS);
+  const sequence = createSequence(computed, computed.length, from - 1, NO_STOPS, {
+    admitted: request.admitted ?? false,
+  });
   const scores = new Float64Array(tokens.length - from);
   // Positions are wanted in order and only once, however often the cache is taken away.
   let done = 0;

@@ -6,6 +6,8 @@ export interface Sequence {
   readonly tenant: string;
   /** Higher goes first, from -{@linkcode MAX_PRIORITY} to {@linkcode MAX_PRIORITY}. */
   readonly priority: number;
+  /** An engine that broke had let it in: no limit of the queue holds it up. */
+  readonly admitted: boolean;
   /** What was asked for, followed by what has been sampled. */
   readonly tokens: number[];
   /** It is finished when it holds so many tokens. */
@@ -43,6 +45,7 @@ export type SequenceState = "waiting" | "running" | "ended";
 export interface SequenceClass {
   readonly tenant?: string;
   readonly priority?: number;
+  readonly admitted?: boolean;
 }
 
 /** A sequence that has not been computed at all; logits are wanted from position `wanted` on. */
@@ -51,11 +54,12 @@ export function createSequence(
   limit: number,
   wanted: number,
   stops: ReadonlySet<number>,
-  { tenant = ANYONE, priority = 0 }: SequenceClass = {},
+  { tenant = ANYONE, priority = 0, admitted = false }: SequenceClass = {},
 ): Sequence {
   return {
     tenant,
     priority,
+    admitted,
     tokens: tokens.slice(),
     limit,
     stops,

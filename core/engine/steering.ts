@@ -17,13 +17,20 @@ export interface Steering {
   correct(chosen: number): number;
 }
 
-/** The steering that a request asks for. Throws `INVALID_REQUEST`. */
+/** The steering that a request asks for, behind what has been emitted. Throws `INVALID_REQUEST`. */
 export function steer(request: GenerateRequest, matchers: Matchers): Steering | undefined {
-  const { constraint, stopTokens } = request;
+  const { constraint, stopTokens, emitted = [] } = request;
   if (constraint === undefined) return undefined;
   const { grammar, vocabulary, blank } = constraint;
   const matcher = matchers.start(grammar, vocabulary, stopTokens, blank);
   const stops = new Set(stopTokens);
+  for (const token of emitted) {
+    if (matcher.push(token)) continue;
+    throw new RuntimeError(
+      "INVALID_REQUEST",
+      `Cannot go on: token ${token} does not fit what the answer has to be`,
+    );
+  }
   let mask: Uint32Array | undefined;
   /** Seen while others are asked, too: thrown when it is this request's turn. */
   let failure: unknown;

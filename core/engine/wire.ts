@@ -1,4 +1,5 @@
 import { ERRORS, RuntimeError, type ErrorCode } from "../errors.ts";
+import type { Breakage, BreakReason } from "./breakage.ts";
 import type { Constraint } from "../grammar/constraint.ts";
 import type { TokenBytes } from "../grammar/vocabulary.ts";
 import type {
@@ -48,8 +49,13 @@ export type Command =
 /** From the host. */
 export type Report =
   | { readonly type: "hello"; readonly info: EngineInfo; readonly stats: EngineStats }
-  /** All that happened in one step; also sent without outcomes, for the statistics. */
-  | { readonly type: "step"; readonly outcomes: readonly Outcome[]; readonly stats: EngineStats }
+  /** All that happened in one step; also sent without outcomes, for the statistics, and when the engine breaks. */
+  | {
+      readonly type: "step";
+      readonly outcomes: readonly Outcome[];
+      readonly stats: EngineStats;
+      readonly breakage?: PlainBreakage;
+    }
   | { readonly type: "closed"; readonly error?: PlainError };
 
 /** Something that became of a request. */
@@ -58,6 +64,12 @@ export type Outcome =
   | { readonly id: number; readonly scores: Float64Array }
   | { readonly id: number; readonly embedding: Float32Array }
   | { readonly id: number; readonly error: PlainError };
+
+/** A {@linkcode Breakage} as plain data. */
+export interface PlainBreakage {
+  readonly reason: BreakReason;
+  readonly error: PlainError;
+}
 
 /** A `RuntimeError` as plain data: a structured clone of an error loses all but its message. */
 export interface PlainError {
@@ -86,4 +98,14 @@ export function fromPlainError({ code, message, ...options }: PlainError): Runti
   // The other side may be of another version.
   const known = code in ERRORS ? code : "INTERNAL";
   return new RuntimeError(known, message, options);
+}
+
+/** A breakage as it crosses. */
+export function toPlainBreakage({ reason, error }: Breakage): PlainBreakage {
+  return { reason, error: toPlainError(error) };
+}
+
+/** The breakage again. */
+export function fromPlainBreakage({ reason, error }: PlainBreakage): Breakage {
+  return { reason, error: fromPlainError(error) };
 }

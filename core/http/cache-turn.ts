@@ -65,6 +65,8 @@ export interface Turn {
   readonly tenant: string;
   /** Whether the prompt depends on the time, so that the request alone does not tell it. */
   readonly readsClock: boolean;
+  /** Whether the model still answers as `from` says. */
+  readonly holds: () => boolean;
   /** On whose behalf work that nobody waits for is done. */
   readonly request: Request;
   /** The key that this very request had before, where it is known. */
@@ -167,7 +169,7 @@ function cachedTurn(policy: AnswerCaching, turn: Turn, directives: CacheDirectiv
         start,
         retry: (error, attempt) => attempt < MAX_ATTEMPTS && ERRORS[errorCode(error)].status >= 500,
         settled(events) {
-          if (events === undefined || !isKeepable(events)) return;
+          if (events === undefined || !isKeepable(events) || !turn.holds()) return;
           const answer = { head, events, tags, begunAt };
           policy.background(cache.keep(asker, keys, answer), turn.request);
         },

@@ -3,7 +3,7 @@ import type { Relay } from "../pool/relay-header.ts";
 import { bypassTurn, openTurn, isKeepable, type CacheTurn, type Usable } from "./cache-turn.ts";
 import type { AnswerCaching } from "./deps.ts";
 import type { Exchange } from "./exchange.ts";
-import { fingerprint, readsClock, type FoundModel } from "./found-model.ts";
+import { fingerprint, readsClock, stillServed, type FoundModel } from "./found-model.ts";
 import { respondKnown } from "./known-answer.ts";
 import type { Route, Server } from "./pipeline.ts";
 import { wantsReceipt } from "./receipt.ts";
@@ -42,6 +42,7 @@ export function openTurnFor(
       policy: deps.caching?.policy ?? null,
     },
     tenant: caller.tenant,
+    holds: () => stillServed(deps, model),
     readsClock: readsClock(model),
     request,
     ...(seen === undefined ? {} : { requestKey: seen.requestKey }),
@@ -125,7 +126,7 @@ const refreshing = new WeakMap<AnswerCaching, Set<string>>();
 
 async function refresh<A extends Asked>(
   { hit: { answer } }: Usable,
-  { exchange, turn, again }: Giving<A>,
+  { model, exchange, server, turn, again }: Giving<A>,
   caching: AnswerCaching,
 ): Promise<void> {
   const keys = refreshing.get(caching) ?? new Set();
@@ -135,7 +136,7 @@ async function refresh<A extends Asked>(
   try {
     const begunAt = caching.wallClock();
     const events = await again();
-    if (!isKeepable(events)) return;
+    if (!isKeepable(events) || !stillServed(server.deps, model)) return;
     const asker = caching.answers.asker(exchange.caller.tenant);
     const { requestKey } = turn;
     const all = requestKey === undefined ? [answer.key] : [answer.key, requestKey];
@@ -200,7 +201,10 @@ async function verify<A extends Asked>(
   { model, server, exchange, again }: Giving<A>,
   { answers }: AnswerCaching,
 ): Promise<void> {
-  const same = sameAnswer(answer, await again());
+  const events = await again();
+  // What another kind of engine computes meanwhile is no mismatch.
+  if (!stillServed(server.deps, model)) return;
+  const same = sameAnswer(answer, events);
   server.metrics.verified(same);
   if (same) return;
   server.deps.log({

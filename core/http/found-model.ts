@@ -32,6 +32,14 @@ export function readsClock(model: FoundModel): boolean {
   return isHere(model) ? (model.template?.readsClock ?? false) : model.readsClock;
 }
 
+/**
+ * Whether a model is still the one that is served: one whose engine broke and was followed by an engine of another
+ * kind is another model, and answers begun on the one and ended on the other are neither's.
+ */
+export function stillServed({ models }: Pick<AppDeps, "models">, model: FoundModel): boolean {
+  return !isHere(model) || models().includes(model);
+}
+
 /** Models do not change while they are served. */
 const fingerprints = new WeakMap<ServedModel, string>();
 

@@ -13,6 +13,8 @@ export interface Health {
     readonly models: readonly {
       readonly model: string;
       readonly backend: string;
+      /** Whether a GPU has been given up for the CPU. */
+      readonly degraded: boolean;
       /** Why it is this backend: a code that tells nothing of the hardware. */
       readonly backend_reason: ChoiceReason | null;
       readonly stalled_ms: number;
@@ -29,7 +31,7 @@ export function liveness(deps: AppDeps, limits: HttpLimits): Health {
 export function readiness(deps: AppDeps, limits: HttpLimits): Health {
   const state = deps.state();
   const models = deps.models();
-  const reasons = stalls(models, limits);
+  const reasons = [...stalls(models, limits), ...absences(models)];
   if (state !== "ready") reasons.unshift(`the server is ${state}`);
   else if (models.length === 0 && deps.pool?.ready() !== true)
     reasons.unshift("no model is served");
@@ -49,6 +51,16 @@ function stalls(models: readonly ServedModel[], limits: HttpLimits): string[] {
   });
 }
 
+/** Models whose engine broke and has not been replaced yet. */
+function absences(models: readonly ServedModel[]): string[] {
+  return models.flatMap(({ id, condition }) => {
+    const state = condition?.().state ?? "ready";
+    if (state === "ready") return [];
+    const what = state === "opening" ? "is being replaced" : "broke too often to be replaced";
+    return [`the engine of ${id} ${what}`];
+  });
+}
+
 function report(deps: AppDeps, reasons: readonly string[]): Health {
   const fine = reasons.length === 0;
   return {
@@ -58,9 +70,10 @@ function report(deps: AppDeps, reasons: readonly string[]): Health {
       state: deps.state(),
       reasons,
       version: deps.version,
-      models: deps.models().map(({ id, engine }) => ({
+      models: deps.models().map(({ id, engine, condition }) => ({
         model: id,
         backend: engine.info.backend,
+        degraded: condition?.().degraded ?? false,
         backend_reason: engine.info.choice?.reason ?? null,
         stalled_ms: Math.round(engine.stats().stalledMs),
       })),

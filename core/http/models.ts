@@ -26,6 +26,8 @@ export interface WireModel {
     readonly digest: string;
     readonly aliases: readonly string[];
     readonly chat: boolean;
+    /** The name of its file below `/models`, where browsers may have it. */
+    readonly file?: string;
     /** `system_fingerprint` of its answers. */
     readonly fingerprint: string;
     /** Whether its chat template looks at the clock, so that a request alone does not tell the prompt. */
@@ -58,6 +60,7 @@ export function toWireModel(model: FoundModel): WireModel | PoolModel["listed"] 
       digest: model.digest,
       aliases: model.aliases ?? [],
       chat: model.template !== undefined,
+      ...(model.files?.[0] === undefined ? {} : { file: model.files[0].name }),
       fingerprint: fingerprint(model),
       reads_clock: readsClock(model),
     },

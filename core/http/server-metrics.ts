@@ -1,3 +1,5 @@
+import { BREAK_REASONS } from "../engine/breakage.ts";
+import type { EngineCondition } from "../engine/supervised.ts";
 import type { TurnDone } from "../tools/events.ts";
 import type { Counter, Gauge, Histogram, Metrics } from "../metrics/metrics.ts";
 import * as names from "../metrics/names.ts";
@@ -123,6 +125,19 @@ function requestMeter(
   };
 }
 
+/** What has become of a model's engines. */
+function collectCondition(metrics: Metrics, id: string, condition: EngineCondition): void {
+  const labels = { model_name: id };
+  for (const reason of BREAK_REASONS) {
+    const broken = metrics.counter(names.ENGINES_BROKEN, { ...labels, reason });
+    broken.record(condition.broken[reason]);
+  }
+  metrics.counter(names.DEVICES_LOST, labels).record(condition.broken.device);
+  metrics.counter(names.MIGRATIONS, labels).record(condition.moved);
+  metrics.gauge(names.ENGINE_READY, labels).set(condition.state === "ready" ? 1 : 0);
+  metrics.gauge(names.ENGINE_DEGRADED, labels).set(condition.degraded ? 1 : 0);
+}
+
 /** Which backends compute, and why; `known` are those that ever did. */
 function collectBackends(metrics: Metrics, deps: AppDeps, known: Map<string, Gauge>): void {
   for (const gauge of known.values()) gauge.set(0);
@@ -139,7 +154,8 @@ function collectBackends(metrics: Metrics, deps: AppDeps, known: Map<string, Gau
 function collect(metrics: Metrics, deps: AppDeps): void {
   const memory = new Map(Object.entries(deps.memory?.() ?? {}));
   const add = (kind: string, bytes: number) => memory.set(kind, (memory.get(kind) ?? 0) + bytes);
-  for (const { id, engine } of deps.models()) {
+  for (const { id, engine, condition } of deps.models()) {
+    if (condition !== undefined) collectCondition(metrics, id, condition());
     const labels = { model_name: id };
     const stats = engine.stats();
     metrics.gauge(names.REQUESTS_RUNNING, labels).set(stats.running);

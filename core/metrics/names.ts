@@ -203,6 +203,31 @@ export const CACHE_MISMATCHES: CounterSpec<never> = counter(
   "Those of them that came out differently: any at all is a defect.",
   [],
 );
+export const ENGINES_BROKEN: CounterSpec<"model_name" | "reason"> = counter(
+  "sirocco_engines_broken_total",
+  "Engines that broke and were replaced: died, stalled, device, memory, trap, defect.",
+  ["model_name", "reason"],
+);
+export const DEVICES_LOST: CounterSpec<"model_name"> = counter(
+  "sirocco_device_lost_total",
+  "Those of them whose GPU was lost or refused a command.",
+  ["model_name"],
+);
+export const MIGRATIONS: CounterSpec<"model_name"> = counter(
+  "sirocco_migrations_total",
+  "Requests that went on with another engine as theirs had broken.",
+  ["model_name"],
+);
+export const ENGINE_READY: GaugeSpec<"model_name"> = gauge(
+  "sirocco_engine_ready",
+  "1 while there is an engine, 0 while one that broke is being replaced.",
+  ["model_name"],
+);
+export const ENGINE_DEGRADED: GaugeSpec<"model_name"> = gauge(
+  "sirocco_engine_degraded",
+  "1 once a GPU has been given up for the CPU.",
+  ["model_name"],
+);
 export const SERVED: CounterSpec<"rung" | "why"> = counter(
   "sirocco_served_total",
   "Answers by who began to give them (local, pool, upstream), and why, where there is a choice.",

@@ -31,12 +31,9 @@ const UNUSED_FIELDS: readonly (readonly [name: string, neutral: number | boolean
   ["attention.causal", true],
   ["attention.clamp_kqv", 0],
   ["attention.max_alibi_bias", 0],
-  ["attention.temperature_scale", 0],
-  ["attention.temperature_length", 0],
   ["logit_scale", 1],
   ["residual_scale", 1],
   ["embedding_scale", 1],
-  ["rope.scaling.yarn_log_multiplier", 0],
 ];
 
 /**
@@ -77,6 +74,8 @@ export function readConfig(gguf: GgufModel): ModelConfig {
     fallback: 0,
   });
 
+  const rope: RopeConfig = { style: family.rope, ...readRope(fields, headDim, contextLength) };
+
   return {
     architecture,
     name: nameOf(gguf, architecture),
@@ -89,10 +88,17 @@ export function readConfig(gguf: GgufModel): ModelConfig {
     vocabSize: readVocabSize(gguf, dim),
     contextLength,
     normEps: fields.number("attention.layer_norm_rms_epsilon", { least: 1e-30, most: 1 }),
-    rope: { style: family.rope, ...readRope(fields, headDim, contextLength) },
+    rope,
     // 0 is how converters write that there is none.
-    ...(slidingWindow === 0 ? {} : { slidingWindow, ...readWindowedLayers(fields, layers) }),
+    ...(slidingWindow === 0
+      ? {}
+      : {
+          slidingWindow,
+          ...readWindowedLayers(fields, layers, family.windowPattern),
+          ...readLocalRope(fields, rope, family.localTheta),
+        }),
     ...readExperts(fields),
+    ...readTemperature(fields, rope, headDim),
     ...parsePooling(fields),
     ...(fields.has("attention.scale")
       ? { attentionScale: fields.number("attention.scale", { least: 1e-6, most: 1e6 }) }
@@ -118,11 +124,16 @@ function refuseUnused(fields: Fields, architecture: string): void {
 function readWindowedLayers(
   fields: Fields,
   layers: number,
+  usual: number | undefined,
 ): { readonly windowedLayers?: readonly boolean[] } {
-  const pattern = fields.raw(WINDOW_PATTERN);
+  const pattern = fields.raw(WINDOW_PATTERN) ?? usual;
   if (pattern === undefined) return {};
   if (typeof pattern !== "object") {
-    const every = fields.integer(WINDOW_PATTERN, { least: 0, most: MAX_LAYERS });
+    const every = fields.integer(WINDOW_PATTERN, {
+      least: 0,
+      most: MAX_LAYERS,
+      ...(usual === undefined ? {} : { fallback: usual }),
+    });
     const windowedLayers = Array.from(
       { length: layers },
       (_, i) => every === 0 || i % every < every - 1,
@@ -143,6 +154,42 @@ function readWindowedLayers(
 }
 
 const WINDOW_PATTERN = "attention.sliding_window_pattern";
+
+/** How layers with the window rotate: by a base of their own, and never scaled. */
+function readLocalRope(
+  fields: Fields,
+  rope: RopeConfig,
+  usual: number | undefined,
+): Pick<ModelConfig, "localRope"> {
+  if (usual === undefined && !fields.has("rope.freq_base_swa")) return {};
+  const theta = fields.number("rope.freq_base_swa", {
+    ...THETA,
+    ...(usual === undefined ? {} : { fallback: usual }),
+  });
+  return { localRope: { ...rope, theta, scaling: { type: "none" } } };
+}
+
+/** Attention that grows sharper with the position, as in Ministral 3. */
+function readTemperature(
+  fields: Fields,
+  { dims, scaling }: RopeConfig,
+  headDim: number,
+): Pick<ModelConfig, "attentionTemperature"> {
+  const scale = fields.number("attention.temperature_scale", { least: 0, most: 1e3, fallback: 0 });
+  if (scale === 0) return {};
+  if (dims !== headDim) {
+    throw new RuntimeError(
+      "MODEL_UNSUPPORTED",
+      `Cannot use model: attention.temperature_scale where ${dims} of ${headDim} dimensions rotate is not supported`,
+    );
+  }
+  const length = fields.integer("attention.temperature_length", {
+    least: 1,
+    most: MAX_CONTEXT,
+    ...(scaling.type === "yarn" ? { fallback: scaling.originalContext } : {}),
+  });
+  return { attentionTemperature: { scale, length } };
+}
 
 function readExperts(fields: Fields): Pick<ModelConfig, "experts"> {
   const count = fields.integer("expert_count", { least: 0, most: MAX_EXPERTS, fallback: 0 });
@@ -197,6 +244,9 @@ function nameOf(gguf: GgufModel, architecture: string): string {
   return Array.from(name).slice(0, MAX_NAME).join("");
 }
 
+/** At a base of one all frequencies are equal, below it they would grow. */
+const THETA = { least: 1.001, most: 1e15 } as const;
+
 function readRope(
   fields: Fields,
   headDim: number,
@@ -215,8 +265,7 @@ function readRope(
   }
   return {
     dims,
-    // At a base of one all frequencies are equal, below it they would grow.
-    theta: fields.number("rope.freq_base", { least: 1.001, most: 1e15, fallback: 10_000 }),
+    theta: fields.number("rope.freq_base", { ...THETA, fallback: 10_000 }),
     scaling: readScaling(fields, contextLength),
   };
 }
@@ -258,6 +307,7 @@ function readScaling(fields: Fields, contextLength: number): RopeScaling {
           most: 1e6,
           fallback: 1,
         }),
+        ...readLogMultiplier(fields),
       };
     default:
       throw new RuntimeError(
@@ -265,6 +315,15 @@ function readScaling(fields: Fields, contextLength: number): RopeScaling {
         `Cannot use model: rope.scaling.type ${JSON.stringify(type).slice(0, 40)} is not supported, only none, linear and yarn`,
       );
   }
+}
+
+function readLogMultiplier(fields: Fields): { readonly logMultiplier?: number } {
+  const logMultiplier = fields.number("rope.scaling.yarn_log_multiplier", {
+    least: 0,
+    most: 1e3,
+    fallback: 0,
+  });
+  return logMultiplier === 0 ? {} : { logMultiplier };
 }
 
 /** Converters have written this factor under two names. */

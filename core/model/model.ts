@@ -28,6 +28,8 @@ export interface ModelConfig {
   readonly normEps: number;
   /** How positions rotate queries and keys. */
   readonly rope: RopeConfig;
+  /** The same in layers that have the window, where it is another. */
+  readonly localRope?: RopeConfig;
   /** A token sees itself and the `slidingWindow - 1` tokens before it; absent means all. */
   readonly slidingWindow?: number;
   /** Which layers have the window, the others see all; absent means every layer. */
@@ -38,6 +40,8 @@ export interface ModelConfig {
   readonly pooling?: Pooling;
   /** What scores are multiplied by; absent means 1 / sqrt(headDim). */
   readonly attentionScale?: number;
+  /** Queries at position p are multiplied by 1 + scale · ln(1 + ⌊p / length⌋); absent means by 1. */
+  readonly attentionTemperature?: { readonly scale: number; readonly length: number };
 }
 
 /** How the states of a text's tokens become one vector. */
@@ -67,6 +71,8 @@ export type RopeScaling =
       readonly attnFactor: number;
       readonly betaFast: number;
       readonly betaSlow: number;
+      /** Takes back so much of what sharpens attention; absent means nothing. */
+      readonly logMultiplier?: number;
     }
   /** Per-frequency divisors, as the `rope_freqs.weight` tensor of Llama 3 files has them. */
   | { readonly type: "llama3"; readonly divisors: Float32Array };

@@ -1,5 +1,5 @@
 import type { Engine, GenerateRequest } from "../engine/engine.ts";
-import { numericsOf } from "../engine/numerics.ts";
+import { numericsOf, sameNumerics, type Numerics } from "../engine/numerics.ts";
 import { RuntimeError } from "../errors.ts";
 import { MAX_NAME_LENGTH, toReceiptJson, type ReceiptFacts } from "./receipt.ts";
 
@@ -31,6 +31,7 @@ const COVERED: ReadonlySet<string> = new Set([
   "tenant",
   "priority",
   "deadlineMs",
+  "admitted",
 ]);
 
 /**
@@ -41,12 +42,16 @@ export function recordAnswer(engine: Engine, forReceipt = true): Recording {
   const tokens: number[] = [];
   const logprobs: number[] = [];
   let asked: GenerateRequest | undefined;
+  let numerics: Numerics | undefined;
   return {
     tokens,
     engine: {
-      info: engine.info,
+      get info() {
+        return engine.info;
+      },
       async *generate(request) {
         asked = forReceipt ? provable(request) : request;
+        numerics = numericsOf(engine.info);
         for await (const event of engine.generate(asked)) {
           if (event.type === "token") {
             tokens.push(event.token);
@@ -63,12 +68,18 @@ export function recordAnswer(engine: Engine, forReceipt = true): Recording {
     // An async function turns what this throws into a rejection.
     // eslint-disable-next-line typescript/require-await
     async receipt({ name, digest }, stop, finishReason) {
-      if (asked === undefined || !forReceipt) {
+      if (asked === undefined || numerics === undefined || !forReceipt) {
         throw new TypeError("Cannot write a receipt of what was not recorded for one");
+      }
+      if (!sameNumerics(numerics, numericsOf(engine.info))) {
+        throw new RuntimeError(
+          "INTERNAL",
+          "Cannot write a receipt: the answer went on on another kind of backend, where its first one broke",
+        );
       }
       return toReceiptJson({
         model: { name: name.slice(0, MAX_NAME_LENGTH), digest },
-        numerics: numericsOf(engine.info),
+        numerics,
         prompt: asked.tokens,
         maxTokens: asked.maxTokens,
         stop,

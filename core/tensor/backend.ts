@@ -76,6 +76,11 @@ export interface Backend {
   need(workload: Workload): MemoryNeed;
   /** Bytes in use, for accounting. */
   memory(): { readonly weights: number; readonly kv: number; readonly activations: number };
+  /**
+   * Resolves where the device fails by itself, even while nothing is asked of it; all that is asked later rejects.
+   * Absent where a device cannot.
+   */
+  readonly failed?: Promise<Error>;
   /** Release the device; the backend must not be used afterwards. */
   close(): Promise<void>;
 }

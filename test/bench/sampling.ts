@@ -11,6 +11,7 @@ import { answer } from "../../core/answer/answer.ts";
 import type { Engine, GenerateRequest } from "../../core/engine/engine.ts";
 import { hostEngine } from "../../core/engine/host.ts";
 import { createEngine } from "../../core/engine/loop.ts";
+import type { SteppedEngine } from "../../core/engine/stepped-engine.ts";
 import { connectEngine } from "../../core/engine/remote.ts";
 import type { Model } from "../../core/model/model.ts";
 import { logprobOf, topLogprobs } from "../../core/sampler/logprobs.ts";
@@ -106,7 +107,7 @@ async function sampling(backend: Backend, logits: Tensor, rows: Float32Array): P
 }
 
 /** An engine that computes nothing and always finds the same. */
-function idleEngine(): Engine {
+function idleEngine(): SteppedEngine {
   const output: Tensor = { label: "logits", dtype: "f32", shape: [1, VOCAB] };
   const summary: LogitSummary = {
     tokenLogits: [],

@@ -1,5 +1,7 @@
 import { InvalidArgumentError, Option, type Command } from "commander";
 import type { SamplingParams } from "../../../core/sampler/params.ts";
+import { TARGET_TYPES } from "../../../core/quant/quantize.ts";
+import type { WeightType } from "../../../core/tensor/dtype.ts";
 import { KV_TYPES, type KvType } from "../../../core/tensor/kv-type.ts";
 import { BACKEND_PREFERENCES, type BackendPreference } from "../backend.ts";
 import { physicalCores } from "../cores.ts";
@@ -19,6 +21,7 @@ export interface ModelFlags {
   readonly kvType?: KvType;
   /** Bytes, or a size as the configuration has it. */
   readonly gpuMemory?: number | string;
+  readonly quantize?: WeightType;
 }
 
 /** Flags that say how to choose tokens; absent ones take the defaults of the command. */
@@ -96,7 +99,18 @@ export function addComputeOptions(command: Command): Command {
       new Option("--gpu-memory <size>", "memory of the GPU that may be taken: 512M, 4G")
         .env("SIROCCO_GPU_MEMORY")
         .argParser(size),
-    );
+    )
+    .addOption(quantizeOption());
+}
+
+/** `--quantize`. */
+export function quantizeOption(): Option {
+  return new Option(
+    "--quantize <type>",
+    "type that weights are given while they load (default: as in the file)",
+  )
+    .env("SIROCCO_QUANTIZE")
+    .choices(TARGET_TYPES);
 }
 
 /** `--kv-type`. */
@@ -181,6 +195,7 @@ export function toLoadOptions(flags: ModelFlags): LoadOptions {
     ...(flags.parallel === undefined ? {} : { parallel: flags.parallel }),
     ...(flags.kvType === undefined ? {} : { kvType: flags.kvType }),
     ...(flags.gpuMemory === undefined ? {} : { gpuBytes: size(String(flags.gpuMemory)) }),
+    ...(flags.quantize === undefined ? {} : { quantize: flags.quantize }),
   };
 }
 

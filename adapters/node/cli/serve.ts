@@ -34,6 +34,7 @@ interface ServeFlags extends ModelFlags, ListenFlags, EdgeFlags {
   readonly drainDelay: number;
   readonly grace: number;
   readonly json?: true;
+  readonly shareModel?: boolean;
   readonly cache?: readonly string[];
   readonly cacheSize: number;
   readonly cacheTtl: number;
@@ -61,6 +62,7 @@ export function serveCommand(): Command {
       integer(0, 1e9),
       1000,
     )
+    .option("--share-model", "let the page answer in the browser, which then downloads the model")
     .option("--json", "log JSON lines on stderr, for programs");
   return addParallelOption(addModelOptions(addEdgeOptions(command)))
     .addHelpText(
@@ -114,6 +116,7 @@ async function run(_flags: ServeFlags, command: Command): Promise<void> {
     drainDelayMs: flags.drainDelay * 1000,
     graceMs: flags.grace * 1000,
     ...cacheOptions(flags),
+    shareModel: flags.shareModel === true,
     log,
   });
   const stopped = stopOnSignal(server);

@@ -1,5 +1,7 @@
 import * as v from "valibot";
 import { KEY_SCOPES, MAX_KEYS, type KeyScope } from "../../../core/http/edge/access.ts";
+import { TARGET_TYPES } from "../../../core/quant/quantize.ts";
+import type { WeightType } from "../../../core/tensor/dtype.ts";
 import { KV_TYPES, type KvType } from "../../../core/tensor/kv-type.ts";
 import { BACKEND_PREFERENCES, type BackendPreference } from "../backend.ts";
 import { SIZE } from "../size.ts";
@@ -17,6 +19,7 @@ export interface ConfigFile {
   readonly backend?: BackendPreference | undefined;
   readonly kv_type?: KvType | undefined;
   readonly gpu_memory?: number | string | undefined;
+  readonly quantize?: WeightType | undefined;
   readonly host?: string | undefined;
   readonly port?: number | undefined;
   readonly drain_delay?: number | undefined;
@@ -26,6 +29,7 @@ export interface ConfigFile {
   readonly cache_size?: number | undefined;
   readonly cache_ttl?: number | undefined;
   readonly cache_verify?: number | undefined;
+  readonly share_model?: boolean | undefined;
   readonly allow_host?: readonly string[] | undefined;
   readonly cors_origin?: readonly string[] | undefined;
   readonly tracing?: ConfigTracing | undefined;
@@ -162,6 +166,10 @@ export const CONFIG_SCHEMA: v.GenericSchema<unknown, ConfigFile> = v.strictObjec
     ),
     "Memory of the GPU that may be taken: 512M, 4G, or a number of bytes.",
   ),
+  quantize: described(
+    v.optional(v.picklist(TARGET_TYPES)),
+    "Type that weights are given while they load; as in the file unless given.",
+  ),
   host: described(v.optional(name), "Address to listen on; 127.0.0.1 unless given."),
   port: described(
     v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(65_535))),
@@ -182,6 +190,10 @@ export const CONFIG_SCHEMA: v.GenericSchema<unknown, ConfigFile> = v.strictObjec
   cache_verify: described(
     v.optional(v.pipe(v.number(), v.integer(), v.minValue(0))),
     "Compute one in so many kept answers again; 0 = none; 1000 unless given.",
+  ),
+  share_model: described(
+    v.optional(v.boolean()),
+    "Let browsers answer by themselves: who may ask the model may then download it; false unless given.",
   ),
   allow_host: described(
     v.optional(names),

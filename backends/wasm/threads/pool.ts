@@ -144,7 +144,8 @@ export function createPool(options: PoolOptions): Executor {
   }
 
   function checkMembers(): void {
-    if (Atomics.load(control, FAILED) > 0) throw new Error("Cannot compute: a kernel trapped");
+    if (Atomics.load(control, FAILED) > 0)
+      throw new WebAssembly.RuntimeError("a kernel trapped in another thread");
   }
 
   return {

@@ -22,7 +22,7 @@ test("an engine in a worker answers, and its end by close is no death", async ()
   await tokensOf(worker.engine, tokens);
   expect(tokens).toHaveLength(8);
   await worker.close();
-  expect(await Promise.race([worker.died, sleep(50, "alive")])).toBe("alive");
+  expect(await Promise.race([worker.engine.broken, sleep(50, "alive")])).toBe("alive");
 });
 
 test("a worker that dies ends running requests and refuses later ones", async () => {
@@ -30,7 +30,10 @@ test("a worker that dies ends running requests and refuses later ones", async ()
   const tokens: number[] = [];
   await expect(tokensOf(worker.engine, tokens)).rejects.toMatchObject({ code: "INTERNAL" });
   expect(tokens).toHaveLength(3);
-  expect(await worker.died).toMatchObject({ message: expect.stringContaining("code 7") as string });
+  expect(await worker.engine.broken).toMatchObject({
+    reason: "died",
+    error: { message: expect.stringContaining("code 7") as string },
+  });
   await expect(tokensOf(worker.engine, [])).rejects.toMatchObject({ code: "NOT_READY" });
   await worker.close();
 });
@@ -39,7 +42,7 @@ test("a dead worker counts as an engine that makes no progress, so that liveness
   const worker = await startWorker(DEMO, undefined, undefined, MORTAL);
   expect(worker.engine.stats().stalledMs).toBe(0);
   await tokensOf(worker.engine, []).catch(() => {});
-  await worker.died;
+  await worker.engine.broken;
   const { stalledMs } = worker.engine.stats();
   await sleep(50);
   expect(worker.engine.stats().stalledMs - stalledMs).toBeGreaterThanOrEqual(40);

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { createReferenceBackend } from "../../../backends/reference/backend.ts";
 import type { GenerateRequest } from "../../../core/engine/engine.ts";
-import { createEngine, type SteppedEngine } from "../../../core/engine/loop.ts";
+import { createEngine } from "../../../core/engine/loop.ts";
+import type { SteppedEngine } from "../../../core/engine/stepped-engine.ts";
 import { loadModel } from "../../../core/model/load.ts";
 import { GREEDY } from "../../../core/sampler/params.ts";
 import type { Backend } from "../../../core/tensor/backend.ts";

@@ -1,6 +1,5 @@
 import { afterEach, describe, expect, test } from "vitest";
-import type { Engine } from "../../../core/engine/engine.ts";
-import { hostEngine } from "../../../core/engine/host.ts";
+import { hostEngine, type HostedEngine } from "../../../core/engine/host.ts";
 import { type RemoteEngine, connectEngine } from "../../../core/engine/remote.ts";
 import type { Report } from "../../../core/engine/wire.ts";
 import { RuntimeError } from "../../../core/errors.ts";
@@ -52,7 +51,7 @@ function coded(code: string, more: object = {}): unknown {
 }
 
 /** An engine that only fails. */
-function failing(thrown: unknown): Engine {
+function failing(thrown: unknown): HostedEngine {
   const { engine } = createRig();
   const reject = (): Promise<never> => Promise.reject(thrown);
   return {
@@ -200,7 +199,7 @@ describe("an engine behind a port", () => {
 });
 
 describe("when the other side is gone", () => {
-  test("fail ends all requests with its error and later ones with NOT_READY", async () => {
+  test("abandon ends all requests with its error and later ones with NOT_READY", async () => {
     const rig = await createPair();
     rig.onRun = (): Promise<void> => new Promise(() => {});
     const work = [
@@ -208,7 +207,7 @@ describe("when the other side is gone", () => {
       rig.remote.score({ tokens: [1, 2], from: 1 }).catch((e: unknown) => e),
     ];
     await turn();
-    rig.remote.fail(new RuntimeError("INTERNAL", "the worker died"));
+    rig.remote.abandon({ reason: "died", error: new RuntimeError("INTERNAL", "the worker died") });
     const died = coded("INTERNAL", { message: "the worker died" });
     expect(await Promise.all(work)).toEqual([died, died]);
     await expect(collect(rig.remote, request([1]))).rejects.toEqual(coded("NOT_READY"));
@@ -222,20 +221,35 @@ describe("when the other side is gone", () => {
     rig.onRun = (): never => {
       throw new Error("device lost");
     };
-    await expect(collect(rig.remote, request([1]))).rejects.toEqual(coded("INTERNAL"));
+    const answer = collect(rig.remote, request([1])).catch((error: unknown) => {
+      // Whoever sees the request fail can tell at once that the engine was at fault.
+      expect(rig.remote.breakage).toEqual({ reason: "defect", error });
+      return error;
+    });
+    expect(await answer).toEqual(coded("INTERNAL"));
+    expect(await rig.remote.broken).toBe(rig.remote.breakage);
     await turn();
     expect(rig.engine.stats().stalledMs).toBeGreaterThan(0);
     expect(rig.remote.stats().stalledMs).toBeGreaterThan(0);
     await rig.remote.close();
   });
 
-  test("fail also ends a close that waits", async () => {
+  test("an engine that breaks while nothing is asked of it is known to be broken here", async () => {
+    const rig = await createPair();
+    const error = new RuntimeError("INTERNAL", "the device is gone");
+    rig.engine.abandon({ reason: "device", error });
+    expect(await rig.remote.broken).toMatchObject({ reason: "device", error: coded("INTERNAL") });
+    await rig.remote.close();
+    expect(rig.closed).toBe(1);
+  });
+
+  test("abandon also ends a close that waits", async () => {
     const rig = await createPair();
     rig.onRun = (): Promise<void> => new Promise(() => {});
     const answer = collect(rig.remote, request([1])).catch((e: unknown) => e);
     await until(() => rig.engine.stats().running === 1);
     const closed = rig.remote.close();
-    rig.remote.fail(new RuntimeError("INTERNAL", "the worker died"));
+    rig.remote.abandon({ reason: "died", error: new RuntimeError("INTERNAL", "the worker died") });
     await closed;
     expect(await answer).toEqual(coded("INTERNAL"));
   });

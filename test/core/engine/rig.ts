@@ -6,6 +6,7 @@ import type {
   TokenEvent,
 } from "../../../core/engine/engine.ts";
 import { createEngine } from "../../../core/engine/loop.ts";
+import type { SteppedEngine } from "../../../core/engine/stepped-engine.ts";
 import type { ModelLimits } from "../../../core/model/model.ts";
 import { GREEDY } from "../../../core/sampler/params.ts";
 import { type MemoryModel, createMemoryModel } from "./memory-model.ts";
@@ -23,7 +24,7 @@ export interface RigOptions extends Partial<ModelLimits> {
 }
 
 export interface Rig extends MemoryModel {
-  readonly engine: Engine;
+  readonly engine: SteppedEngine;
 }
 
 /** An engine on the memory model. */
