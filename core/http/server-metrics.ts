@@ -178,7 +178,7 @@ function collect(metrics: Metrics, deps: AppDeps): void {
     if (engine.info.backend === "webgpu") add("gpu", weights + kv + activations);
   }
   for (const { name: node, standing, inFlight } of deps.pool?.nodes() ?? []) {
-    metrics.gauge(names.POOL_NODE_IN, { node }).set(standing === "out" ? 0 : 1);
+    metrics.gauge(names.POOL_NODE_IN, { node }).set(standing === "in" ? 1 : 0);
     metrics.gauge(names.POOL_IN_FLIGHT, { node }).set(inFlight);
   }
   for (const [kind, bytes] of memory) metrics.gauge(names.MEMORY_BYTES, { kind }).set(bytes);
