@@ -7,6 +7,9 @@ import type { GgufModel } from "../../core/gguf/gguf.ts";
 import { openGguf } from "../../core/gguf/parse.ts";
 import type { ByteSource } from "../../core/gguf/source.ts";
 import type { OmitStrings } from "../../core/gguf/values.ts";
+import { QUANTIZER_VERSION } from "../../core/quant/quantize.ts";
+import { requantize } from "../../core/quant/requantized-model.ts";
+import type { WeightType } from "../../core/tensor/dtype.ts";
 import { createTokenizer } from "../../core/tokenizer/create.ts";
 import type { Tokenizer } from "../../core/tokenizer/tokenizer.ts";
 import { fileDigest, sha256 } from "./digest.ts";
@@ -20,6 +23,8 @@ export interface OpenedModel {
   readonly gguf: GgufModel;
   /** Its files on disk; none for a model behind a URL. */
   readonly files: readonly string[];
+  /** The type that its weights were given while they are read; absent where they are as in the files. */
+  readonly quantize?: WeightType;
 }
 
 /** What can be known of a model without its weights. */
@@ -36,6 +41,8 @@ const FINGERPRINT_DIGITS = 16;
 export interface OpenModelOptions extends HttpSourceOptions {
   /** As for `openGguf`. */
   readonly omitted?: OmitStrings;
+  /** The type that weights are to have, whatever they are in the files. */
+  readonly quantize?: WeightType | undefined;
 }
 
 /**
@@ -65,7 +72,16 @@ function splitList(text: string | undefined): string[] {
  */
 export async function openModel(
   location: string,
-  { omitted, ...remote }: OpenModelOptions = remoteOptions(location),
+  { quantize, ...options }: OpenModelOptions = remoteOptions(location),
+): Promise<OpenedModel> {
+  const opened = await openFiles(location, options);
+  if (quantize === undefined) return opened;
+  return { ...opened, gguf: requantize(opened.gguf, quantize), quantize };
+}
+
+async function openFiles(
+  location: string,
+  { omitted, ...remote }: Omit<OpenModelOptions, "quantize">,
 ): Promise<OpenedModel> {
   const files: string[] = [];
   const remember = async (opening: Promise<ByteSource>): Promise<ByteSource> => {
@@ -117,9 +133,9 @@ async function findInStore(location: string): Promise<StoredModel | undefined> {
 /** Open a model's files and read its vocabulary and chat template. */
 export async function openHeader(
   location: string,
-  remote: HttpSourceOptions = remoteOptions(location),
+  options: OpenModelOptions = remoteOptions(location),
 ): Promise<ModelHeader> {
-  const opened = await openModel(location, remote);
+  const opened = await openModel(location, options);
   const { gguf } = opened;
   try {
     const tokenizer = createTokenizer(gguf.metadata);
@@ -140,7 +156,13 @@ export async function openHeader(
  * How to learn what identifies a model's weights: the sha256 of its files, or for one behind a URL,
  * which would have to be fetched a second time, a shorter fingerprint of its place, size and tensors.
  */
-export function modelDigest(location: string, { gguf, files }: OpenedModel): () => Promise<string> {
+export function modelDigest(location: string, opened: OpenedModel): () => Promise<string> {
+  const { gguf, files, quantize } = opened;
+  if (quantize !== undefined) {
+    // Other weights are another model: whose they are, and what became of them.
+    const original = modelDigest(location, { gguf, files });
+    return async () => sha256(`${await original()}\n${quantize} ${QUANTIZER_VERSION}`);
+  }
   if (files.length > 0) return () => fileDigest(files);
   const { origin, pathname } = new URL(location);
   const tensors = [...gguf.tensors.values()].map(

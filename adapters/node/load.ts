@@ -58,6 +58,8 @@ export interface LoadedModel {
   readonly template: ChatTemplate | undefined;
   /** What the file calls its quantisation: `q4_0`, `q4_k_m`. */
   readonly quant: string;
+  /** Its files on disk; none for a model behind a URL. */
+  readonly files: readonly string[];
   /** What the file says that it is distributed under; absent where it says nothing. */
   readonly license?: string;
   /** Bytes of weights that one step of one token reads. */
@@ -146,10 +148,13 @@ export async function loadLocal(options: LoadOptions): Promise<LoadedModel> {
 type HeaderFacts = Omit<LoadedModel, "engine" | "condition" | "died" | "close">;
 
 async function readModelHeader(
-  { model: location, modelHosts }: EngineOptions,
+  { model: location, modelHosts, quantize }: EngineOptions,
   signal: AbortSignal | undefined,
 ): Promise<{ readonly header: HeaderFacts; readonly files: readonly string[] }> {
-  const header = await openHeader(location, remoteOptions(location, modelHosts, signal));
+  const header = await openHeader(location, {
+    ...remoteOptions(location, modelHosts, signal),
+    quantize,
+  });
   const { gguf, tokenizer, template } = header;
   const license = gguf.metadata.get("general.license");
   try {
@@ -158,6 +163,7 @@ async function readModelHeader(
       tokenizer,
       template,
       quant: quantName(gguf),
+      files: header.files,
       ...(typeof license === "string" ? { license } : {}),
       weightBytesPerToken: weightBytes(gguf).perToken,
       digest: once(modelDigest(location, header)),

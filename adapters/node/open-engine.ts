@@ -3,6 +3,7 @@ import type { SteppedEngine } from "../../core/engine/stepped-engine.ts";
 import type { GgufModel } from "../../core/gguf/gguf.ts";
 import type { LoadProgress } from "../../core/model/load.ts";
 import type { Backend } from "../../core/tensor/backend.ts";
+import type { WeightType } from "../../core/tensor/dtype.ts";
 import { physicalCores } from "./cores.ts";
 import { createBackend, type BackendPreference } from "./backend.ts";
 import { openModel, remoteOptions } from "./header.ts";
@@ -11,14 +12,18 @@ import { startOn } from "./start-on.ts";
 
 /** Which model to compute with and how; plain data, so that it crosses to a worker. */
 export interface EngineOptions extends RoomOptions {
-  /** A path or an `http(s):` URL of a GGUF file, the first where there are several. */
+  /** A path or an `http(s):` URL of a GGUF file, the first where there are several, of a folder, or a stored name. */
   readonly model: string;
+  /** The type that weights are given while they are read; as they are in the file unless given. */
+  readonly quantize?: WeightType;
   /** Hosts of URLs that may have private addresses; those of `SIROCCO_MODEL_HOSTS` unless given. */
   readonly modelHosts?: readonly string[];
   /** What computes; by default the fastest that works here. */
   readonly backend?: BackendPreference;
   /** Threads that compute, the physical cores unless given; a backend that has fewer uses those. */
   readonly threads?: number;
+  /** Bytes that a GPU's buffers may take; unbounded unless given. */
+  readonly gpuBytes?: number;
   /** Take the times of a GPU's kernels, for `WebGpuBackend.takeProfile`. */
   readonly profile?: boolean;
 }
@@ -38,6 +43,7 @@ export async function openEngine(
   const { gguf } = await openModel(options.model, {
     ...remoteOptions(options.model, options.modelHosts, signal),
     omitted: (key) => key.startsWith("tokenizer."),
+    quantize: options.quantize,
   });
   try {
     return await startEngine(gguf, options, started, onProgress, signal, onBackend);
@@ -59,6 +65,7 @@ export async function startEngine(
     preference: options.backend ?? "auto",
     threads: options.threads ?? physicalCores(),
     model: { gguf, room: options },
+    gpuBytes: options.gpuBytes,
     signal,
     ...(options.profile === undefined ? {} : { profile: options.profile }),
   });

@@ -1,5 +1,8 @@
 /** Readers of a tensor's bytes, one on top of another: what a GGUF file would hold, made while it is read. */
 import { toFloat16 } from "../numeric/float16.ts";
+import { littleEndian } from "../numeric/little-endian.ts";
+import { dequantize } from "../quant/dequantize.ts";
+import { byteLength, type WeightType } from "../tensor/dtype.ts";
 
 /** Fill `into` from byte `offset` of a tensor on. */
 export type TensorReader = (offset: number, into: Uint8Array) => Promise<void>;
@@ -11,17 +14,32 @@ export function constantReader(bytes: Uint8Array): TensorReader {
   };
 }
 
-/** Tensors of `byteLength` bytes each, one behind another. */
-export function stackedReader(parts: readonly TensorReader[], byteLength: number): TensorReader {
+/** Tensors of `partBytes` bytes each, one behind another. */
+export function stackedReader(parts: readonly TensorReader[], partBytes: number): TensorReader {
   return async (offset, into) => {
     let done = 0;
     while (done < into.byteLength) {
-      const part = Math.floor((offset + done) / byteLength);
-      const from = (offset + done) % byteLength;
-      const length = Math.min(into.byteLength - done, byteLength - from);
+      const part = Math.floor((offset + done) / partBytes);
+      const from = (offset + done) % partBytes;
+      const length = Math.min(into.byteLength - done, partBytes - from);
       await parts[part]!(from, into.subarray(done, done + length));
       done += length;
     }
+  };
+}
+
+/** A vector of `values` numbers as float32, which is read as a whole the first time. */
+export function float32Reader(read: TensorReader, type: WeightType, values: number): TensorReader {
+  let bytes: Uint8Array | undefined;
+  return async (offset, into) => {
+    if (bytes === undefined) {
+      const stored = new Uint8Array(byteLength(type, values));
+      await read(0, stored);
+      const numbers = new Float32Array(values);
+      dequantize(type, stored, numbers);
+      bytes = littleEndian(numbers);
+    }
+    into.set(bytes.subarray(offset, offset + into.byteLength));
   };
 }
 

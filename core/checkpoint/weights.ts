@@ -3,12 +3,19 @@ import type { TensorInfo } from "../gguf/gguf.ts";
 import { MAX_TENSORS } from "../gguf/limits.ts";
 import { malformed, quote, unsupported } from "../gguf/problem.ts";
 import type { ByteSource } from "../gguf/source.ts";
+import { littleEndian } from "../numeric/little-endian.ts";
 import { byteLength, type WeightType } from "../tensor/dtype.ts";
 import { REDUNDANT } from "./architectures.ts";
 import type { CheckpointConfig } from "./config.ts";
 import { openElements, type CheckpointEntry } from "./elements.ts";
 import { placeOf } from "./place.ts";
-import { constantReader, pairedReader, stackedReader, type TensorReader } from "./tensor-reader.ts";
+import {
+  constantReader,
+  float32Reader,
+  pairedReader,
+  stackedReader,
+  type TensorReader,
+} from "./tensor-reader.ts";
 
 /** Tensors as a GGUF file would have them. */
 export interface CheckpointTensors {
@@ -112,6 +119,11 @@ async function openGroup(
     if (part.type !== type) throw unsupported(file, `the experts of ${name} differ in type`);
     reads.push(paired(name, first, part.type, part.read, config));
   }
+  if (shape.length === 1 && reads.length === 1 && type !== "f32") {
+    // Norms and biases are float32 in every GGUF file, whatever the matrices are.
+    reads[0] = float32Reader(reads[0]!, type!, values);
+    type = "f32";
+  }
   const each = byteLength(type!, values);
   return {
     info: {
@@ -152,9 +164,7 @@ function addConstant(
   tensors: Map<string, TensorInfo>,
   readers: Map<string, TensorReader>,
 ): void {
-  const view = new DataView(new ArrayBuffer(values.byteLength));
-  for (const [i, value] of values.entries()) view.setFloat32(4 * i, value, true);
-  const bytes = new Uint8Array(view.buffer);
+  const bytes = littleEndian(values);
   const shape = [values.length];
   tensors.set(name, {
     name,

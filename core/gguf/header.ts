@@ -1,6 +1,6 @@
 import { createCursor } from "./cursor.ts";
 import type { Cursor } from "./cursor.ts";
-import type { MetadataValue } from "./gguf.ts";
+import type { MetadataType, MetadataValue } from "./gguf.ts";
 import { MAX_ALIGNMENT } from "./limits.ts";
 import { integerOf } from "./metadata.ts";
 import { malformed, quote, unsupported } from "./problem.ts";
@@ -14,6 +14,7 @@ import type { OmitStrings } from "./values.ts";
 export interface Header {
   readonly version: number;
   readonly metadata: ReadonlyMap<string, MetadataValue>;
+  readonly types: ReadonlyMap<string, MetadataType>;
   /** Offsets count from the beginning of the file; every tensor's bytes exist. */
   readonly tensors: readonly TensorEntry[];
 }
@@ -35,12 +36,12 @@ export async function readHeader(source: ByteSource, omitted?: OmitStrings): Pro
   const tensorCount = cursor.u64();
   const metadataCount = cursor.u64();
 
-  const metadata = await readMetadata(cursor, metadataCount, omitted);
+  const { metadata, types } = await readMetadata(cursor, metadataCount, omitted);
   const entries = await readTensorInfos(cursor, tensorCount);
   const alignment = readAlignment(source.name, metadata);
   const dataStart = Math.ceil(cursor.position() / alignment) * alignment;
   const tensors = entries.map((entry) => placeTensor(source, entry, alignment, dataStart));
-  return { version, metadata, tensors };
+  return { version, metadata, types, tensors };
 }
 
 function checkMagic(cursor: Cursor): void {

@@ -37,6 +37,7 @@ export async function openGguf(
     return {
       version: first.version,
       metadata: first.metadata,
+      types: first.types,
       tensors: mergeTensors(headers, shards),
       byteLength: shards.reduce((sum, shard) => sum + shard.size, 0),
       async read(tensor, offset, into) {

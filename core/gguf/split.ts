@@ -61,6 +61,11 @@ export function siblingName(first: string, index: number, count: number): string
       `it is the first of ${count} files, so its name should end in ${suffix(0, count)}`,
     );
   }
+  return partName(name, index, count);
+}
+
+/** The name of one file of a model called `name`. */
+export function partName(name: string, index: number, count: number): string {
   return `${name}${suffix(index, count)}`;
 }
 

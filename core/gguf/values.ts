@@ -1,6 +1,6 @@
 /** Metadata of a GGUF header: `count` times a key, the type of its value, and the value. */
 import type { Cursor } from "./cursor.ts";
-import type { MetadataArray, MetadataValue } from "./gguf.ts";
+import type { MetadataArray, MetadataType, MetadataValue } from "./gguf.ts";
 import {
   MAX_ARRAY_DEPTH,
   MAX_ARRAY_ELEMENTS,
@@ -10,6 +10,7 @@ import {
   MAX_STRING_BYTES,
   MAX_TOTAL_ELEMENTS,
 } from "./limits.ts";
+import { ARRAY_ID, METADATA_TYPE_IDS, metadataTypeOf } from "./metadata-types.ts";
 import { malformed, quote } from "./problem.ts";
 
 /** A value of fixed size. */
@@ -36,8 +37,8 @@ const SCALARS: ReadonlyMap<number, Scalar> = new Map<number, Scalar>([
   [11, { bytes: 8, read: (c) => c.i64() }],
   [12, { bytes: 8, read: (c) => c.f64(), compact: (n) => new Float64Array(n) }],
 ]);
-const STRING = 8;
-const ARRAY = 9;
+const STRING = METADATA_TYPE_IDS.string;
+const ARRAY = ARRAY_ID;
 
 /** Whether an array of strings, by its key, is not wanted. */
 export type OmitStrings = (key: string) => boolean;
@@ -52,6 +53,13 @@ const LEAST_STRING_BYTES = 8;
 /** Least bytes of an array in an array: its elements' type and their number. */
 const LEAST_ARRAY_BYTES = 4 + 8;
 
+/** What a header says about the model, and of which type each value is, of an array its elements. */
+export interface TypedMetadata {
+  readonly metadata: ReadonlyMap<string, MetadataValue>;
+  /** Without arrays of arrays. */
+  readonly types: ReadonlyMap<string, MetadataType>;
+}
+
 /**
  * The entries at the cursor, without those arrays of strings that `omitted` says yes to. Rejects with
  * `MODEL_MALFORMED` for anything the format does not allow.
@@ -60,7 +68,7 @@ export async function readMetadata(
   cursor: Cursor,
   count: number,
   omitted: OmitStrings = () => false,
-): Promise<Map<string, MetadataValue>> {
+): Promise<TypedMetadata> {
   checkCount(
     cursor,
     () => "number of metadata entries",
@@ -69,16 +77,20 @@ export async function readMetadata(
     LEAST_ENTRY_BYTES,
   );
   const metadata = new Map<string, MetadataValue>();
+  const types = new Map<string, MetadataType>();
   const seen = new Set<string>();
   const budget: Budget = { elements: MAX_TOTAL_ELEMENTS, nested: MAX_NESTED_ARRAYS };
   for (let i = 0; i < count; i++) {
     const key = await readName(cursor, `metadata key ${i}`, MAX_KEY_BYTES);
     if (seen.has(key)) throw malformed(cursor.file, `metadata key ${quote(key)} occurs twice`);
     seen.add(key);
-    const value = await readValue(cursor, key, budget, omitted(key));
-    if (value !== undefined) metadata.set(key, value);
+    const { value, type } = await readValue(cursor, key, budget, omitted(key));
+    if (value === undefined) continue;
+    metadata.set(key, value);
+    const named = metadataTypeOf(type);
+    if (named !== undefined) types.set(key, named);
   }
-  return metadata;
+  return { metadata, types };
 }
 
 /**
@@ -114,15 +126,21 @@ async function readValue(
   key: string,
   budget: Budget,
   omit: boolean,
-): Promise<MetadataValue | undefined> {
+): Promise<TypedValue> {
   if (!cursor.ready(4)) await cursor.fill(4);
   const type = cursor.u32();
-  if (type === STRING) return readText(cursor, key);
+  if (type === STRING) return { value: await readText(cursor, key), type };
   if (type === ARRAY) return readArray(cursor, key, 1, budget, omit);
   const scalar = SCALARS.get(type);
   if (scalar === undefined) throw unknownType(cursor, key, type);
   if (!cursor.ready(scalar.bytes)) await cursor.fill(scalar.bytes);
-  return scalar.read(cursor);
+  return { value: scalar.read(cursor), type };
+}
+
+/** A value, and GGUF's number of its type, of an array its elements'. */
+interface TypedValue<T extends MetadataValue = MetadataValue> {
+  readonly value: T | undefined;
+  readonly type: number;
 }
 
 async function readText(cursor: Cursor, key: string): Promise<string> {
@@ -150,7 +168,7 @@ async function readArray(
   depth: number,
   budget: Budget,
   omit: boolean,
-): Promise<MetadataArray | undefined> {
+): Promise<TypedValue<MetadataArray>> {
   if (depth > MAX_ARRAY_DEPTH) {
     throw malformed(
       cursor.file,
@@ -173,20 +191,21 @@ async function readArray(
   }
 
   if (type === STRING) {
-    return omit ? skipStrings(cursor, key, count) : readStrings(cursor, key, count);
+    const strings = omit ? skipStrings(cursor, key, count) : readStrings(cursor, key, count);
+    return { value: await strings, type };
   }
   if (scalar === undefined) {
     const arrays: MetadataArray[] = [];
     for (let i = 0; i < count; i++) {
-      const array = await readArray(cursor, key, depth + 1, budget, omit);
-      if (array !== undefined) arrays.push(array);
+      const { value } = await readArray(cursor, key, depth + 1, budget, omit);
+      if (value !== undefined) arrays.push(value);
     }
-    return arrays;
+    return { value: arrays, type };
   }
   if (scalar.compact !== undefined) {
     const array = scalar.compact(count);
     await cursor.copy(new Uint8Array(array.buffer));
-    return array;
+    return { value: array, type };
   }
   const values: (number | boolean)[] = [];
   for (let i = 0; i < count; i++) {
@@ -194,7 +213,7 @@ async function readArray(
     values.push(scalar.read(cursor));
   }
   // One scalar reads either numbers or booleans.
-  return values as number[] | boolean[];
+  return { value: values as number[] | boolean[], type };
 }
 
 /** A vocabulary may have hundreds of thousands of tokens: all that the buffer holds are read together. */

@@ -28,15 +28,11 @@ const MAX_NAME = 256;
 const UNUSED_FIELDS: readonly (readonly [name: string, neutral: number | boolean])[] = [
   ["attn_logit_softcapping", 0],
   ["final_logit_softcapping", 0],
-  ["attention.causal", true],
   ["attention.clamp_kqv", 0],
   ["attention.max_alibi_bias", 0],
-  ["attention.temperature_scale", 0],
-  ["attention.temperature_length", 0],
   ["logit_scale", 1],
   ["residual_scale", 1],
   ["embedding_scale", 1],
-  ["rope.scaling.yarn_log_multiplier", 0],
 ];
 
 /**
@@ -54,6 +50,13 @@ export function readConfig(gguf: GgufModel): ModelConfig {
   const family = architectureOf(architecture);
   const fields = createFields(gguf, architecture);
   refuseUnused(fields, architecture);
+  const { embedsOnly = false } = family;
+  if ((fields.raw("attention.causal") ?? !embedsOnly) !== !embedsOnly) {
+    throw new RuntimeError(
+      "MODEL_UNSUPPORTED",
+      `Cannot use model: ${architecture}.attention.causal is not supported, only ${!embedsOnly} or none`,
+    );
+  }
 
   const dim = fields.integer("embedding_length", { least: 1, most: MAX_DIM });
   const heads = fields.integer("attention.head_count", { least: 1, most: MAX_HEADS });
@@ -69,6 +72,7 @@ export function readConfig(gguf: GgufModel): ModelConfig {
     );
   }
   const headDim = readHeadDim(fields, dim, heads);
+  const epsilon = embedsOnly ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon";
   const layers = fields.integer("block_count", { least: 1, most: MAX_LAYERS });
   const contextLength = fields.integer("context_length", { least: 1, most: MAX_CONTEXT });
   const slidingWindow = fields.integer("attention.sliding_window", {
@@ -76,6 +80,11 @@ export function readConfig(gguf: GgufModel): ModelConfig {
     most: 2 ** 32 - 1,
     fallback: 0,
   });
+
+  const rope: RopeConfig =
+    family.rope === "none"
+      ? UNROTATED
+      : { style: family.rope, ...readRope(fields, headDim, contextLength) };
 
   return {
     architecture,
@@ -88,12 +97,20 @@ export function readConfig(gguf: GgufModel): ModelConfig {
     headDim,
     vocabSize: readVocabSize(gguf, dim),
     contextLength,
-    normEps: fields.number("attention.layer_norm_rms_epsilon", { least: 1e-30, most: 1 }),
-    rope: { style: family.rope, ...readRope(fields, headDim, contextLength) },
+    normEps: fields.number(epsilon, { least: 1e-30, most: 1 }),
+    rope,
     // 0 is how converters write that there is none.
-    ...(slidingWindow === 0 ? {} : { slidingWindow, ...readWindowedLayers(fields, layers) }),
+    ...(slidingWindow === 0
+      ? {}
+      : {
+          slidingWindow,
+          ...readWindowedLayers(fields, layers, family.windowPattern),
+          ...readLocalRope(fields, rope, family.localTheta),
+        }),
     ...readExperts(fields),
+    ...readTemperature(fields, rope, headDim),
     ...parsePooling(fields),
+    ...(embedsOnly ? { embedsOnly } : {}),
     ...(fields.has("attention.scale")
       ? { attentionScale: fields.number("attention.scale", { least: 1e-6, most: 1e6 }) }
       : {}),
@@ -118,11 +135,16 @@ function refuseUnused(fields: Fields, architecture: string): void {
 function readWindowedLayers(
   fields: Fields,
   layers: number,
+  usual: number | undefined,
 ): { readonly windowedLayers?: readonly boolean[] } {
-  const pattern = fields.raw(WINDOW_PATTERN);
+  const pattern = fields.raw(WINDOW_PATTERN) ?? usual;
   if (pattern === undefined) return {};
   if (typeof pattern !== "object") {
-    const every = fields.integer(WINDOW_PATTERN, { least: 0, most: MAX_LAYERS });
+    const every = fields.integer(WINDOW_PATTERN, {
+      least: 0,
+      most: MAX_LAYERS,
+      ...(usual === undefined ? {} : { fallback: usual }),
+    });
     const windowedLayers = Array.from(
       { length: layers },
       (_, i) => every === 0 || i % every < every - 1,
@@ -143,6 +165,42 @@ function readWindowedLayers(
 }
 
 const WINDOW_PATTERN = "attention.sliding_window_pattern";
+
+/** How layers with the window rotate: by a base of their own, and never scaled. */
+function readLocalRope(
+  fields: Fields,
+  rope: RopeConfig,
+  usual: number | undefined,
+): Pick<ModelConfig, "localRope"> {
+  if (usual === undefined && !fields.has("rope.freq_base_swa")) return {};
+  const theta = fields.number("rope.freq_base_swa", {
+    ...THETA,
+    ...(usual === undefined ? {} : { fallback: usual }),
+  });
+  return { localRope: { ...rope, theta, scaling: { type: "none" } } };
+}
+
+/** Attention that grows sharper with the position, as in Ministral 3. */
+function readTemperature(
+  fields: Fields,
+  { dims, scaling }: RopeConfig,
+  headDim: number,
+): Pick<ModelConfig, "attentionTemperature"> {
+  const scale = fields.number("attention.temperature_scale", { least: 0, most: 1e3, fallback: 0 });
+  if (scale === 0) return {};
+  if (dims !== headDim) {
+    throw new RuntimeError(
+      "MODEL_UNSUPPORTED",
+      `Cannot use model: attention.temperature_scale where ${dims} of ${headDim} dimensions rotate is not supported`,
+    );
+  }
+  const length = fields.integer("attention.temperature_length", {
+    least: 1,
+    most: MAX_CONTEXT,
+    ...(scaling.type === "yarn" ? { fallback: scaling.originalContext } : {}),
+  });
+  return { attentionTemperature: { scale, length } };
+}
 
 function readExperts(fields: Fields): Pick<ModelConfig, "experts"> {
   const count = fields.integer("expert_count", { least: 0, most: MAX_EXPERTS, fallback: 0 });
@@ -197,6 +255,12 @@ function nameOf(gguf: GgufModel, architecture: string): string {
   return Array.from(name).slice(0, MAX_NAME).join("");
 }
 
+/** Of networks whose positions are learned vectors. */
+const UNROTATED: RopeConfig = { style: "norm", dims: 0, theta: 1, scaling: { type: "none" } };
+
+/** At a base of one all frequencies are equal, below it they would grow. */
+const THETA = { least: 1.001, most: 1e15 } as const;
+
 function readRope(
   fields: Fields,
   headDim: number,
@@ -215,8 +279,7 @@ function readRope(
   }
   return {
     dims,
-    // At a base of one all frequencies are equal, below it they would grow.
-    theta: fields.number("rope.freq_base", { least: 1.001, most: 1e15, fallback: 10_000 }),
+    theta: fields.number("rope.freq_base", { ...THETA, fallback: 10_000 }),
     scaling: readScaling(fields, contextLength),
   };
 }
@@ -258,6 +321,7 @@ function readScaling(fields: Fields, contextLength: number): RopeScaling {
           most: 1e6,
           fallback: 1,
         }),
+        ...readLogMultiplier(fields),
       };
     default:
       throw new RuntimeError(
@@ -265,6 +329,15 @@ function readScaling(fields: Fields, contextLength: number): RopeScaling {
         `Cannot use model: rope.scaling.type ${JSON.stringify(type).slice(0, 40)} is not supported, only none, linear and yarn`,
       );
   }
+}
+
+function readLogMultiplier(fields: Fields): { readonly logMultiplier?: number } {
+  const logMultiplier = fields.number("rope.scaling.yarn_log_multiplier", {
+    least: 0,
+    most: 1e3,
+    fallback: 0,
+  });
+  return logMultiplier === 0 ? {} : { logMultiplier };
 }
 
 /** Converters have written this factor under two names. */
@@ -278,6 +351,7 @@ function readAttnFactor(fields: Fields): number {
 /** The file format's numbers; the others are for models of another kind, or say nothing. */
 const POOLINGS: ReadonlyMap<number, Pooling> = new Map([
   [1, "mean"],
+  [2, "cls"],
   [3, "last"],
 ]);
 

@@ -2,7 +2,7 @@ import type { Allocator, KvLayer, Ops } from "../tensor/backend.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { createActivations, memoise } from "./activations.ts";
 import type { Batch, Model, ModelConfig, ModelLimits } from "./model.ts";
-import { createRope } from "./rope.ts";
+import { createRotations, type Rotations } from "./rotations.ts";
 
 /** Activations that every decoder has. */
 export type WaveName =
@@ -11,11 +11,10 @@ export type WaveName =
   | "q" // [rows, heads, headDim]
   | "k" // [rows, kvHeads, headDim]
   | "v" // [rows, kvHeads, headDim]
-  | "a" // [rows, heads, headDim], attended values
-  | "rotation"; // [rows, rope.dims / 2, 2]
+  | "a"; // [rows, heads, headDim], attended values
 
 /** The activations of a step, `K` beside the usual. */
-export type Wave<K extends string = never> = Readonly<Record<WaveName | K, Tensor>>;
+export type Wave<K extends string = never> = Readonly<Record<WaveName | K, Tensor>> & Rotations;
 
 /** Records one layer of a step. */
 export type LayerStep = (ops: Ops, batch: Batch) => void;
@@ -47,10 +46,7 @@ export function createDecoder<K extends string>(
 ): Model {
   const { dim, heads, kvHeads, headDim, vocabSize, normEps } = config;
   const { maxRows, maxLogitRows } = limits;
-  const { dims } = config.rope;
-  const rope = createRope(config.rope);
-  const angles = new Float32Array(maxRows * dims);
-  const waveOf = createActivations<WaveName | K>(backend, maxRows, {
+  const activationsOf = createActivations<WaveName | K>(backend, maxRows, {
     x: [dim],
     h: [dim],
     q: [heads, headDim],
@@ -58,20 +54,15 @@ export function createDecoder<K extends string>(
     v: [kvHeads, headDim],
     a: [heads, headDim],
     ...parts.shapes,
-    rotation: [dims / 2, 2],
   });
+  const turns = createRotations(backend, config, maxRows);
+  const waveOf = memoise((rows): Wave<K> => ({ ...activationsOf(rows), ...turns.of(rows) }));
   const tailOf = createActivations(backend, maxLogitRows, { y: [dim], logits: [vocabSize] });
   const slots = limits.blocks * limits.blockSize;
   const cache = Array.from({ length: config.layers }, (_, i) =>
     backend.allocKv(`blk.${i}`, slots, { kvHeads, headDim, type: limits.kvType ?? "f32" }),
   );
   const layersOf = memoise((rows) => parts.layers(waveOf(rows), cache));
-
-  function prepare({ positions }: Batch): void {
-    const used = angles.subarray(0, positions.length * dims);
-    rope.rotations(positions, used);
-    backend.write(waveOf(positions.length).rotation, used);
-  }
 
   function forward(ops: Ops, batch: Batch): Tensor {
     const { x } = waveOf(batch.tokens.length);
@@ -92,7 +83,7 @@ export function createDecoder<K extends string>(
     config,
     limits,
     cache,
-    prepare,
+    prepare: ({ positions }) => turns.write(positions),
     forward,
     states: ({ logitRows }) => tailOf(logitRows.length).y,
   };

@@ -10,6 +10,7 @@ import type { Tensor } from "../tensor/tensor.ts";
 import { createDecoder, type LayerStep, type Wave } from "./decoder.ts";
 import type { DenseWeights, ExpertWeights, LlamaLayer, LlamaWeights } from "./llama-weights.ts";
 import type { Model, ModelConfig, ModelLimits } from "./model.ts";
+import { rotationsOf } from "./rotations.ts";
 import { windowOf } from "./window.ts";
 
 /** Activations of a feed-forward layer: of one that all rows take, or of experts. */
@@ -60,11 +61,13 @@ function llamaLayer(
   config: ModelConfig,
   index: number,
   layer: LlamaLayer,
-  { x, h, q, k, v, a, rotation }: Wave,
+  wave: Wave,
   cache: KvLayer,
   feedForward: FeedForward,
 ): LayerStep {
+  const { x, h, q, k, v, a } = wave;
   const { normEps, rope } = config;
+  const turn = rotationsOf(config, index, wave);
   const qkv: readonly Product[] = [
     { weight: layer.q, out: q, ...biased(layer.qBias) },
     { weight: layer.k, out: k, ...biased(layer.kBias) },
@@ -78,8 +81,8 @@ function llamaLayer(
   return (ops, batch) => {
     ops.rmsNorm(h, x, layer.attnNorm, normEps);
     ops.matmul(h, qkv);
-    ops.rope(q, rotation, rope.style);
-    ops.rope(k, rotation, rope.style);
+    ops.rope(q, turn.query, rope.style);
+    ops.rope(k, turn.key, rope.style);
     ops.attention(a, q, k, v, cache, batch, options);
     ops.matmul(a, o);
     ops.addTo(x, h);

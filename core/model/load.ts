@@ -1,4 +1,5 @@
 import { RuntimeError } from "../errors.ts";
+import { littleEndian } from "../numeric/little-endian.ts";
 import type { GgufModel, TensorInfo } from "../gguf/gguf.ts";
 import { dequantize } from "../quant/dequantize.ts";
 import type { Backend, ReadInto } from "../tensor/backend.ts";
@@ -103,13 +104,6 @@ async function readVector(info: TensorInfo, read: ReadTensor): Promise<Float32Ar
   const values = new Float32Array(info.shape.reduce((size, dimension) => size * dimension, 1));
   dequantize(info.type, bytes, values);
   return values;
-}
-
-/** The bytes that a file would hold. */
-function littleEndian(values: Float32Array): Uint8Array {
-  const view = new DataView(new ArrayBuffer(values.byteLength));
-  for (const [i, value] of values.entries()) view.setFloat32(4 * i, value, true);
-  return new Uint8Array(view.buffer);
 }
 
 function withDivisors(config: ModelConfig, divisors: Float32Array): ModelConfig {

@@ -72,6 +72,7 @@ function scaleYarn(
   scaling: Extract<RopeScaling, { type: "yarn" }>,
 ): number {
   const { factor, originalContext, extFactor, attnFactor, betaFast, betaSlow } = scaling;
+  const { logMultiplier = 0 } = scaling;
   // The pair, as a real number, that turns `turns` times within the original context.
   const pairOf = (turns: number): number =>
     (dims * log(originalContext / (turns * 2 * Math.PI))) / (2 * log(theta));
@@ -85,5 +86,9 @@ function scaleYarn(
     frequencies[i]! *= kept + (1 - kept) / factor;
   }
   // Section 3.4: attention over more positions is sharpened. Queries and keys both carry the factor.
-  return extFactor === 0 ? attnFactor : attnFactor * (1 + 0.1 * log(factor));
+  if (extFactor === 0) return attnFactor;
+  const sharper = 1 + 0.1 * log(factor);
+  return logMultiplier === 0
+    ? attnFactor * sharper
+    : (attnFactor * sharper) / (1 + 0.1 * logMultiplier * log(factor));
 }

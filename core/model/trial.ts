@@ -72,7 +72,15 @@ export async function tryModel(
 
 /** The model as if it had so many layers and no more. */
 function firstLayers(gguf: GgufModel, count: number): GgufModel {
-  const key = `${String(gguf.metadata.get("general.architecture"))}.block_count`;
+  const prefix = `${String(gguf.metadata.get("general.architecture"))}.`;
+  const layers = gguf.metadata.get(`${prefix}block_count`);
+  const metadata = new Map(gguf.metadata);
+  for (const [name, value] of metadata) {
+    // One value for each layer.
+    const listed = typeof value === "object" && value.length === layers;
+    if (listed && name.startsWith(prefix)) metadata.set(name, value.slice(0, count));
+  }
+  metadata.set(`${prefix}block_count`, count);
   const tensors = [...gguf.tensors].filter(([name]) => {
     const layer = /^blk\.(\d+)\./.exec(name)?.[1];
     return layer === undefined || Number(layer) < count;
@@ -80,7 +88,7 @@ function firstLayers(gguf: GgufModel, count: number): GgufModel {
   return {
     version: gguf.version,
     byteLength: gguf.byteLength,
-    metadata: new Map([...gguf.metadata, [key, count]]),
+    metadata,
     tensors: new Map(tensors),
     read: (...args) => gguf.read(...args),
     close: () => gguf.close(),

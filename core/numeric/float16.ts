@@ -49,6 +49,15 @@ export function fromBfloat16(bits: number): number {
   return float[0]!;
 }
 
+/** The 16 bits of the bfloat16 number nearest to `value` as a float32, ties to even; every NaN becomes a quiet one. */
+export function toBfloat16(value: number): number {
+  float[0] = value;
+  const bits = word[0]!;
+  if ((bits & 0x7fffffff) > 0x7f800000) return (bits >>> 16) | 0x40;
+  // Rounding may carry into the exponent, and from there into infinity: both are the right answer.
+  return ((bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16) & 0xffff;
+}
+
 function roundHalfEven(value: number): number {
   const below = Math.floor(value);
   const rest = value - below;

@@ -88,13 +88,13 @@ function trials(shape: GridShape, values: ArrayLike<number>): Grid[] {
     const middle = (low + high) / 2;
     return factors.map((factor) => {
       const reach = ((high - low) / 2) * factor;
-      return halves((2 * reach) / shape.most, middle - reach);
+      return toGrid((2 * reach) / shape.most, middle - reach);
     });
   }
   // The largest value goes to the end with one integer more, or to the other.
   const largest = Math.max(-low, high);
   return factors.flatMap((factor) =>
-    [1, -1].map((sign) => halves((sign * largest * factor) / -shape.least, 0)),
+    [1, -1].map((sign) => toGrid((sign * largest * factor) / -shape.least, 0)),
   );
 }
 
@@ -115,10 +115,10 @@ function refit(
     wx += weight * values[i]!;
     wqx += weight * q * values[i]!;
   }
-  if (!shape.shifted) return wqq > 0 ? halves(wqx / wqq, 0) : start;
+  if (!shape.shifted) return wqq > 0 ? toGrid(wqx / wqq, 0) : start;
   const determinant = w * wqq - wq * wq;
   if (!(determinant > 0)) return start;
-  return halves((w * wqx - wq * wx) / determinant, (wqq * wx - wq * wqx) / determinant);
+  return toGrid((w * wqx - wq * wx) / determinant, (wqq * wx - wq * wqx) / determinant);
 }
 
 function gridError(
@@ -137,7 +137,7 @@ function gridError(
 }
 
 /** Both numbers as the file will hold them. */
-function halves(scale: number, minimum: number): Grid {
+export function toGrid(scale: number, minimum: number): Grid {
   return { scale: half(scale), minimum: half(minimum) };
 }
 

@@ -1,4 +1,5 @@
 import { describeDemoGoldens, describeStoriesGoldens } from "../conformance/goldens.ts";
+import { describeArchitectures } from "../conformance/architectures.ts";
 import { createGpu, VARIANT } from "./backend.ts";
 
 describeStoriesGoldens(VARIANT, () => createGpu(), { logitTolerance: 1e-4, nllTolerance: 1e-6 });
@@ -17,3 +18,5 @@ describeDemoGoldens(VARIANT, () => createGpu(), {
   leastMargin: 1e-3,
   logitTolerance: 1e-3,
 });
+
+describeArchitectures(VARIANT, () => createGpu(), 2e-4);

@@ -4,6 +4,7 @@ import { RuntimeError } from "../../../core/errors.ts";
 import { packageVersion } from "../package-root.ts";
 import { benchCommand } from "./bench.ts";
 import { chatCommand } from "./chat.ts";
+import { convertCommand, mergeCommand, quantizeCommand, splitCommand } from "./convert.ts";
 import { demoCommand } from "./demo.ts";
 import { doctorCommand } from "./doctor.ts";
 import { UsageError } from "./options.ts";
@@ -45,6 +46,10 @@ async function main(argv: readonly string[]): Promise<number> {
     showCommand(),
     rmCommand(),
     psCommand(),
+    convertCommand(),
+    quantizeCommand(),
+    splitCommand(),
+    mergeCommand(),
     tokenizeCommand(),
     benchCommand(),
     loadCommand(),

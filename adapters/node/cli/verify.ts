@@ -9,16 +9,18 @@ import {
   type Verdict,
 } from "../../../core/receipt/verify.ts";
 import { BACKEND_PREFERENCES, type BackendPreference } from "../backend.ts";
-import { modelDigest, openModel } from "../header.ts";
+import type { WeightType } from "../../../core/tensor/dtype.ts";
+import { modelDigest, openModel, remoteOptions } from "../header.ts";
 import { loadLocal } from "../load.ts";
 import { abortOnInterrupt } from "./interrupt.ts";
-import { addThreadsOption, modelOption, UsageError } from "./options.ts";
+import { addThreadsOption, modelOption, quantizeOption, UsageError } from "./options.ts";
 import { readReceipt } from "./receipt-file.ts";
 import { createProgress, printable, printJson, printLine } from "./terminal.ts";
 
 interface VerifyFlags {
   readonly model: string;
   readonly threads: number;
+  readonly quantize?: WeightType;
   readonly json?: true;
 }
 
@@ -31,6 +33,7 @@ export function verifyCommand(): Command {
     .description("compute the answer of a receipt again and say whether it is the same")
     .argument("<receipt>", "file that sirocco run --receipt has written, here or elsewhere")
     .addOption(modelOption())
+    .addOption(quantizeOption())
     .option("--json", 'print {"same", ...}: see README.md');
   return addThreadsOption(command)
     .addHelpText(
@@ -61,7 +64,7 @@ async function verify(path: string, flags: VerifyFlags): Promise<void> {
 async function judge(path: string, flags: VerifyFlags): Promise<Verdict> {
   const receipt = await readReceipt(path);
   const backend = backendOf(receipt);
-  await refuseOthers(receipt, flags.model);
+  await refuseOthers(receipt, flags);
   const progress = createProgress("loading");
   const interrupt = abortOnInterrupt();
   try {
@@ -72,6 +75,7 @@ async function judge(path: string, flags: VerifyFlags): Promise<Verdict> {
       kvType: receipt.numerics.kvType,
       contextSize: contextOf(receipt),
       parallel: 1,
+      ...(flags.quantize === undefined ? {} : { quantize: flags.quantize }),
       onProgress: (done, total) => progress.update(done, total),
       signal: interrupt.signal,
     }).finally(() => progress.end());
@@ -98,8 +102,11 @@ function backendOf({ numerics: { backend } }: Receipt): BackendPreference {
 }
 
 /** Find out before gigabytes of weights are loaded. */
-async function refuseOthers(receipt: Receipt, location: string): Promise<void> {
-  const opened = await openModel(location);
+async function refuseOthers(
+  receipt: Receipt,
+  { model: location, quantize }: VerifyFlags,
+): Promise<void> {
+  const opened = await openModel(location, { ...remoteOptions(location), quantize });
   try {
     const own = { ...receipt.numerics, version: NUMERICS_VERSION };
     const why = whyNotComparable(receipt, await modelDigest(location, opened)(), own);

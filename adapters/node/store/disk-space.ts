@@ -24,7 +24,7 @@ export function describeWriteFailure(error: unknown, path: string): unknown {
 function outOfSpace(message: string, cause?: unknown): RuntimeError {
   return new RuntimeError(
     "INSUFFICIENT_RESOURCES",
-    `${message}; make room, or store elsewhere with SIROCCO_STORE`,
+    `${message}; make room, or put it elsewhere (models of the store: SIROCCO_STORE)`,
     { cause },
   );
 }

@@ -49,6 +49,7 @@ test("openCheckpoint presents what the converter would write, rows of queries an
   for (const [name, bytes] of gguf) {
     expect([name, await bytesOf(model, name)]).toEqual([name, bytes]);
   }
+  expect(model.tensors.get("output_norm.weight")?.type).toBe("f32");
 });
 
 test("openCheckpoint reads shards by their index and refuses names that lead elsewhere", async () => {
@@ -78,32 +79,33 @@ test("openCheckpoint reads shards by their index and refuses names that lead els
 
 test("openCheckpoint reads bfloat16 and eight-bit floats with the one scale that a tensor has", async () => {
   const { hf } = littleLlama();
-  const norm = "model.norm.weight";
-  const all = Uint8Array.from({ length: 64 }, (_, i) => 4 * i + 1);
+  const gate = "model.layers.0.mlp.gate_proj.weight";
+  const shape = [96, 64];
+  const all = Uint8Array.from({ length: 96 * 64 }, (_, i) => i & 255);
   const scale = { dtype: "F32", shape: [], data: new Uint8Array(Float32Array.of(0.5).buffer) };
   const model = await open(
     files({
       ...hf,
-      [norm]: { dtype: "F8_E4M3", shape: [64], data: all },
-      [`${norm}_scale_inv`]: scale,
-      "model.layers.0.input_layernorm.weight": { dtype: "F8_E5M2", shape: [64], data: all },
-      "model.layers.1.input_layernorm.weight": {
+      [gate]: { dtype: "F8_E4M3", shape, data: all },
+      [`${gate}_scale_inv`]: scale,
+      "model.layers.0.mlp.up_proj.weight": { dtype: "F8_E5M2", shape, data: all },
+      "model.layers.1.mlp.up_proj.weight": {
         dtype: "BF16",
-        shape: [64],
-        data: new Uint8Array(128),
+        shape,
+        data: new Uint8Array(2 * 96 * 64),
       },
     }),
   );
-  const view = new DataView((await bytesOf(model, "output_norm.weight", 3)).buffer);
+  const view = new DataView((await bytesOf(model, "blk.0.ffn_gate.weight", 333)).buffer);
   // 1 is 2^-9, and its scale halves it: 2^-10 in binary16 has the exponent field 5.
-  expect(view.getUint16(0, true)).toBe(5 << 10);
+  expect(view.getUint16(2, true)).toBe(5 << 10);
   // 0x39 = 57 is 1.125 in E4M3.
-  expect(view.getUint16(2 * 14, true)).toBe(0x3c80 - (1 << 10));
-  const five = await bytesOf(model, "blk.0.attn_norm.weight");
+  expect(view.getUint16(2 * 57, true)).toBe(0x3c80 - (1 << 10));
+  const five = await bytesOf(model, "blk.0.ffn_up.weight");
   // Every NaN becomes the quiet one of its sign.
   const quiet = all.map((bits) => ((bits & 0x7f) > 0x7c ? (bits & 0x80) | 0x7e : bits));
   expect(five.filter((_, i) => i % 2 === 1)).toEqual(quiet);
-  expect(model.tensors.get("blk.1.attn_norm.weight")?.type).toBe("bf16");
+  expect(model.tensors.get("blk.1.ffn_up.weight")?.type).toBe("bf16");
 });
 
 test("openCheckpoint refuses what it has no place or type for, and closes what it opened", async () => {
