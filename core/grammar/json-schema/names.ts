@@ -54,15 +54,6 @@ export function namesOf(
   }
   const spelling = spellingOf(parts, flatten);
 
-  /** What a part asks of a name that its patterns match as said. */
-  function asked(part: Part, matched: readonly NamePattern[], name?: string): readonly Place[] {
-    const own = name === undefined ? undefined : propertiesOf(part).get(name);
-    const places = own === undefined ? [] : [own];
-    for (const one of matched) if (one.part === part) places.push(one.place);
-    const rest = places.length === 0 ? schemaOf(part, "additionalProperties") : undefined;
-    return rest === undefined ? places : [rest];
-  }
-
   return {
     allows: (name) => spelling === "free" || (spelling !== "none" && hasText(spelling, name)),
     placesOf(name) {
@@ -94,6 +85,15 @@ export function namesOf(
   };
 }
 
+/** What a part asks of the value of a name that these patterns match. */
+function asked(part: Part, matched: readonly NamePattern[], name?: string): readonly Place[] {
+  const own = name === undefined ? undefined : propertiesOf(part).get(name);
+  const places = own === undefined ? [] : [own];
+  for (const one of matched) if (one.part === part) places.push(one.place);
+  const rest = places.length === 0 ? schemaOf(part, "additionalProperties") : undefined;
+  return rest === undefined ? places : [rest];
+}
+
 /** How names may be spelled, by `propertyNames`. */
 function spellingOf(
   parts: readonly Part[],
@@ -101,6 +101,6 @@ function spellingOf(
 ): CharGraph | "free" | "none" {
   const places = parts.flatMap((part) => schemaOf(part, "propertyNames") ?? []);
   if (places.length === 0) return "free";
-  const asked = flatten(places);
-  return (asked === undefined ? undefined : stringGraph(asked)) ?? "none";
+  const flat = flatten(places);
+  return (flat === undefined ? undefined : stringGraph(flat)) ?? "none";
 }

@@ -72,85 +72,70 @@ export function createNegation(root: Json): Negation {
     return negated;
   }
 
-  /** The ways in which a keyword fails. */
+  function one(schema: JsonObject): Json[] {
+    return [make(schema)];
+  }
+
+  /** The ways in which each keyword fails; nothing for one whose failing nothing can say. */
+  const failing: Readonly<Record<string, (part: Part, key: string) => Json[] | undefined>> = {
+    type: otherTypes,
+    const: (part, key) => otherValues([member(part.schema, key)!], part, key),
+    enum: (part, key) => otherValues(listOf(part, key)!, part, key),
+    $ref: (part) => [negate(resolve(part, root)!)],
+    not: (part, key) => [schemaOf(part, key)!.schema],
+    allOf: (part, key) => schemasOf(part, key)!.map(negate),
+    anyOf: (part, key) => one({ allOf: schemasOf(part, key)!.map(negate) }),
+    if: failedConditions,
+    minimum: (part, key) => one({ type: "number", exclusiveMaximum: numberOf(part, key)! }),
+    maximum: (part, key) => one({ type: "number", exclusiveMinimum: numberOf(part, key)! }),
+    exclusiveMinimum: (part, key) => one({ type: "number", maximum: numberOf(part, key)! }),
+    exclusiveMaximum: (part, key) => one({ type: "number", minimum: numberOf(part, key)! }),
+    minLength: (part, key) => fewer("string", "maxLength", countOf(part, key)!),
+    maxLength: (part, key) => one({ type: "string", minLength: countOf(part, key)! + 1 }),
+    pattern: (part, key) => one({ type: "string", [NOT_PATTERN]: textOf(part, key)! }),
+    minItems: (part, key) => fewer("array", "maxItems", countOf(part, key)!),
+    maxItems: (part, key) => one({ type: "array", minItems: countOf(part, key)! + 1 }),
+    prefixItems: (part, key) => failedPrefix(schemasOf(part, key)!),
+    items(part, key) {
+      // `contains` cannot say behind which item.
+      if (member(part.schema, "prefixItems") !== undefined) return undefined;
+      return one({ type: "array", contains: negate(schemaOf(part, key)!) });
+    },
+    contains: failedContains,
+    minProperties: (part, key) => fewer("object", "maxProperties", countOf(part, key)!),
+    maxProperties: (part, key) => one({ type: "object", minProperties: countOf(part, key)! + 1 }),
+    required: (part) =>
+      requiredOf(part).map((name) => make({ type: "object", properties: { [name]: false } })),
+    properties: (part, key) =>
+      [...mapOf(part, key)].map(([name, value]) =>
+        make({ type: "object", required: [name], properties: { [name]: negate(value) } }),
+      ),
+    dependentRequired: (part) =>
+      [...dependentRequiredOf(part)].flatMap(([name, needed]) =>
+        needed.map((other) =>
+          make({ type: "object", required: [name], properties: { [other]: false } }),
+        ),
+      ),
+    dependentSchemas: (part, key) =>
+      [...mapOf(part, key)].map(([name, value]) =>
+        make({ type: "object", required: [name], allOf: [negate(value)] }),
+      ),
+    // What forbids nothing cannot fail.
+    additionalProperties: ({ schema }, key) => (member(schema, key) === true ? [] : undefined),
+    uniqueItems: ({ schema }, key) => (member(schema, key) === false ? [] : undefined),
+  };
+
   function failuresOf(key: string, part: Part): Json[] {
-    const place = (): Place => schemaOf(part, key)!;
-    const count = (): number => countOf(part, key)!;
-    const bound = (): number => numberOf(part, key)!;
-    const one = (schema: JsonObject): Json[] => [make(schema)];
-    switch (key) {
-      case "type":
-        return otherTypes(part);
-      case "const":
-        return otherValues([member(part.schema, key)!], part, key);
-      case "enum":
-        return otherValues(listOf(part, key)!, part, key);
-      case "$ref":
-        return [negate(resolve(part, root)!)];
-      case "not":
-        return [place().schema];
-      case "allOf":
-        return schemasOf(part, key)!.map(negate);
-      case "anyOf":
-        return one({ allOf: schemasOf(part, key)!.map(negate) });
-      case "if":
-        return failedConditions(part);
-      case "minimum":
-        return one({ type: "number", exclusiveMaximum: bound() });
-      case "maximum":
-        return one({ type: "number", exclusiveMinimum: bound() });
-      case "exclusiveMinimum":
-        return one({ type: "number", maximum: bound() });
-      case "exclusiveMaximum":
-        return one({ type: "number", minimum: bound() });
-      case "minLength":
-        return count() === 0 ? [] : one({ type: "string", maxLength: count() - 1 });
-      case "maxLength":
-        return one({ type: "string", minLength: count() + 1 });
-      case "pattern":
-        return one({ type: "string", [NOT_PATTERN]: textOf(part, key)! });
-      case "minItems":
-        return count() === 0 ? [] : one({ type: "array", maxItems: count() - 1 });
-      case "maxItems":
-        return one({ type: "array", minItems: count() + 1 });
-      case "prefixItems":
-        return failedPrefix(schemasOf(part, key)!);
-      case "items":
-        if (member(part.schema, "prefixItems") !== undefined) break;
-        return one({ type: "array", contains: negate(place()) });
-      case "contains":
-        return failedContains(part, place());
-      case "minProperties":
-        return count() === 0 ? [] : one({ type: "object", maxProperties: count() - 1 });
-      case "maxProperties":
-        return one({ type: "object", minProperties: count() + 1 });
-      case "required":
-        return requiredOf(part).map((name) =>
-          make({ type: "object", properties: { [name]: false } }),
-        );
-      case "properties":
-        return [...mapOf(part, key)].map(([name, value]) =>
-          make({ type: "object", required: [name], properties: { [name]: negate(value) } }),
-        );
-      case "dependentRequired":
-        return [...dependentRequiredOf(part)].flatMap(([name, needed]) =>
-          needed.map((other) =>
-            make({ type: "object", required: [name], properties: { [other]: false } }),
-          ),
-        );
-      case "dependentSchemas":
-        return [...mapOf(part, key)].map(([name, value]) =>
-          make({ type: "object", required: [name], allOf: [negate(value)] }),
-        );
-      case "additionalProperties":
-      case "uniqueItems":
-        // What forbids nothing cannot fail.
-        if (member(part.schema, key) === (key === "additionalProperties")) return [];
-        break;
-      default:
-        if (ANNOTATIONS.has(key) || COMPANIONS.has(key) || key === "$id") return [];
+    if (ANNOTATIONS.has(key) || COMPANIONS.has(key) || key === "$id") return [];
+    const failures = Object.hasOwn(failing, key) ? failing[key]!(part, key) : undefined;
+    if (failures === undefined) {
+      throw unsupported(`${part.path}.${key}`, `'${key}' cannot be negated here`);
     }
-    throw unsupported(`${part.path}.${key}`, `'${key}' cannot be negated`);
+    return failures;
+  }
+
+  function fewer(type: string, key: string, count: number): Json[] {
+    return count === 0 ? [] : one({ type, [key]: count - 1 });
   }
 
   function otherTypes(part: Part): Json[] {
@@ -212,7 +197,8 @@ export function createNegation(root: Json): Negation {
     );
   }
 
-  function failedContains(part: Part, { schema }: Place): Json[] {
+  function failedContains(part: Part): Json[] {
+    const { schema } = schemaOf(part, "contains")!;
     const min = countOf(part, "minContains") ?? 1;
     const max = countOf(part, "maxContains");
     const counted = (minContains: number, more: JsonObject): Json =>

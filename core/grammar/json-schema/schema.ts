@@ -150,12 +150,9 @@ export function schemaExpression(
     return { schema: negation.negate(place), path: place.path };
   }
 
-  /** Schemas that all have to hold, as one: the same object for the same schemas. */
+  /** Schemas that all have to hold, as one. */
   function all(schemas: readonly Json[], path: string): Place {
-    const key = schemas.map(numberOf).join();
-    let schema = conjoined.get(key);
-    if (schema === undefined) conjoined.set(key, (schema = { allOf: schemas }));
-    return { schema, path };
+    return putTogether(schemas.map(numberOf).join(), { allOf: schemas }, path);
   }
 
   /** What a part asks for on a condition: either it does not hold, or what follows does. */
@@ -177,27 +174,28 @@ export function schemaExpression(
       });
     }
     for (const [name, needed] of dependentRequiredOf(part)) {
-      const there = JSON.stringify([name, ...needed]);
-      found.push({ branches: [absent(name, path), presence(there, [name, ...needed], path)] });
+      found.push({ branches: [absent(name, path), present([name, ...needed], path)] });
     }
     for (const [name, place] of mapOf(part, "dependentSchemas")) {
-      const there = presence(JSON.stringify([name]), [name], path).schema;
+      const there = present([name], path).schema;
       found.push({ branches: [absent(name, path), all([there, place.schema], place.path)] });
     }
     return found;
   }
 
   function absent(name: string, path: string): Place {
-    const key = `no ${name}`;
-    let schema = conjoined.get(key);
-    if (schema === undefined) conjoined.set(key, (schema = { properties: { [name]: false } }));
-    return { schema, path };
+    return putTogether(`no ${name}`, { properties: { [name]: false } }, path);
   }
 
-  function presence(key: string, names: readonly string[], path: string): Place {
-    let schema = conjoined.get(key);
-    if (schema === undefined) conjoined.set(key, (schema = { required: names }));
-    return { schema, path };
+  function present(names: readonly string[], path: string): Place {
+    return putTogether(JSON.stringify(names), { required: names }, path);
+  }
+
+  /** The same object under the same key, as rules are told apart by their schemas. */
+  function putTogether(key: string, fresh: JsonObject, path: string): Place {
+    const known = conjoined.get(key) ?? fresh;
+    conjoined.set(key, known);
+    return { schema: known, path };
   }
 
   /** Branches of which exactly one holds: those that can hold at once are held apart. */

@@ -47,7 +47,15 @@ export function createValidator(root: Json, param: string): Validator {
     const { schema } = part;
     const types = typesOf(part);
     if (types !== undefined && !typesOfValue(value).some((type) => types.has(type))) return false;
-    if (!isListed(value, schema)) return false;
+    if (!isListed(value, schema) || !holdsTogether(value, part)) return false;
+    if (typeof value === "number") return isNumberValid(value, part);
+    if (typeof value === "string") return isStringValid(value, part);
+    if (isList(value)) return isListValid(value, part);
+    return !isObject(value) || isObjectValid(value, part);
+  }
+
+  /** Whether a value is valid by the schemas that a part is put together from. */
+  function holdsTogether(value: Json, part: Part): boolean {
     const referred = resolve(part, root);
     if (referred !== undefined && !holds(value, referred)) return false;
     const fits = (place: Place): boolean => holds(value, place);
@@ -62,10 +70,7 @@ export function createValidator(root: Json, param: string): Validator {
       const follows = schemaOf(part, fits(condition) ? "then" : "else");
       if (follows !== undefined && !fits(follows)) return false;
     }
-    if (typeof value === "number") return isNumberValid(value, part);
-    if (typeof value === "string") return isStringValid(value, part);
-    if (isList(value)) return isListValid(value, part);
-    return !isObject(value) || isObjectValid(value, part);
+    return true;
   }
 
   function isListValid(value: readonly Json[], part: Part): boolean {
