@@ -192,7 +192,7 @@ describe.skipIf(!hasRedis())("an edge without a model in front of a pool", () =>
       stop: ["never said"],
     });
     const busy = await Promise.all(nodes.map(running));
-    expect(busy.toSorted()).toEqual([0, 1]);
+    expect(busy.filter((count) => count === 1)).toHaveLength(1);
     await nodes[busy.indexOf(1)]!.stop();
     expect(await streamed(response)).toBe(alone);
     expect((await fetch(new URL("/readyz", url))).status).toBe(200);
