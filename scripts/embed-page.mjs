@@ -11,16 +11,18 @@ const target = new URL("../core/http/page/generated.ts", import.meta.url);
 export function embedPage(html) {
   const script = digests(html, "script");
   const style = digests(html, "style");
-  const policy = [
-    "default-src 'none'",
-    `script-src ${script}`,
-    `style-src ${style}`,
-    "img-src data:",
-    "connect-src 'self'",
-    "base-uri 'none'",
-    "form-action 'none'",
-    "frame-ancestors 'none'",
-  ].join("; ");
+  const policy = (...more) =>
+    [
+      "default-src 'none'",
+      `script-src ${[script, ...more].join(" ")}`,
+      ...(more.length === 0 ? [] : ["worker-src 'self'"]),
+      `style-src ${style}`,
+      "img-src data:",
+      "connect-src 'self'",
+      "base-uri 'none'",
+      "form-action 'none'",
+      "frame-ancestors 'none'",
+    ].join("; ");
   return [
     "// Written by scripts/embed-page.mjs from page.html; change that and run it again.",
     "",
@@ -28,7 +30,10 @@ export function embedPage(html) {
     `export const PAGE_HTML: string = ${toLiteral(html)};`,
     "",
     "/** Its Content-Security-Policy: its own script and style and nothing else. */",
-    `export const PAGE_CSP: string = ${toLiteral(policy)};`,
+    `export const PAGE_CSP: string = ${toLiteral(policy())};`,
+    "",
+    "/** The same where the page may load modules from its own server, to answer by itself. */",
+    `export const BROWSER_CSP: string = ${toLiteral(policy("'self'"))};`,
     "",
   ].join("\n");
 }
@@ -39,7 +44,9 @@ function toLiteral(text) {
 }
 
 function digests(html, tag) {
-  const blocks = [...html.matchAll(new RegExp(`<${tag}>([^]*?)</${tag}>`, "g"))];
+  const blocks = [
+    ...html.matchAll(new RegExp(`<${tag}(?: type="importmap")?>([^]*?)</${tag}>`, "g")),
+  ];
   if (blocks.length === 0) throw new Error(`Cannot embed the page: it has no <${tag}>`);
   return blocks
     .map(([, text]) => `'sha256-${createHash("sha256").update(text).digest("base64")}'`)

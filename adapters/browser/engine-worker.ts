@@ -1,13 +1,13 @@
 /**
- * The thread that computes: it loads a model and hosts its engine. Started by load.ts only. Import maps do
+ * The thread that computes: it loads a model and hosts its engine. Started by worker-engine.ts only. Import maps do
  * not apply to workers, so nothing here may import a package: templates stay in the page.
  */
 import { hostEngine } from "../../core/engine/host.ts";
 import { toPlainError } from "../../core/engine/wire.ts";
 import { openGguf } from "../../core/gguf/parse.ts";
-import { startEngine } from "../portable/start-engine.ts";
-import { threadsFor } from "./compute-threads.ts";
-import { browserKernels } from "./kernels.ts";
+// Core, nothing of Node.
+import { startOn } from "../node/start-on.ts";
+import { chooseBackend } from "./choose-backend.ts";
 import { openSource, siblingOpener } from "./source.ts";
 import { createTurns } from "./turn.ts";
 import type { WorkerMessage, WorkerTask } from "./worker-messages.ts";
@@ -21,31 +21,34 @@ function say(message: WorkerMessage): void {
   self.postMessage(message);
 }
 
-async function run({ model, room, threads, port }: WorkerTask): Promise<void> {
+async function run(task: WorkerTask): Promise<void> {
+  const { model, headers, room, port } = task;
   let told = 0;
   try {
-    const gguf = await openGguf(await openSource(model), siblingOpener(model));
+    const gguf = await openGguf(await openSource(model, headers), siblingOpener(model, headers));
     try {
       // The page renders and tokenises; it gets what it needs for that from the same download.
       say({ type: "opened", metadata: gguf.metadata });
-      const engine = await startEngine(
-        gguf,
-        { kernels: () => browserKernels(threadsFor(threads)), yieldTurn: createTurns() },
-        {
-          ...room,
-          onProgress(done, total) {
-            const now = performance.now();
-            if (now - told < PROGRESS_INTERVAL_MS) return;
-            told = now;
-            say({ type: "progress", done, total });
-          },
+      const started = performance.now();
+      const { backend, choice } = await chooseBackend(task.backend, gguf, room, task.threads);
+      const engine = await startOn(backend, gguf, {
+        room,
+        choice,
+        started,
+        yieldTurn: createTurns(),
+        onProgress(done, total) {
+          const now = performance.now();
+          if (now - told < PROGRESS_INTERVAL_MS) return;
+          told = now;
+          say({ type: "progress", done, total });
         },
-      );
+        signal: undefined,
+      });
       hostEngine(engine, port);
+      say({ type: "loaded" });
     } finally {
       await gguf.close();
     }
-    say({ type: "loaded" });
   } catch (error) {
     say({ type: "failed", error: toPlainError(error) });
     port.close();

@@ -1,6 +1,8 @@
 /** sirocco in a browser: load a model and ask it. */
 export * from "../../core/mod.ts";
-export { load, type LoadOptions } from "./load.ts";
+export { load } from "./load.ts";
+export type { LoadOptions } from "./open-engine.ts";
+export type { BrowserBackend } from "./choose-backend.ts";
 export type { PortableOptions } from "../portable/start-engine.ts";
 
 /** URL of the model that comes with the package, as the package's files lie. */

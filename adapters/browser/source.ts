@@ -3,22 +3,25 @@ import type { ByteSource } from "../../core/gguf/source.ts";
 import { checkRange } from "../../core/gguf/source.ts";
 import { fetchSource } from "../portable/fetch-source.ts";
 
+/** Sent with requests for a model. */
+type Headers = Readonly<Record<string, string>>;
+
 /** Where downloaded models are kept, in the browser's Cache storage. */
 const CACHE_NAME = "sirocco-models";
 
 /** A source over what `model` names. A model that was fetched before comes from the browser's cache. */
-export function openSource(model: string | Blob): Promise<ByteSource> {
-  if (typeof model === "string") return fetchSource(new URL(model), cachedFetch);
+export function openSource(model: string | Blob, headers: Headers): Promise<ByteSource> {
+  if (typeof model === "string") return fetchSource(new URL(model), cachedFetch(headers));
   return Promise.resolve(blobSource(model));
 }
 
 /** Opens the further files of a split model by their names, beside the first. */
-export function siblingOpener(model: string | Blob): OpenSibling | undefined {
+export function siblingOpener(model: string | Blob, headers: Headers): OpenSibling | undefined {
   if (typeof model !== "string") return undefined;
   return (name) => {
     const sibling = new URL(model);
     sibling.pathname = sibling.pathname.replace(/[^/]*$/, () => name);
-    return fetchSource(sibling, cachedFetch);
+    return fetchSource(sibling, cachedFetch(headers));
   };
 }
 
@@ -41,15 +44,17 @@ function blobSource(blob: Blob): ByteSource {
  * Fetch a file, or take it from the cache. It is stored while it is read; a cache that cannot be used
  * (private windows, no room, no secure context) costs a download and nothing else.
  */
-async function cachedFetch(url: URL): Promise<Response> {
-  const cache = await openCache();
-  const known = await cache?.match(url).catch(() => undefined);
-  if (known !== undefined) return known;
-  const response = await fetch(url);
-  if (response.ok && cache !== undefined) {
-    cache.put(url, response.clone()).catch(() => undefined);
-  }
-  return response;
+function cachedFetch(headers: Headers): (url: URL) => Promise<Response> {
+  return async (url) => {
+    const cache = await openCache();
+    const known = await cache?.match(url).catch(() => undefined);
+    if (known !== undefined) return known;
+    const response = await fetch(url, { headers });
+    if (response.ok && cache !== undefined) {
+      cache.put(url, response.clone()).catch(() => undefined);
+    }
+    return response;
+  };
 }
 
 async function openCache(): Promise<Cache | undefined> {

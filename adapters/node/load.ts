@@ -58,6 +58,8 @@ export interface LoadedModel {
   readonly template: ChatTemplate | undefined;
   /** What the file calls its quantisation: `q4_0`, `q4_k_m`. */
   readonly quant: string;
+  /** Its files on disk; none for a model behind a URL. */
+  readonly files: readonly string[];
   /** What the file says that it is distributed under; absent where it says nothing. */
   readonly license?: string;
   /** Bytes of weights that one step of one token reads. */
@@ -161,6 +163,7 @@ async function readModelHeader(
       tokenizer,
       template,
       quant: quantName(gguf),
+      files: header.files,
       ...(typeof license === "string" ? { license } : {}),
       weightBytesPerToken: weightBytes(gguf).perToken,
       digest: once(modelDigest(location, header)),

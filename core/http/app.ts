@@ -12,11 +12,12 @@ import { createExpressLane, LIST_PATH, toList } from "./express-lane.ts";
 import { liveness, readiness, startup, type Health } from "./health.ts";
 import { allModels, findAnywhere } from "./found-model.ts";
 import { toWireModel } from "./models.ts";
-import { PAGE_CSP, PAGE_HTML } from "./page/generated.ts";
+import { BROWSER_CSP, PAGE_CSP, PAGE_HTML } from "./page/generated.ts";
 import { pathOf } from "./path.ts";
 import type { Server } from "./pipeline.ts";
 import { createRequestMemo } from "./request-memo.ts";
 import { createServe, json, refuse } from "./serve.ts";
+import { createDownloads, ISOLATED, sendCode } from "./shared-file.ts";
 import { createServerMetrics } from "./server-metrics.ts";
 
 /** The server as one function, for every runtime's way of listening. */
@@ -41,6 +42,8 @@ export interface RouteScope {
   readonly scope: Scope | undefined;
 }
 
+type AppRoute = readonly ["GET" | "POST", string, Scope, Handler];
+
 type Handler = (request: Request, exchange: Exchange) => Response | Promise<Response>;
 
 /** The application: every route with the scope that it needs. What all requests share is in `serve.ts`. */
@@ -60,7 +63,7 @@ export function createApp(deps: AppDeps): App {
 
   const live = probe(() => liveness(deps, limits));
   const ready = probe(() => readiness(deps, limits));
-  const routes: readonly (readonly ["GET" | "POST", string, Scope, Handler])[] = [
+  const routes: readonly AppRoute[] = [
     ...API_ROUTES.map((route) => {
       const handler: Handler = (request, exchange) => route.answer(request, exchange, server);
       return [route.method, route.path, "inference", handler] as const;
@@ -73,7 +76,8 @@ export function createApp(deps: AppDeps): App {
     ["GET", "/ready", "public", ready],
     ["GET", "/startupz", "public", probe(() => startup(deps))],
     ["GET", "/metrics", "metrics", () => exposition(metrics)],
-    ["GET", "/", "public", () => page()],
+    ["GET", "/", "public", () => page(deps.browserCode !== undefined)],
+    ...browserRoutes(deps, limits),
     // Ids may have slashes: organisation/model.
     [
       "GET",
@@ -91,7 +95,7 @@ export function createApp(deps: AppDeps): App {
   // Deny by default: what nobody knows is told only to who has a key.
   app.notFound((c) =>
     serve(c.req.raw, "inference", (_, { path }) => {
-      throw new RuntimeError("NOT_FOUND", `Cannot find ${path.slice(0, 200)}`);
+      throw notFound(path);
     }),
   );
 
@@ -119,6 +123,10 @@ export function createApp(deps: AppDeps): App {
   };
 }
 
+function notFound(path: string): RuntimeError {
+  return new RuntimeError("NOT_FOUND", `Cannot find ${path.slice(0, 200)}`);
+}
+
 /** The path of middleware. */
 const EVERY_PATH = "/*";
 
@@ -129,11 +137,14 @@ const probe =
 
 /** The model that a path names. */
 function idOf(path: string): string {
-  const written = path.slice(LIST_PATH.length + 1);
+  return decoded(path.slice(LIST_PATH.length + 1));
+}
+
+function decoded(written: string): string {
   try {
     return decodeURIComponent(written);
   } catch {
-    // What is not written as URLs are names no model.
+    // What is not written as URLs are names nothing.
     return written;
   }
 }
@@ -160,11 +171,53 @@ function exposition(metrics: Metrics): Response {
   return new Response(metrics.render(), { headers: { "content-type": PROMETHEUS_CONTENT_TYPE } });
 }
 
-function page(): Response {
+/** What a browser needs to answer by itself; no routes where it may not have it. */
+function browserRoutes(deps: AppDeps, limits: HttpLimits): readonly AppRoute[] {
+  const { browserCode } = deps;
+  if (browserCode === undefined) return [];
+  const downloads = createDownloads(limits);
+  return [
+    [
+      "GET",
+      `${CODE_PATH}:path{.+}`,
+      "public",
+      (_, { path }) => {
+        const file = browserCode.get(path.slice(CODE_PATH.length));
+        if (file === undefined) throw notFound(path);
+        return sendCode(file, limits);
+      },
+    ],
+    [
+      "GET",
+      `${FILES_PATH}:name`,
+      "inference",
+      (request, exchange) => {
+        const name = decoded(exchange.path.slice(FILES_PATH.length));
+        for (const { id, digest, files = [] } of deps.models()) {
+          const file = files.find((each) => each.name === name);
+          if (file === undefined) continue;
+          exchange.note({ model: id });
+          exchange.caller.checkModel(id);
+          return downloads.send(request, file, digest);
+        }
+        throw notFound(exchange.path);
+      },
+    ],
+  ];
+}
+
+/** Modules carry no keys, so the code is public; it says nothing of this server. */
+const CODE_PATH = "/browser/";
+/** Files of models. */
+const FILES_PATH = "/models/";
+
+function page(answersByItself: boolean): Response {
   return new Response(PAGE_HTML, {
     headers: {
       "content-type": "text/html; charset=utf-8",
-      "content-security-policy": PAGE_CSP,
+      "content-security-policy": answersByItself ? BROWSER_CSP : PAGE_CSP,
+      // Threads share memory in pages that nothing else can look into.
+      ...(answersByItself ? { ...ISOLATED, "cross-origin-opener-policy": "same-origin" } : {}),
       "referrer-policy": "no-referrer",
       "cache-control": "no-cache",
     },

@@ -10,6 +10,7 @@ import type { Pool } from "../pool/pool.ts";
 import type { Upstream } from "../pool/upstream.ts";
 import type { Tracer } from "../trace/span.ts";
 import type { Access } from "./edge/access.ts";
+import type { SharedFile } from "./shared-file.ts";
 
 /** A model that requests can name. */
 export interface ServedModel {
@@ -39,6 +40,8 @@ export interface ServedModel {
   readonly architecture?: string;
   /** What its file calls its quantisation: `Q4_K_M`. */
   readonly quantization?: string;
+  /** Its files, the first one first, where browsers may have them. */
+  readonly files?: readonly SharedFile[];
   /** What its file says that it is distributed under: `apache-2.0`. */
   readonly license?: string;
 }
@@ -83,6 +86,8 @@ export interface AppDeps {
   readonly corsOrigins?: readonly string[];
   /** Makes short answers, where a runtime writes its own class faster; the global one unless given. */
   readonly Response?: typeof Response;
+  /** The program with which browsers answer by themselves, by path; they cannot where absent. */
+  readonly browserCode?: ReadonlyMap<string, SharedFile>;
   /** Takes the spans of requests; none are made where absent. */
   readonly tracer?: Tracer;
   /** Limits that differ from {@linkcode DEFAULT_LIMITS}. */

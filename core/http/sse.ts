@@ -1,19 +1,19 @@
 import type { HttpLimits } from "./deps.ts";
 
 /**
- * Frames as a response body that is pulled: the next frame is asked for when the client has taken the
+ * Frames, text or bytes, as a response body that is pulled: the next frame is asked for when the client has taken the
  * last one, so a slow reader slows production. Silence is filled with `ping`. The stream ends when the
  * frames end, when the client leaves, or when it has not read for `stallMs`; `release` is then called,
  * exactly once, and has to stop whatever produces the frames.
  */
 export function streamBody(
-  frames: AsyncIterator<string, void>,
+  frames: AsyncIterator<string | Uint8Array, void>,
   limits: Pick<HttpLimits, "keepAliveMs" | "stallMs">,
   release: () => void,
   ping: string,
 ): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
-  let pending: Promise<IteratorResult<string, void>> | undefined;
+  let pending: Promise<IteratorResult<string | Uint8Array, void>> | undefined;
   let stalled: ReturnType<typeof setTimeout> | undefined;
   let released = false;
   const close = () => {
@@ -28,7 +28,7 @@ export function streamBody(
       async pull(controller) {
         clearTimeout(stalled);
         pending ??= frames.next();
-        let result: IteratorResult<string, void> | undefined;
+        let result: IteratorResult<string | Uint8Array, void> | undefined;
         try {
           result = await within(pending, limits.keepAliveMs);
         } catch (error) {
@@ -44,7 +44,8 @@ export function streamBody(
           return;
         } else {
           pending = undefined;
-          controller.enqueue(encoder.encode(result.value));
+          const { value } = result;
+          controller.enqueue(typeof value === "string" ? encoder.encode(value) : value);
         }
         stalled = setTimeout(() => {
           controller.error(new Error("The client has stopped reading"));

@@ -81,8 +81,9 @@ export function createNodes(options: NodesOptions): Nodes {
 
   function become(entry: Entry, state: health.NodeHealth): void {
     entry.state = state;
-    const is = health.standing(state, now()) === "out" ? "out" : "in";
-    if (is === entry.told) return;
+    const is = health.standing(state, now());
+    // One on trial has not come back yet.
+    if (is === entry.told || is === "trial") return;
     entry.told = is;
     const { name } = entry.node;
     // Only changes: a node that is away must not fill the log.

@@ -202,9 +202,9 @@ export function createPool(options: PoolOptions): Pool {
           const { kind, told, node } = error;
           if (number >= MOST_ATTEMPTS || node === "") throw told;
           avoid = new Set([node]);
-          // Whoever was lost has nothing of the request any more: it moves, and no load is added. Anything
-          // else is a retry, of which a pool in trouble must not get many.
-          if (kind === "lost") {
+          // Whoever was lost, or has another model, does nothing for the request any more: it moves, and no
+          // load is added. Anything else is a retry, of which a pool in trouble must not get many.
+          if (kind === "lost" || kind === "other") {
             count(transcript.size > 0 ? "continue" : "move");
             continue;
           }

@@ -3,7 +3,8 @@
  * tells what hardware there is.
  *
  * - `asked`: it was asked for by name
- * - `only`: the runtime has no other
+ * - `only`: there is no other, or none that can hold the model
+ * - `sound`: the GPU passed its self-test, and nothing could be measured beforehand
  * - `faster`: it was measured beside the other and won
  * - `slower`: the GPU was measured and lost
  * - `no_gpu`: nothing hints at a GPU, so none was looked for
@@ -19,6 +20,7 @@
 export type ChoiceReason =
   | "asked"
   | "only"
+  | "sound"
   | "faster"
   | "slower"
   | "no_gpu"
@@ -35,6 +37,7 @@ export type ChoiceReason =
 export const CHOICE_REASONS: readonly ChoiceReason[] = [
   "asked",
   "only",
+  "sound",
   "faster",
   "slower",
   "no_gpu",

@@ -3,18 +3,31 @@ import { KEY_SCOPES } from "../../core/http/edge/access.ts";
 import { bearer, configured, createKeyedApp } from "../fixtures/keyed-app.ts";
 import { createScriptedApp } from "../fixtures/scripted-app.ts";
 
-/** What anybody may ask without a key: probes, and the page, which holds no data. */
-const PUBLIC = ["/livez", "/healthz", "/readyz", "/health", "/ready", "/startupz", "/"];
+/** What anybody may ask without a key: probes, and the page with its program, which hold no data. */
+const PUBLIC = [
+  "/livez",
+  "/healthz",
+  "/readyz",
+  "/health",
+  "/ready",
+  "/startupz",
+  "/",
+  "/browser/:path{.+}",
+];
+/** With every route that there can be. */
+const DEPS = { browserCode: new Map() };
 
 /** A path that the route answers. */
 const concrete = (path: string) => path.replace(/:\w+(\{[^}]*\})?/g, "m");
 const passes = (status: number) => status !== 401 && status !== 403;
-const routes = createScriptedApp().app.routes.filter(({ method }) => method !== "ALL");
+const routes = createScriptedApp({}, DEPS).app.routes.filter(({ method }) => method !== "ALL");
 
 describe("15 no side door without a key", () => {
   test("every route of the router names its scope, and only probes and the page are public", () => {
     expect(routes.length).toBeGreaterThan(10);
-    expect(createScriptedApp().app.routes.filter(({ scope }) => scope === undefined)).toEqual([]);
+    expect(
+      createScriptedApp({}, DEPS).app.routes.filter(({ scope }) => scope === undefined),
+    ).toEqual([]);
     const open = routes.filter(({ scope }) => scope === "public").map(({ path }) => path);
     expect(open.toSorted()).toEqual(PUBLIC.toSorted());
   });
@@ -25,7 +38,7 @@ describe("15 no side door without a key", () => {
       const keys = await Promise.all(
         KEY_SCOPES.map((one) => configured(`only-${one}`, { scopes: [one] })),
       );
-      const { app } = createKeyedApp(keys);
+      const { app } = createKeyedApp(keys, {}, DEPS);
       const ask = async (headers: Record<string, string>) => {
         const init = method === "POST" ? { method, body: "{}" } : { method };
         const response = await app.fetch(

@@ -12,6 +12,15 @@ export const PAGE_HTML: string = `<!doctype html>
       rel="icon"
       href="data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 24 24' fill='none' stroke='%23c2571a' stroke-width='2.4' stroke-linecap='round'%3E%3Cpath d='M2 9h11a3.2 3.2 0 1 0-3.2-3.2M2 13.5h16.5a3.2 3.2 0 1 1-3.2 3.2M2 18h7'/%3E%3C/svg%3E"
     />
+    <script type="importmap">
+      {
+        "imports": {
+          "@huggingface/jinja": "./browser/packages/@huggingface/jinja/index.js",
+          "@noble/hashes/": "./browser/packages/@noble/hashes/",
+          "valibot": "./browser/packages/valibot/index.mjs"
+        }
+      }
+    </script>
     <style>
       :root {
         color-scheme: light dark;
@@ -388,6 +397,15 @@ export const PAGE_HTML: string = `<!doctype html>
               >Model
               <select id="model"></select
             ></label>
+            <label id="where-label" hidden
+              >Answer in
+              <select id="where">
+                <option value="">this server</option>
+                <option value="auto">this browser</option>
+                <option value="webgpu">this browser, by WebGPU</option>
+                <option value="wasm">this browser, by WebAssembly</option>
+              </select></label
+            >
             <label
               >Temperature
               <input id="temperature" type="number" min="0" max="2" step="0.1" value="0.7"
@@ -436,8 +454,9 @@ export const PAGE_HTML: string = `<!doctype html>
         "send",
         "stop",
       ].map(at);
-      const [model, temperature, topP, limit, seed, system, extra, key, clear, theme] = [
+      const [model, where, temperature, topP, limit, seed, system, extra, key, clear, theme] = [
         "model",
+        "where",
         "temperature",
         "top-p",
         "limit",
@@ -485,18 +504,67 @@ export const PAGE_HTML: string = `<!doctype html>
         }
       };
 
-      const describe = () => {
-        const { id, sirocco } = models.find(({ id }) => id === model.value) ?? {};
+      const chosen = () => models.find(({ id }) => id === model.value);
+      const describe = ({ backend, threads, why } = chosen()?.sirocco ?? {}) => {
+        const { id, sirocco } = chosen() ?? {};
         if (id === undefined) return;
-        const { backend, threads, context_length: context } = sirocco ?? {};
+        const { context_length: context, file } = sirocco ?? {};
+        at("where-label").hidden = file === undefined;
         about.textContent = [
           id,
-          backend,
+          why === undefined ? backend : \`\${backend} in this browser (\${why})\`,
           threads > 1 ? \`\${threads} threads\` : "",
           context ? \`\${context} tokens\` : "",
         ]
           .filter(Boolean)
           .join(" · ");
+      };
+
+      // Where answers are to come from this browser: what answers, or a promise of it.
+      let here;
+      const leave = async () => {
+        const left = here;
+        here = undefined;
+        const answering = await left?.catch(() => undefined);
+        await answering?.close();
+      };
+      const settle = async () => {
+        running?.abort();
+        await leave();
+        const { id, sirocco } = chosen() ?? {};
+        const local = where.value !== "" && sirocco?.file !== undefined;
+        at("empty").textContent = \`Ask something. The model runs \${
+          local ? "in this browser" : "on this server"
+        }; nothing is sent anywhere else.\`;
+        if (!local) return describe();
+        about.textContent = "loading the model into this browser…";
+        const arriving = (async () => {
+          const { answerHere } = await import("./browser/dist/adapters/browser/answer-here.js");
+          const url = new URL(\`models/\${encodeURIComponent(sirocco.file)}\`, document.baseURI);
+          // The browser keeps it, and is not to keep it for another model of that name.
+          url.searchParams.set("digest", sirocco.digest);
+          return answerHere(
+            url,
+            { id, digest: sirocco.digest },
+            {
+              backend: where.value,
+              contextSize: Math.min(sirocco.context_length, 4096),
+              headers: authorised(),
+              onProgress: (done, total) => {
+                if (here !== arriving || total === 0) return;
+                about.textContent = \`loading into this browser: \${Math.floor((100 * done) / total)} %\`;
+              },
+            },
+          );
+        })();
+        here = arriving;
+        try {
+          const arrived = await arriving;
+          if (here === arriving) describe(arrived);
+        } catch (error) {
+          if (here !== arriving) return;
+          about.textContent = \`Not in this browser: \${error.message}\`;
+        }
       };
 
       let looking;
@@ -515,7 +583,7 @@ export const PAGE_HTML: string = `<!doctype html>
           if (models.length === 0) throw new Error("the model is still loading");
           model.replaceChildren();
           for (const { id } of models) add(model, "option", "", id).value = id;
-          describe();
+          await settle();
         } catch (error) {
           about.textContent = \`No model yet: \${error.message}. Trying again…\`;
           looking = setTimeout(load, 1500);
@@ -590,12 +658,15 @@ export const PAGE_HTML: string = `<!doctype html>
       };
 
       const ask = async (request, signal) => {
-        const response = await fetch("v1/chat/completions", {
+        const asked = new Request("v1/chat/completions", {
           method: "POST",
           headers: { "content-type": "application/json", ...authorised() },
           signal,
           body: JSON.stringify(request),
         });
+        const answering = await here;
+        signal.throwIfAborted();
+        const response = await (answering?.fetch(asked) ?? fetch(asked));
         if (response.ok) return response;
         const body = await response.json().catch(() => ({}));
         throw new Error(body.error?.message ?? \`The server answered \${response.status}\`);
@@ -788,7 +859,8 @@ export const PAGE_HTML: string = `<!doctype html>
         log.replaceChildren();
         text.focus();
       });
-      model.addEventListener("change", describe);
+      model.addEventListener("change", settle);
+      where.addEventListener("change", settle);
       key.value = remembered("sessionStorage", "key");
       key.addEventListener("change", () => {
         remember("sessionStorage", "key", key.value);
@@ -810,4 +882,7 @@ export const PAGE_HTML: string = `<!doctype html>
 `;
 
 /** Its Content-Security-Policy: its own script and style and nothing else. */
-export const PAGE_CSP: string = `default-src 'none'; script-src 'sha256-FVw1509Gu/Vu8aH5HA44uaKSulkJWcWjzq3arglig0g='; style-src 'sha256-gQHVGi8jqdYl5pEoxUZSLeWDleajtXI9/liAWQZPU8I='; img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`;
+export const PAGE_CSP: string = `default-src 'none'; script-src 'sha256-cESgKz1uIppEGbg6w7DODV8NUKxNMx1c9HPgI3D0S5I=' 'sha256-ZDvcMZ5/8In8Zo/9ORm/dtwinGrtO583RGZ86GSIi6c='; style-src 'sha256-gQHVGi8jqdYl5pEoxUZSLeWDleajtXI9/liAWQZPU8I='; img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`;
+
+/** The same where the page may load modules from its own server, to answer by itself. */
+export const BROWSER_CSP: string = `default-src 'none'; script-src 'sha256-cESgKz1uIppEGbg6w7DODV8NUKxNMx1c9HPgI3D0S5I=' 'sha256-ZDvcMZ5/8In8Zo/9ORm/dtwinGrtO583RGZ86GSIi6c=' 'self'; worker-src 'self'; style-src 'sha256-gQHVGi8jqdYl5pEoxUZSLeWDleajtXI9/liAWQZPU8I='; img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`;

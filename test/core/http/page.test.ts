@@ -16,10 +16,11 @@ test("GET / serves the page with a policy that allows its own script and style a
   expect(policy).toContain("frame-ancestors 'none'");
   const html = await response.text();
   for (const tag of ["script", "style"]) {
-    const blocks = [...html.matchAll(new RegExp(`<${tag}>([^]*?)</${tag}>`, "g"))];
-    expect(blocks).toHaveLength(1);
-    const digest = createHash("sha256").update(blocks[0]![1]!).digest("base64");
-    expect(policy).toContain(`${tag}-src 'sha256-${digest}'`);
+    const blocks = [...html.matchAll(new RegExp(`<${tag}(?: [^>]*)?>([^]*?)</${tag}>`, "g"))];
+    // Beside its script the page has a map of imports.
+    expect(blocks).toHaveLength(tag === "script" ? 2 : 1);
+    const digests = blocks.map(([, text]) => createHash("sha256").update(text!).digest("base64"));
+    expect(policy).toContain(`${tag}-src ${digests.map((one) => `'sha256-${one}'`).join(" ")}; `);
   }
 });
 
