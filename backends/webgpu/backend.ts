@@ -78,6 +78,8 @@ export class WebGpuBackend implements Backend {
   readonly #caches: GpuKv[] = [];
   #scratch = { word: 0, words: 0 };
   #fault: Error | undefined;
+  /** A device keeps its listeners for ever, and they what they refer to. */
+  #unwatch: () => void = () => {};
   #closed = false;
 
   constructor(opened: OpenDevice, options: WebGpuOptions = {}) {
@@ -282,6 +284,7 @@ export class WebGpuBackend implements Backend {
 
   close(): Promise<void> {
     this.#closed = true;
+    this.#unwatch();
     this.#commands.drop();
     this.#memory.close();
     if (!this.#keepsDevice) this.#device.destroy();
@@ -337,12 +340,14 @@ export class WebGpuBackend implements Backend {
         this.#fault = fault;
         resolve(fault);
       };
-      this.#device.addEventListener("uncapturederror", ({ error }) => {
+      const refused = ({ error }: GPUUncapturedErrorEvent): void => {
         // The class is not global in every runtime.
         const full = error.constructor.name === "GPUOutOfMemoryError";
         const message = `The GPU refused a command: ${error.message}`;
         fail(full ? new OutOfMemoryError(message) : new Error(message));
-      });
+      };
+      this.#device.addEventListener("uncapturederror", refused);
+      this.#unwatch = () => this.#device.removeEventListener("uncapturederror", refused);
       const lost = async (): Promise<void> => {
         const { reason, message } = await this.#device.lost;
         fail(new Error(`The GPU was lost (${reason}): ${message}`));
