@@ -8,7 +8,7 @@ import { GREEDY } from "../../core/sampler/params.ts";
 import { createTokenizer } from "../../core/tokenizer/create.ts";
 import { exactWeights } from "../bench/accuracy/exact-weights.ts";
 import { judgedText } from "../bench/accuracy/text.ts";
-import { report } from "./drivers.ts";
+import { report } from "./report.ts";
 
 /** What is asked of each backend. */
 export interface RealModelCase {
