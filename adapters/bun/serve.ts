@@ -1,14 +1,22 @@
 import { drainRequests } from "../node/drain-requests.ts";
 import {
+  serveEdge as serveFromPool,
   serveModel,
   type Listen,
+  type ListeningServer,
   type RunningServer,
   type ServeOptions,
+  type ServerOptions,
 } from "../node/serve-model.ts";
 
 /** Serve a model with `Bun.serve`; otherwise as on Node. */
 export function serve(options: ServeOptions): Promise<RunningServer> {
   return serveModel(listen, options);
+}
+
+/** Serve the models of a pool with `Bun.serve`; otherwise as on Node. */
+export function serveEdge(options: ServerOptions): Promise<ListeningServer> {
+  return serveFromPool(listen, options);
 }
 
 const listen: Listen = (fetch, hostname, port) => {

@@ -5,5 +5,11 @@ export type { BackendPreference } from "../node/backend.ts";
 export type { RoomOptions } from "../node/limits.ts";
 export type { EngineOptions } from "../node/open-engine.ts";
 export { loadLocal, type LoadedModel, type LoadOptions } from "../node/load.ts";
-export { type RunningServer, type ServeOptions } from "../node/serve-model.ts";
-export { serve } from "./serve.ts";
+export type { PoolSettings, UpstreamSettings } from "../node/pool/open-pool.ts";
+export type {
+  ListeningServer,
+  RunningServer,
+  ServeOptions,
+  ServerOptions,
+} from "../node/serve-model.ts";
+export { serve, serveEdge } from "./serve.ts";

@@ -88,10 +88,15 @@ export function planRoom(
   options: RoomOptions,
   kvBlock: number = LEAST_BLOCK,
 ): Room {
-  const contextLength = Math.min(config.contextLength, options.contextSize ?? DEFAULT_CONTEXT);
+  const { embedsOnly = false } = config;
+  const wanted = Math.min(config.contextLength, options.contextSize ?? DEFAULT_CONTEXT);
   const parallel = options.parallel ?? DEFAULT_PARALLEL;
   const kvType = options.kvType ?? DEFAULT_KV_TYPE;
-  const maxRows = Math.max(options.batchSize ?? DEFAULT_ROWS, 1);
+  // Texts that are seen both ways come in one step, with the states of all their tokens.
+  const usualRows = embedsOnly ? Math.max(DEFAULT_ROWS, wanted) : DEFAULT_ROWS;
+  const maxRows = Math.max(options.batchSize ?? usualRows, 1);
+  const contextLength = embedsOnly ? Math.min(wanted, maxRows) : wanted;
+  const logitRows = embedsOnly ? maxRows : (options.logitRows ?? SCORE_ROWS);
   const blockSize = Math.ceil(LEAST_BLOCK / kvBlock) * kvBlock;
   const one = Math.ceil(contextLength / blockSize);
   const affordable = Math.floor(
@@ -101,7 +106,7 @@ export function planRoom(
   return {
     limits: {
       maxRows,
-      maxLogitRows: Math.min(maxRows, Math.max(parallel, options.logitRows ?? SCORE_ROWS)),
+      maxLogitRows: Math.min(maxRows, Math.max(parallel, logitRows)),
       blocks,
       blockSize,
       kvType,

@@ -8,4 +8,12 @@ export type { RoomOptions } from "./limits.ts";
 export { loadLocal, type LoadedModel, type LoadOptions } from "./load.ts";
 export { perplexity, type Perplexity, type PerplexityOptions } from "./perplexity.ts";
 export { demoModelPath } from "./package-root.ts";
-export { serve, type RunningServer, type ServeOptions } from "./serve.ts";
+export type { PoolSettings, UpstreamSettings } from "./pool/open-pool.ts";
+export {
+  serve,
+  serveEdge,
+  type ListeningServer,
+  type RunningServer,
+  type ServeOptions,
+  type ServerOptions,
+} from "./serve.ts";

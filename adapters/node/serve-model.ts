@@ -12,7 +12,10 @@ import type {
 } from "../../core/http/deps.ts";
 import { createAccess, type ApiKey } from "../../core/http/edge/access.ts";
 import { allowedHosts } from "../../core/http/edge/host.ts";
-import { TRACE_SPANS_LOST } from "../../core/metrics/names.ts";
+import { RuntimeError } from "../../core/errors.ts";
+import { POOL_EVENTS, TRACE_SPANS_LOST } from "../../core/metrics/names.ts";
+import type { OverflowLimits } from "../../core/pool/overflow.ts";
+import { createFetchTransport, type Transport } from "../../core/pool/transport.ts";
 import { createExporter, type ExporterOptions } from "../../core/trace/exporter.ts";
 import { openCaching, type CachingOptions } from "./cache/open-caching.ts";
 import { engineRecord } from "./engine-log.ts";
@@ -20,19 +23,24 @@ import { DEFAULT_HOST, DEFAULT_PORT, listenFailure } from "./listen.ts";
 import { modelName } from "./model-name.ts";
 import { loadLocal, type LoadedModel, type LoadOptions } from "./load.ts";
 import { packageVersion } from "./package-root.ts";
+import { openRungs, type PoolSettings, type UpstreamSettings } from "./pool/open-pool.ts";
 
 /** How to serve a model. */
-export interface ServeOptions {
+export interface ServeOptions extends ServerOptions {
   /** Which model and how to load it. */
   readonly load: LoadOptions;
-  /** Address to listen on; the default takes connections of this machine only. */
-  readonly host?: string;
-  /** 0 takes any free port. */
-  readonly port?: number;
   /** Name of the model for requests; by default the file's, without `.gguf`, or the folder's. */
   readonly name?: string;
   /** Further names that requests may use. */
   readonly aliases?: readonly string[];
+}
+
+/** How to serve, whether a model is here or in the pool. */
+export interface ServerOptions {
+  /** Address to listen on; the default takes connections of this machine only. */
+  readonly host?: string;
+  /** 0 takes any free port. */
+  readonly port?: number;
   /** Serve on for so long after `close`, while readiness fails and load balancers turn away. */
   readonly drainDelayMs?: number;
   /** Then let running requests take so long to end before they are cut off. */
@@ -55,14 +63,24 @@ export interface ServeOptions {
   readonly shareModel?: boolean;
   /** Keep answers, and how; none are kept where absent. */
   readonly cache?: CachingOptions;
+  /** Other servers of ours that answer what this one has no room for. */
+  readonly pool?: PoolSettings;
+  /** When requests go over to the pool. */
+  readonly overflow?: Partial<OverflowLimits>;
+  /** Somebody else's server, for when there is room nowhere. */
+  readonly upstream?: UpstreamSettings;
 }
 
 /** A server that listens; its model may still be loading. */
-export interface RunningServer {
-  /** `http://127.0.0.1:8080`, without a final slash. */
-  readonly url: string;
+export interface RunningServer extends ListeningServer {
   /** The model once it answers. Rejects with what `loadLocal` rejects with. */
   readonly ready: Promise<LoadedModel>;
+}
+
+/** A server that listens. */
+export interface ListeningServer {
+  /** `http://127.0.0.1:8080`, without a final slash. */
+  readonly url: string;
   /** Take other keys from now on; running requests are left alone. */
   setKeys(keys: readonly ApiKey[] | undefined): void;
   /** Take other limits of requests from now on; those that are not given have their defaults again. */
@@ -86,26 +104,96 @@ export type Listen = (
   port: number,
 ) => Listening | Promise<Listening>;
 
+/** What a runtime does better than the web platform's own. */
+export interface Platform {
+  /** A class that the runtime's server writes faster than the global one. */
+  readonly Response?: AppDeps["Response"];
+  /** How the servers of a pool are reached; by `fetch` unless given. */
+  readonly createTransport?: () => Transport;
+}
+
 /** Inside the 30 s that orchestrators usually wait before they kill. */
 const DEFAULT_GRACE_MS = 25_000;
 
 /**
  * Serve a model over HTTP, listening as the runtime does. Resolves as soon as the server listens: while
  * the model loads, requests wait and readiness fails.
- *
- * @param Response A class that the runtime's server writes faster than the global one.
  */
 export async function serveModel(
   listen: Listen,
   options: ServeOptions,
-  Response?: AppDeps["Response"],
+  platform: Platform = {},
 ): Promise<RunningServer> {
-  const { log = () => {}, drainDelayMs = 0, graceMs = DEFAULT_GRACE_MS } = options;
+  const { log = () => {} } = options;
   const loading = new AbortController();
-  const models: ServedModel[] = [];
-  let state: ServerState = "loading";
-  let loaded: LoadedModel | undefined;
+  const served: Served = { models: [], state: "loading" };
+  const stop = async (): Promise<void> => {
+    const model = await ready.catch(() => undefined);
+    await model?.close();
+  };
+  const server = await openServer(listen, options, platform, served, {
+    leave: () => loading.abort(),
+    stop,
+  });
+  const onEngineChange = (change: EngineChange): void => {
+    log(engineRecord(change));
+    // The next engine may be of another kind, whose answers are not those that were kept: it is another model.
+    if (change.type === "replaced")
+      for (const [i, model] of served.models.entries()) served.models[i] = { ...model };
+    options.load.onEngineChange?.(change);
+  };
+  const ready = prepare({ ...options.load, onEngineChange }, loading.signal, async (model) => {
+    served.models.push(await toServed(model, options));
+    log(backendRecord(model.engine.info));
+    if (served.state === "loading") served.state = "ready";
+  });
+  return { ...server, ready };
+}
 
+/**
+ * Serve the models of a pool over HTTP, with none here: a cache, keys and limits in front of other servers.
+ * Resolves as soon as the server listens. Rejects with `INVALID_REQUEST` where there is no pool.
+ */
+export async function serveEdge(
+  listen: Listen,
+  options: ServerOptions,
+  platform: Platform = {},
+): Promise<ListeningServer> {
+  if (options.pool === undefined || options.pool.nodes.length === 0) {
+    throw new RuntimeError(
+      "INVALID_REQUEST",
+      "Cannot serve without a model and without a pool: name servers that have one",
+    );
+  }
+  const served: Served = { models: [], state: "ready" };
+  return await openServer(listen, options, platform, served, {
+    leave: () => {},
+    stop: async () => {},
+  });
+}
+
+/** What a server has to offer; it changes while it runs. */
+interface Served {
+  readonly models: ServedModel[];
+  state: ServerState;
+}
+
+/** What becomes of a model when its server goes. */
+interface Leaving {
+  /** No request will come any more. */
+  leave(): void;
+  /** End those that still run. */
+  stop(): Promise<void>;
+}
+
+async function openServer(
+  listen: Listen,
+  options: ServerOptions,
+  { Response, createTransport = createFetchTransport }: Platform,
+  served: Served,
+  leaving: Leaving,
+): Promise<ListeningServer> {
+  const { log = () => {}, drainDelayMs = 0, graceMs = DEFAULT_GRACE_MS } = options;
   const { host = DEFAULT_HOST, port = DEFAULT_PORT } = options;
   const access = createAccess(options.keys, () => performance.now());
   const hosts = allowedHosts(host, options.hosts);
@@ -119,66 +207,59 @@ export async function serveModel(
         });
   const caching =
     options.cache === undefined ? undefined : await openCaching({ log, ...options.cache });
+  const rungs = openRungs({
+    ...options,
+    createTransport,
+    log,
+    onEvent: (event) => app.metrics.counter(POOL_EVENTS, { event }).add(),
+  });
   const { shareModel = false } = options;
   const browserCode = shareModel ? await readBrowserCode() : undefined;
   const app = createApp({
-    models: () => models,
-    state: () => state,
+    models: () => served.models,
+    state: () => served.state,
     version: packageVersion(),
     now: () => performance.now(),
     wallClock: () => Date.now(),
     randomId: () => randomUUID(),
     log,
-    memory: () => ({ rss: process.memoryUsage.rss(), ...loaded?.engine.info.memory }),
+    memory: () => ({ rss: process.memoryUsage.rss() }),
     access,
     ...(Response === undefined ? {} : { Response }),
     ...(tracer === undefined ? {} : { tracer }),
     ...(caching === undefined ? {} : { caching }),
+    ...rungs.deps,
     ...(hosts === undefined ? {} : { hosts }),
     ...(browserCode === undefined ? {} : { browserCode }),
     ...(options.corsOrigins === undefined ? {} : { corsOrigins: options.corsOrigins }),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
   });
+  // So that the first request finds nodes.
+  await rungs.tend();
   let listening: Listening;
   try {
     listening = await listen((request) => app.fetch(request), host, port);
   } catch (error) {
+    await rungs.close();
     throw listenFailure(error, host, port);
   }
   log({ level: "info", event: "listening", url: listening.url });
 
-  const onEngineChange = (change: EngineChange): void => {
-    log(engineRecord(change));
-    // The next engine may be of another kind, whose answers are not those that were kept: it is another model.
-    if (change.type === "replaced")
-      models.splice(0, models.length, ...models.map((model) => ({ ...model })));
-    options.load.onEngineChange?.(change);
-  };
-  const ready = prepare({ ...options.load, onEngineChange }, loading.signal, async (model) => {
-    loaded = model;
-    models.push(await toServed(model, options));
-    log(backendRecord(model.engine.info));
-    if (state === "loading") state = "ready";
-  });
-
   let closed: Promise<void> | undefined;
   const close = async (): Promise<void> => {
-    state = "leaving";
+    served.state = "leaving";
     log({ level: "info", event: "leaving" });
     if (drainDelayMs > 0) await sleep(drainDelayMs);
-    state = "draining";
-    loading.abort();
-    await listening.finish(graceMs, async () => {
-      const model = await ready.catch(() => undefined);
-      await model?.close();
-    });
+    served.state = "draining";
+    leaving.leave();
+    await listening.finish(graceMs, () => leaving.stop());
+    await rungs.close();
     await tracer?.close();
     await caching?.close();
     log({ level: "info", event: "stopped" });
   };
   return {
     url: listening.url,
-    ready,
     setKeys: (keys) => access.update(keys),
     setLimits: (limits) => app.setLimits(limits),
     close: () => (closed ??= close()),

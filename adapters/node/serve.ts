@@ -3,9 +3,19 @@ import { createAdaptorServer } from "@hono/node-server";
 import { createDrain } from "./drain.ts";
 import { LightResponse } from "./light-response.ts";
 import { listen } from "./listen.ts";
-import { serveModel, type Listen, type RunningServer, type ServeOptions } from "./serve-model.ts";
+import { createUndiciTransport } from "./pool/undici-transport.ts";
+import {
+  serveEdge as serveFromPool,
+  serveModel,
+  type Listen,
+  type ListeningServer,
+  type Platform,
+  type RunningServer,
+  type ServeOptions,
+  type ServerOptions,
+} from "./serve-model.ts";
 
-export type { RunningServer, ServeOptions } from "./serve-model.ts";
+export type { ListeningServer, RunningServer, ServeOptions, ServerOptions } from "./serve-model.ts";
 
 /** A client sends its headers at once; a slow one holds a connection and nothing else. */
 const HEADERS_TIMEOUT_MS = 15_000;
@@ -21,8 +31,18 @@ const TIMEOUT_CHECK_MS = 5000;
  * and readiness fails. Rejects with `INSUFFICIENT_RESOURCES` where it cannot listen.
  */
 export function serve(options: ServeOptions): Promise<RunningServer> {
-  return serveModel(listenHttp, options, LightResponse);
+  return serveModel(listenHttp, options, PLATFORM);
 }
+
+/**
+ * Serve the models of a pool over HTTP, with none here: a cache, keys and limits in front of other servers.
+ * Resolves as soon as the server listens. Rejects with `INVALID_REQUEST` where there is no pool.
+ */
+export function serveEdge(options: ServerOptions): Promise<ListeningServer> {
+  return serveFromPool(listenHttp, options, PLATFORM);
+}
+
+const PLATFORM: Platform = { Response: LightResponse, createTransport: createUndiciTransport };
 
 const listenHttp: Listen = async (fetch, host, port) => {
   const server = createServer(fetch);

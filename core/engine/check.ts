@@ -1,7 +1,13 @@
 import { RuntimeError } from "../errors.ts";
+import type { ModelConfig } from "../model/model.ts";
 import { MAX_CANDIDATES } from "../tensor/logits.ts";
 import type { EmbedRequest, GenerateRequest, ScoreRequest } from "./engine.ts";
 import { MAX_PRIORITY } from "./queue.ts";
+
+/** Throws `INVALID_REQUEST` where a model embeds and nothing else. */
+export function checkGenerates({ name, embedsOnly }: ModelConfig): void {
+  if (embedsOnly === true) throw invalid(`Cannot generate with "${name}": it embeds texts only`);
+}
 
 /**
  * Check a request to generate; returns how many tokens it may come to hold. Throws `INVALID_REQUEST`,

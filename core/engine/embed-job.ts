@@ -10,7 +10,7 @@ export interface EmbedReader {
 }
 
 /**
- * Makes one vector of a text: the mean of its tokens' final hidden states, or the last one, at length 1.
+ * Makes one vector of a text: the mean of its tokens' final hidden states, the last one or the first, at length 1.
  *
  * @param dim Width of a hidden state.
  */
@@ -22,11 +22,12 @@ export function createEmbedJob(
   arrived: number,
 ): Job {
   const { tokens, pooling } = request;
-  const wanted = pooling === "mean" ? 0 : tokens.length - 1;
+  const wanted = pooling === "last" ? tokens.length - 1 : 0;
   const sequence = createSequence(tokens, tokens.length, wanted, NO_STOPS, request);
   // Positions come in order and only once, however they are cut into steps and however often the cache is
   // taken away: so the sum is always the same one.
   const sum = new Float64Array(dim);
+  let pooled = 0;
 
   return {
     sequence,
@@ -36,7 +37,9 @@ export function createEmbedJob(
     ask: () => {},
     take: () => undefined,
     pool(states) {
-      for (let i = 0; i < states.length; i++) sum[i % dim]! += states[i]!;
+      const counted = pooling === "cls" ? Math.max(0, dim - pooled) : states.length;
+      for (let i = 0; i < Math.min(counted, states.length); i++) sum[i % dim]! += states[i]!;
+      pooled += states.length;
     },
     finish() {
       tally.promptTokens += tokens.length;

@@ -55,6 +55,8 @@ export interface EngineInfo {
   readonly threads: number;
   /** How keys and values are cached. */
   readonly kvType: KvType;
+  /** It embeds and generates nothing. */
+  readonly embedsOnly?: true;
   /** Tokens are numbers below this. */
   readonly vocabSize: number;
   /** Tokens that one request may hold, prompt and answer together. */
@@ -162,7 +164,7 @@ export interface ScoreRequest {
 export interface EmbedRequest {
   /** At least one token. */
   readonly tokens: readonly number[];
-  /** `mean` of all tokens' states, or that of the `last`, which alone has seen all of them. */
+  /** `mean` of all tokens' states, that of the `last`, which alone has seen all of them, or that of the first, `cls`. */
   readonly pooling: Pooling;
   /** As of a {@linkcode GenerateRequest}. */
   readonly tenant?: string;

@@ -4,7 +4,7 @@ import type { Batch } from "../model/model.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { createLayOut } from "./batch.ts";
 import { type Breakage, breakageOf, createBreakageLatch } from "./breakage.ts";
-import { checkEmbed, checkGenerate, checkLimits, checkScore } from "./check.ts";
+import { checkEmbed, checkGenerate, checkGenerates, checkLimits, checkScore } from "./check.ts";
 import { createEmbedJob } from "./embed-job.ts";
 import { aborted, late, notReady, waitedTooLong } from "./endings.ts";
 import type {
@@ -40,16 +40,18 @@ type State = "open" | "closing" | "failed";
 export function createEngine(options: EngineOptions): SteppedEngine {
   const { backend, model, now, yieldTurn } = options;
   const { limits } = model;
-  const { vocabSize } = model.config;
+  const { vocabSize, embedsOnly = false } = model.config;
+  const chunk = options.chunk ?? limits.maxRows;
   const contextLength = Math.min(
     options.contextLength ?? model.config.contextLength,
     model.config.contextLength,
     limits.blocks * limits.blockSize,
+    // Texts that come in one step have to fit into one.
+    ...(embedsOnly ? [chunk, limits.maxRows, limits.maxLogitRows] : []),
   );
   const { maxWaitMs = Infinity } = options;
   // Elsewhere a row's bits may depend on the rows beside it.
   const speculate = (options.speculate ?? true) && !backend.name.startsWith("webgpu");
-  const chunk = options.chunk ?? limits.maxRows;
   const maxJobs = checkLimits(options.maxSequences, chunk) + options.maxWaiting;
   const prefixes = createKvPrefixes(backend, model);
   const scheduler = createScheduler({
@@ -58,6 +60,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     chunk,
     queue: { requests: maxJobs, tokens: options.maxWaitingTokens ?? Infinity },
     sharePrefixes: options.sharePrefixes ?? true,
+    whole: embedsOnly,
     fill: (sequence, computed) => prefixes.fill(sequence, computed),
     handedOver: createKvEraser(backend, model),
   });
@@ -235,11 +238,12 @@ export function createEngine(options: EngineOptions): SteppedEngine {
       if (job !== undefined) forget(job.sequence);
     });
     try {
+      checkGenerates(model.config);
       const limit = checkGenerate(request, vocabSize, contextLength);
       checkOpen(request.signal);
       job = createGenerateJob(request, limit, vocabSize, stream, {
         tally,
-        steering: steer(request, matchers),
+        steering: steer(request, matchers, limit),
         drafter: speculate && canDraft(request) ? createDrafter(cost) : undefined,
         arrived: now(),
       });
@@ -255,6 +259,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
 
   async function score(request: ScoreRequest): Promise<Float64Array> {
     const { signal, tokens, from } = request;
+    checkGenerates(model.config);
     checkScore(request, vocabSize, contextLength);
     checkOpen(signal);
     if (from === tokens.length) return new Float64Array(0);
@@ -273,6 +278,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
 
   async function savePrefix(tokens: readonly number[], signal?: AbortSignal): Promise<KvPrefix> {
     const count = prefixes.whole(tokens.length);
+    checkGenerates(model.config);
     checkScore({ tokens, from: tokens.length }, vocabSize, contextLength);
     // A backend that cannot is found out now, and not in a step.
     const nothingYet = await prefixes.read([], []);
@@ -343,6 +349,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
       backend: backend.name,
       threads: backend.threads,
       kvType: limits.kvType ?? "f32",
+      ...(embedsOnly ? { embedsOnly } : {}),
       vocabSize,
       contextLength,
       memory: backend.memory(),

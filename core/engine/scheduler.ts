@@ -80,6 +80,8 @@ export interface SchedulerLimits {
   readonly handedOver?: (blocks: readonly number[]) => void;
   /** What may wait; absent means any number. */
   readonly queue?: QueueLimits;
+  /** Whether a sequence has to be computed in one step, as where tokens see what comes after them; absent means no. */
+  readonly whole?: boolean;
   /** Whether sequences of a tenant that begin alike share blocks; absent means yes. */
   readonly sharePrefixes?: boolean;
 }
@@ -101,7 +103,9 @@ export function createScheduler(limits: SchedulerLimits): Scheduler {
   const { maxRows, maxLogitRows, chunk } = limits;
   // With a row and a logit row for each, no running sequence can be crowded out of a step.
   const maxSequences = Math.min(limits.maxSequences, maxRows, maxLogitRows);
-  const { blockSize, sharePrefixes = true } = limits;
+  const { blockSize, whole = false } = limits;
+  // What a token computes depends on those after it, too: a beginning says nothing.
+  const sharePrefixes = (limits.sharePrefixes ?? true) && !whole;
   const prefixes = createPrefixIndex(blockSize);
   const blocks = createKvBlocks(limits.blocks, blockSize, {
     lost: (block) => prefixes.forget(block),
@@ -135,6 +139,11 @@ export function createScheduler(limits: SchedulerLimits): Scheduler {
     function give(sequence: Sequence, most: number): number {
       const { computed, wanted, tokens } = sequence;
       const first = Math.max(computed, wanted);
+      if (whole) {
+        // It waits for a step that has room for all of it; an empty one has.
+        if (tokens.length > most || logitRows + tokens.length - first > maxLogitRows) return 0;
+        spare = tokens.length;
+      }
       const end = Math.min(computed + most, tokens.length, first + 1 + spare);
       const logits = Math.max(0, end - first);
       work.push({ sequence, rows: end - computed, logitRows: logits, drafted: 0 });

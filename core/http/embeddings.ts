@@ -81,9 +81,13 @@ function toFitting(
   { tokenizer, contextLength }: ServedModel,
   { truncate, inputParam }: AskedEmbeddings,
 ): EmbedRequest["tokens"] {
-  const tokens = toTokens(input, tokenizer, `${inputParam}[${index}]`);
+  const text = toTokens(input, tokenizer, `${inputParam}[${index}]`);
+  // Whoever sends tokens has closed them.
+  const closing =
+    typeof input === "string" && tokenizer.closing !== undefined ? [tokenizer.closing] : [];
+  const tokens = [...text, ...closing];
   if (tokens.length <= contextLength) return tokens;
-  if (truncate) return tokens.slice(0, contextLength);
+  if (truncate) return [...text.slice(0, contextLength - closing.length), ...closing];
   throw new RuntimeError(
     "CONTEXT_LENGTH_EXCEEDED",
     `This model's maximum context length is ${contextLength} tokens; input ${index} has ${tokens.length}. Shorten it`,

@@ -1,5 +1,5 @@
 import type { PoolModel } from "../pool/node-models.ts";
-import { canFillIn } from "./fill-in.ts";
+import { type Capabilities, capabilitiesOf } from "./capabilities.ts";
 import { fingerprint, isHere, readsClock, type FoundModel } from "./found-model.ts";
 
 /** A model in OpenAI's list, with what we know beyond that under `sirocco`. */
@@ -26,6 +26,8 @@ export interface WireModel {
     readonly digest: string;
     readonly aliases: readonly string[];
     readonly chat: boolean;
+    /** What it can be asked for; anything else is refused. */
+    readonly capabilities: Capabilities;
     /** The name of its file below `/models`, where browsers may have it. */
     readonly file?: string;
     /** `system_fingerprint` of its answers. */
@@ -39,6 +41,7 @@ export interface WireModel {
 export function toWireModel(model: FoundModel): WireModel | PoolModel["listed"] {
   if (!isHere(model)) return model.listed;
   const { backend, threads } = model.engine.info;
+  const can = capabilitiesOf(model);
   return {
     id: model.id,
     object: "model",
@@ -46,10 +49,9 @@ export function toWireModel(model: FoundModel): WireModel | PoolModel["listed"] 
     owned_by: model.ownedBy,
     type: "base",
     capabilities: {
-      completion_chat: model.template !== undefined,
-      completion_fim: canFillIn(model.tokenizer),
-      // A template that knows nothing of tools gets them described in words.
-      function_calling: model.template !== undefined,
+      completion_chat: can.chat,
+      completion_fim: can.fim,
+      function_calling: can.tools,
     },
     max_context_length: model.contextLength,
     aliases: model.aliases ?? [],
@@ -59,7 +61,8 @@ export function toWireModel(model: FoundModel): WireModel | PoolModel["listed"] 
       context_length: model.contextLength,
       digest: model.digest,
       aliases: model.aliases ?? [],
-      chat: model.template !== undefined,
+      chat: can.chat,
+      capabilities: can,
       ...(model.files?.[0] === undefined ? {} : { file: model.files[0].name }),
       fingerprint: fingerprint(model),
       reads_clock: readsClock(model),

@@ -5,6 +5,7 @@ import { abortWith } from "./abort.ts";
 import { answerTo, metered } from "./answering.ts";
 import { parseBody, readText } from "./body.ts";
 import type { CacheTurn, Start, Usable } from "./cache-turn.ts";
+import { checkGenerates } from "./capabilities.ts";
 import { giveAtHand, giveKept, openTurnFor, tellOutcome } from "./cached.ts";
 import type { AppDeps, HttpLimits, ServedModel } from "./deps.ts";
 import type { Exchange } from "./exchange.ts";
@@ -138,7 +139,11 @@ async function deliver<A extends Asked>(
   exchange.trace.ask(asked, model.id);
   const whose = urgency(request.headers, exchange.caller, deps.now() - exchange.arrived);
   const leaving = abortWith(request.signal);
-  const ladder = openLadder({ ...climber, ...deadlineOf(whose, deps) });
+  const ladder = openLadder({
+    ...climber,
+    ...deadlineOf(whose, deps),
+    identity: turn.requestKey,
+  });
   const own = {
     id: `${route.idPrefix}${deps.randomId()}`,
     created: Math.floor(deps.wallClock() / 1000),
@@ -221,6 +226,7 @@ async function prepare<A extends Asked>(
   const { deps } = server;
   // 5. The tokens of each prompt, by the chat template or as they stand, and whether what may follow can be told.
   const encoding = deps.now();
+  checkGenerates(model);
   planAnswer(model, asked);
   const prompts = route.prompts(model, asked, new Date(deps.wallClock()));
   const encodeMs = deps.now() - encoding;

@@ -1,6 +1,8 @@
 import { RuntimeError } from "../errors.ts";
 import type { Allocator, RopeStyle } from "../tensor/backend.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import { createBert } from "./bert.ts";
+import { bertShapes, bertWeights } from "./bert-weights.ts";
 import { createGemma3 } from "./gemma3.ts";
 import { gemma3Shapes, gemma3Weights } from "./gemma3-weights.ts";
 import { createLlama } from "./llama.ts";
@@ -10,8 +12,10 @@ import type { Present } from "./weight-names.ts";
 
 /** A family of networks: which tensors it has, and how it computes with them. */
 export interface Architecture {
-  /** Which elements of a head rotate together in its files. */
-  readonly rope: RopeStyle;
+  /** Which elements of a head rotate together in its files; `none` where positions are learned vectors. */
+  readonly rope: RopeStyle | "none";
+  /** An encoder, see {@linkcode ModelConfig.embedsOnly}. */
+  readonly embedsOnly?: true;
   /** Every so many-th layer sees all, where a file with a window does not say which. */
   readonly windowPattern?: number;
   /** The base of the rotation in layers with the window, where a file does not say. */
@@ -43,6 +47,14 @@ const gemma3: Architecture = {
     createGemma3(backend, config, gemma3Weights(config, weights), limits),
 };
 
+const bert: Architecture = {
+  rope: "none",
+  embedsOnly: true,
+  shapes: bertShapes,
+  create: (backend, config, weights, limits) =>
+    createBert(backend, config, bertWeights(config, weights), limits),
+};
+
 /** What `general.architecture` may be. Mixtral's files say `llama` too, and how many experts they have. */
 const ARCHITECTURES: ReadonlyMap<string, Architecture> = new Map([
   ["llama", llama],
@@ -50,6 +62,7 @@ const ARCHITECTURES: ReadonlyMap<string, Architecture> = new Map([
   ["mistral3", llama],
   ["qwen2", { ...llama, rope: "neox" }],
   ["gemma3", gemma3],
+  ["bert", bert],
 ]);
 
 /** The family of a name. Throws `MODEL_UNSUPPORTED`, listing the known ones. */

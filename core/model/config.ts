@@ -28,7 +28,6 @@ const MAX_NAME = 256;
 const UNUSED_FIELDS: readonly (readonly [name: string, neutral: number | boolean])[] = [
   ["attn_logit_softcapping", 0],
   ["final_logit_softcapping", 0],
-  ["attention.causal", true],
   ["attention.clamp_kqv", 0],
   ["attention.max_alibi_bias", 0],
   ["logit_scale", 1],
@@ -51,6 +50,13 @@ export function readConfig(gguf: GgufModel): ModelConfig {
   const family = architectureOf(architecture);
   const fields = createFields(gguf, architecture);
   refuseUnused(fields, architecture);
+  const { embedsOnly = false } = family;
+  if ((fields.raw("attention.causal") ?? !embedsOnly) !== !embedsOnly) {
+    throw new RuntimeError(
+      "MODEL_UNSUPPORTED",
+      `Cannot use model: ${architecture}.attention.causal is not supported, only ${!embedsOnly} or none`,
+    );
+  }
 
   const dim = fields.integer("embedding_length", { least: 1, most: MAX_DIM });
   const heads = fields.integer("attention.head_count", { least: 1, most: MAX_HEADS });
@@ -66,6 +72,7 @@ export function readConfig(gguf: GgufModel): ModelConfig {
     );
   }
   const headDim = readHeadDim(fields, dim, heads);
+  const epsilon = embedsOnly ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon";
   const layers = fields.integer("block_count", { least: 1, most: MAX_LAYERS });
   const contextLength = fields.integer("context_length", { least: 1, most: MAX_CONTEXT });
   const slidingWindow = fields.integer("attention.sliding_window", {
@@ -74,7 +81,10 @@ export function readConfig(gguf: GgufModel): ModelConfig {
     fallback: 0,
   });
 
-  const rope: RopeConfig = { style: family.rope, ...readRope(fields, headDim, contextLength) };
+  const rope: RopeConfig =
+    family.rope === "none"
+      ? UNROTATED
+      : { style: family.rope, ...readRope(fields, headDim, contextLength) };
 
   return {
     architecture,
@@ -87,7 +97,7 @@ export function readConfig(gguf: GgufModel): ModelConfig {
     headDim,
     vocabSize: readVocabSize(gguf, dim),
     contextLength,
-    normEps: fields.number("attention.layer_norm_rms_epsilon", { least: 1e-30, most: 1 }),
+    normEps: fields.number(epsilon, { least: 1e-30, most: 1 }),
     rope,
     // 0 is how converters write that there is none.
     ...(slidingWindow === 0
@@ -100,6 +110,7 @@ export function readConfig(gguf: GgufModel): ModelConfig {
     ...readExperts(fields),
     ...readTemperature(fields, rope, headDim),
     ...parsePooling(fields),
+    ...(embedsOnly ? { embedsOnly } : {}),
     ...(fields.has("attention.scale")
       ? { attentionScale: fields.number("attention.scale", { least: 1e-6, most: 1e6 }) }
       : {}),
@@ -244,6 +255,9 @@ function nameOf(gguf: GgufModel, architecture: string): string {
   return Array.from(name).slice(0, MAX_NAME).join("");
 }
 
+/** Of networks whose positions are learned vectors. */
+const UNROTATED: RopeConfig = { style: "norm", dims: 0, theta: 1, scaling: { type: "none" } };
+
 /** At a base of one all frequencies are equal, below it they would grow. */
 const THETA = { least: 1.001, most: 1e15 } as const;
 
@@ -337,6 +351,7 @@ function readAttnFactor(fields: Fields): number {
 /** The file format's numbers; the others are for models of another kind, or say nothing. */
 const POOLINGS: ReadonlyMap<number, Pooling> = new Map([
   [1, "mean"],
+  [2, "cls"],
   [3, "last"],
 ]);
 

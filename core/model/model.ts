@@ -2,7 +2,7 @@ import type { BatchLayout, KvLayer, Ops, RopeStyle } from "../tensor/backend.ts"
 import type { KvType } from "../tensor/kv-type.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
-/** The hyper-parameters of a decoder, read from GGUF metadata and checked. */
+/** The hyper-parameters of a network, read from GGUF metadata and checked. */
 export interface ModelConfig {
   /** `general.architecture`: `llama`, `mistral`, `qwen2`, … */
   readonly architecture: string;
@@ -12,7 +12,7 @@ export interface ModelConfig {
   readonly dim: number;
   /** Width of the feed-forward layer. */
   readonly hiddenDim: number;
-  /** Decoder layers. */
+  /** Layers, each of attention and a feed-forward layer. */
   readonly layers: number;
   /** Query heads of a layer. */
   readonly heads: number;
@@ -24,7 +24,7 @@ export interface ModelConfig {
   readonly vocabSize: number;
   /** Positions that the model was made for. */
   readonly contextLength: number;
-  /** Added to the mean square in RMS normalisation. */
+  /** Added to the mean square, or the variance, in normalisation. */
   readonly normEps: number;
   /** How positions rotate queries and keys. */
   readonly rope: RopeConfig;
@@ -38,20 +38,22 @@ export interface ModelConfig {
   readonly experts?: { readonly count: number; readonly used: number };
   /** How it was trained to embed texts; absent where the file does not say. */
   readonly pooling?: Pooling;
+  /** An encoder: it has no head and sees texts both ways, so it embeds whole texts and generates nothing. */
+  readonly embedsOnly?: true;
   /** What scores are multiplied by; absent means 1 / sqrt(headDim). */
   readonly attentionScale?: number;
   /** Queries at position p are multiplied by 1 + scale · ln(1 + ⌊p / length⌋); absent means by 1. */
   readonly attentionTemperature?: { readonly scale: number; readonly length: number };
 }
 
-/** How the states of a text's tokens become one vector. */
-export type Pooling = "mean" | "last";
+/** How the states of a text's tokens become one vector: their mean, the last, or the first (`cls`). */
+export type Pooling = "mean" | "cls" | "last";
 
 /** Rotary position embedding. */
 export interface RopeConfig {
   /** Which elements of a head rotate together. */
   readonly style: RopeStyle;
-  /** Elements of a head that rotate. */
+  /** Elements of a head that rotate; 0 where positions are learned vectors instead. */
   readonly dims: number;
   /** The base of the frequencies. */
   readonly theta: number;
@@ -97,10 +99,13 @@ export interface Model {
   readonly tallies?: readonly Tensor[];
   /** Upload what depends on the batch alone; call it before `run`. */
   prepare(batch: Batch): void;
-  /** Record the forward pass; the result holds logits[logitRows, vocab] once the step has run. */
+  /**
+   * Record the forward pass; the result holds logits[logitRows, vocab] once the step has run, of a model that
+   * only embeds the states themselves.
+   */
   forward(ops: Ops, batch: Batch): Tensor;
   /**
-   * The final hidden states[logitRows, dim] after the last norm, which the head makes logits of, once the
+   * The final hidden states[logitRows, dim] after the last norm, which a head makes logits of, once the
    * step has run; until the next one.
    */
   states(batch: Batch): Tensor;

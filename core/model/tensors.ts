@@ -68,7 +68,9 @@ export function weightBytes(gguf: GgufModel): WeightBytes {
     perToken += name.includes(EXPERTS) ? bytes * taken : bytes;
   }
   const embedding = gguf.tensors.get("token_embd.weight");
-  if (embedding === undefined || isTied(gguf)) return { total, perToken };
+  // Nor is it one where there is none.
+  const headless = gguf.tensors.has("position_embd.weight");
+  if (embedding === undefined || (isTied(gguf) && !headless)) return { total, perToken };
   const row = byteLength(embedding.type, embedding.shape.at(-1) ?? 1);
   return { total, perToken: perToken - embedding.byteLength + row };
 }

@@ -52,9 +52,11 @@ function beginnings(asked: Asked | AskedChat | AskedCompletion): readonly string
  * none may be given anything.
  */
 export function chooseNode<N extends Candidate>(nodes: readonly N[], key: string): N | undefined {
-  const able = nodes.filter(
+  const proven = nodes.filter(
     ({ standing, inFlight }) => standing === "in" || (standing === "trial" && inFlight === 0),
   );
+  // Where all are on trial, more than one request shows it no worse.
+  const able = proven.length > 0 ? proven : nodes.filter(({ standing }) => standing === "trial");
   const ranked = able.toSorted((a, b) => weight(b.name, key) - weight(a.name, key));
   const [preferred] = ranked;
   if (preferred === undefined) return undefined;

@@ -51,7 +51,7 @@ export async function attempt(transport: Transport, asked: Attempt): Promise<Beg
     if (signal.aborted) return new RuntimeError("ABORTED", "The client left");
     if (error instanceof NodeFailure) return error;
     if (RuntimeError.is(error))
-      return error.code === "UPSTREAM_ERROR" ? new NodeFailure("error", node, error) : error;
+      return error.code === "UPSTREAM_ERROR" ? new NodeFailure("lost", node, error) : error;
     return lost(node, watch.late ? "it went silent" : "its connection broke", error);
   };
   async function* read(

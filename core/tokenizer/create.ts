@@ -5,6 +5,7 @@ import { bpeTokenBytes, createBpeEncoder } from "./bpe.ts";
 import { createDecoder } from "./decoder.ts";
 import { createSpellings } from "./spellings.ts";
 import { findPreTokenizer } from "./split.ts";
+import { createWordPieceEncoder } from "./wordpiece.ts";
 import { BLANK, createSpmEncoder, spmTokenBytes } from "./spm.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 import type { Metadata, Vocabulary } from "./vocabulary.ts";
@@ -17,16 +18,21 @@ interface Scheme {
   bytes(text: string, kind: number): Uint8Array;
   readonly addBos: boolean;
   readonly leadingBlank: boolean;
+  /** Where they are not those that files of other kinds name. */
+  readonly ends?: { readonly bos: number | undefined; readonly closing: number | undefined };
 }
 
 /**
- * The tokenizer that `tokenizer.ggml.*` describes: SentencePiece BPE (`llama`) or byte-level BPE
- * (`gpt2`). Throws `MODEL_MALFORMED` for a broken vocabulary, `MODEL_UNSUPPORTED` for one of another kind.
+ * The tokenizer that `tokenizer.ggml.*` describes: SentencePiece BPE (`llama`), byte-level BPE (`gpt2`) or
+ * WordPiece (`bert`). Throws `MODEL_MALFORMED` for a broken vocabulary, `MODEL_UNSUPPORTED` for one of another kind.
  */
 export function createTokenizer(metadata: ReadonlyMap<string, MetadataValue>): Tokenizer {
   const vocabulary = parseVocabulary(metadata);
   const scheme = createScheme(metadata, vocabulary);
-  const { texts, kinds, bos } = vocabulary;
+  const { texts, kinds, eos } = vocabulary;
+  const bos = scheme.ends === undefined ? vocabulary.bos : scheme.ends.bos;
+  const addEos = optionalBoolean(metadata, "tokenizer.ggml.add_eos_token", false);
+  const closing = scheme.ends === undefined ? (addEos ? eos : undefined) : scheme.ends.closing;
   const addBos = optionalBoolean(metadata, "tokenizer.ggml.add_bos_token", scheme.addBos);
 
   const kindOf = (token: number): number => {
@@ -65,7 +71,8 @@ export function createTokenizer(metadata: ReadonlyMap<string, MetadataValue>): T
   return {
     vocabSize: texts.length,
     bos,
-    eos: vocabulary.eos,
+    eos,
+    ...(closing === undefined ? {} : { closing }),
     addBos: addBos && bos !== undefined,
     stops: vocabulary.stops,
     encode(text, options) {
@@ -108,9 +115,19 @@ function createScheme(metadata: Metadata, vocabulary: Vocabulary): Scheme {
       leadingBlank: false,
     };
   }
+  if (model === "bert") {
+    const { encode, ...ends } = createWordPieceEncoder(metadata, vocabulary);
+    return {
+      encode: (text, _begins, into) => encode(text, into),
+      bytes: spmTokenBytes,
+      addBos: true,
+      leadingBlank: true,
+      ends,
+    };
+  }
   throw new RuntimeError(
     "MODEL_UNSUPPORTED",
-    `Cannot use the tokenizer ${JSON.stringify(model)} (tokenizer.ggml.model): known are "llama" and "gpt2"`,
+    `Cannot use the tokenizer ${JSON.stringify(model)} (tokenizer.ggml.model): known are "llama", "gpt2" and "bert"`,
   );
 }
 

@@ -8,6 +8,8 @@ export interface Tokenizer {
   readonly eos: number | undefined;
   /** Whether the model expects `bos` before a prompt. */
   readonly addBos: boolean;
+  /** What the model expects behind a text that it is to embed; absent where nothing. */
+  readonly closing?: number;
   /** Tokens that end an answer: eos, end of turn, end of message. */
   readonly stops: ReadonlySet<number>;
   /**

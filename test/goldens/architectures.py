@@ -278,6 +278,64 @@ def gemma3(name: str, factor: float | None) -> dict:
     return Case(name, "gemma3", tf.Gemma3ForCausalLM(config), more, False).decoder(gemma=True).golden()
 
 
+def bert() -> dict:
+    """An encoder: the states of all tokens, of which each has seen every other."""
+    config = tf.BertConfig(
+        vocab_size=VOCAB,
+        hidden_size=64,
+        intermediate_size=96,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        max_position_embeddings=32,
+        layer_norm_eps=1e-12,
+        hidden_act="gelu",
+        attn_implementation="eager",
+    )
+    model = tf.BertModel(config, add_pooling_layer=False)
+    more = {
+        "embedding_length": 64,
+        "feed_forward_length": 96,
+        "block_count": 3,
+        "attention.head_count": 4,
+        "context_length": 32,
+        "attention.layer_norm_epsilon": 1e-12,
+        "attention.causal": False,
+        "pooling_type": 1,
+    }
+    case = Case("bert", "bert", model, more)
+
+    def linear(gguf: str, parameter: str) -> None:
+        case.put(gguf + ".weight", parameter + ".weight", "matrix")
+        case.put(gguf + ".bias", parameter + ".bias", "bias")
+
+    def norm(gguf: str, parameter: str) -> None:
+        case.put(gguf + ".weight", parameter + ".weight", "norm")
+        case.put(gguf + ".bias", parameter + ".bias", "bias")
+
+    for name, gguf in (("word", "token_embd"), ("position", "position_embd"), ("token_type", "token_types")):
+        case.put(gguf + ".weight", f"embeddings.{name}_embeddings.weight", "embedding")
+    norm("token_embd_norm", "embeddings.LayerNorm")
+    for i in range(3):
+        g, p = f"blk.{i}.", f"encoder.layer.{i}."
+        for part, name in (("q", "query"), ("k", "key"), ("v", "value")):
+            linear(g + f"attn_{part}", p + f"attention.self.{name}")
+        linear(g + "attn_output", p + "attention.output.dense")
+        norm(g + "attn_output_norm", p + "attention.output.LayerNorm")
+        linear(g + "ffn_up", p + "intermediate.dense")
+        linear(g + "ffn_down", p + "output.dense")
+        norm(g + "layer_output_norm", p + "output.LayerNorm")
+    case.checked()
+    with torch.no_grad():
+        states = model(torch.tensor([PROMPT])).last_hidden_state[0]
+    return {
+        "name": "bert",
+        "metadata": case.metadata(),
+        "tensors": case.tensors,
+        "prompt": PROMPT,
+        "states": [float(f"{x:.7g}") for x in states.flatten()],
+    }
+
+
 def main() -> None:
     torch.manual_seed(0)
     yarn = theta(
@@ -308,11 +366,17 @@ def main() -> None:
         gemma3("gemma3", None),
         gemma3("gemma3-scaled", 8.0),
     ]
+    encoders = [bert()]
     for golden in goldens:
         print(golden["name"], golden["margin"], max(golden["logits"]), file=sys.stderr)
     versions = {"torch": torch.__version__.split("+")[0], "transformers": tf.__version__}
-    lines = ",\n".join(json.dumps(golden) for golden in goldens)
-    print(f'{{"versions": {json.dumps(versions)}, "cases": [\n{lines}\n]}}')
+
+    def lines(cases: list[dict]) -> str:
+        return ",\n".join(json.dumps(each) for each in cases)
+
+    print(f'{{"versions": {json.dumps(versions)},')
+    print(f'"cases": [\n{lines(goldens)}\n],')
+    print(f'"encoders": [\n{lines(encoders)}\n]}}')
 
 
 main()

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import type { GgufModel, MetadataValue, TensorInfo } from "../../core/gguf/gguf.ts";
 
-/** A checkpoint and what transformers computed with it, as `architectures.py` writes it. */
-export interface GoldenCase {
+/** A checkpoint of an architecture, as `architectures.py` writes it, and what goes in. */
+export interface GoldenCheckpoint {
   readonly name: string;
   readonly metadata: Readonly<Record<string, MetadataValue>>;
   readonly tensors: readonly (readonly [
@@ -11,6 +11,16 @@ export interface GoldenCase {
     kind: string | readonly number[],
   ])[];
   readonly prompt: readonly number[];
+}
+
+/** An encoder and what transformers computed with it. */
+export interface GoldenEncoder extends GoldenCheckpoint {
+  /** [prompt, dim] the final states of all tokens. */
+  readonly states: readonly number[];
+}
+
+/** A decoder and what transformers computed with it. */
+export interface GoldenCase extends GoldenCheckpoint {
   /** [vocab] after the prompt. */
   readonly logits: readonly number[];
   /** The tokens that follow greedily, and the smallest gap between the two best logits on the way. */
@@ -18,18 +28,20 @@ export interface GoldenCase {
   readonly margin: number;
 }
 
+/** What is in `architectures.json`. */
+export interface Goldens {
+  readonly cases: readonly GoldenCase[];
+  readonly encoders: readonly GoldenEncoder[];
+}
+
 /** Every case of `architectures.json`. */
-export function goldenCases(): readonly GoldenCase[] {
+export function readGoldens(): Goldens {
   const file = new URL("architectures.json", import.meta.url);
-  const { cases } = JSON.parse(readFileSync(file, "utf8")) as { cases: readonly GoldenCase[] };
-  return cases;
+  return JSON.parse(readFileSync(file, "utf8")) as Goldens;
 }
 
 /** The checkpoint of a case, float32 throughout. */
-export function goldenModel({
-  metadata,
-  tensors,
-}: Pick<GoldenCase, "metadata" | "tensors">): GgufModel {
+export function goldenModel({ metadata, tensors }: GoldenCheckpoint): GgufModel {
   const infos = new Map<string, TensorInfo>();
   const bytes = new Map<string, Uint8Array>();
   let end = 0;

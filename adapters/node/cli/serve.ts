@@ -4,7 +4,7 @@ import type { Choice } from "../../../core/tensor/choice.ts";
 import { isLoopback } from "../../../core/http/edge/host.ts";
 import type { ConfigFile } from "../config/schema.ts";
 import { DEFAULT_HOST, DEFAULT_PORT } from "../listen.ts";
-import type { RunningServer, ServeOptions } from "../serve.ts";
+import type { ListeningServer, ServeOptions, ServerOptions } from "../serve.ts";
 import {
   addModelOptions,
   addParallelOption,
@@ -21,6 +21,7 @@ import {
   withFlagKey,
   type EdgeFlags,
 } from "./serve-config.ts";
+import { addPoolOptions, toPoolOptions, type PoolFlags } from "./pool-options.ts";
 import { createProgress, formatBytes, logLine, note, noteThreads } from "./terminal.ts";
 
 /** Flags that say where to listen. */
@@ -29,7 +30,9 @@ export interface ListenFlags {
   readonly port: number;
 }
 
-interface ServeFlags extends ModelFlags, ListenFlags, EdgeFlags {
+interface ServeFlags extends Omit<ModelFlags, "model">, ListenFlags, EdgeFlags, PoolFlags {
+  /** `false` for none, where a pool has one. */
+  readonly model: string | false;
   readonly alias?: string;
   readonly drainDelay: number;
   readonly grace: number;
@@ -64,7 +67,8 @@ export function serveCommand(): Command {
     )
     .option("--share-model", "let the page answer in the browser, which then downloads the model")
     .option("--json", "log JSON lines on stderr, for programs");
-  return addParallelOption(addModelOptions(addEdgeOptions(command)))
+  return addPoolOptions(addParallelOption(addModelOptions(addEdgeOptions(command))))
+    .option("--no-model", "serve what the servers of --pool have, with no model here")
     .addHelpText(
       "after",
       `
@@ -102,25 +106,44 @@ async function run(_flags: ServeFlags, command: Command): Promise<void> {
   const tracing = tracingOf(flags, settings);
   const log = flags.json === true ? logJson : logText;
 
-  const progress = createProgress("loading");
-  const { serve } = await import("../serve.ts");
-  const server = await serve({
+  const { serve, serveEdge } = await import("../serve.ts");
+  const options: ServerOptions = {
     ...listenOptions(flags, keys !== undefined),
     ...(keys === undefined ? {} : { keys }),
     ...(flags.allowHost === undefined ? {} : { hosts: flags.allowHost }),
     ...(flags.corsOrigin === undefined ? {} : { corsOrigins: flags.corsOrigin }),
     ...(tracing === undefined ? {} : { tracing }),
     limits: toHttpLimits(settings),
-    load: { ...toLoadOptions(flags), onProgress: (done, total) => progress.update(done, total) },
-    ...(flags.alias === undefined ? {} : { name: flags.alias }),
     drainDelayMs: flags.drainDelay * 1000,
     graceMs: flags.grace * 1000,
     ...cacheOptions(flags),
+    ...(await toPoolOptions(flags)),
     shareModel: flags.shareModel === true,
     log,
+  };
+  const follow = async (server: ListeningServer): Promise<void> => {
+    if (path !== undefined) await followConfig(path, settings, server, flags.apiKey, log);
+  };
+  const { model } = flags;
+  if (model === false) {
+    const server = await serveEdge(options);
+    const stopped = stopOnSignal(server);
+    await follow(server);
+    if (flags.json !== true) note(`sirocco: the pool answers at ${server.url}; Ctrl-C stops`);
+    await stopped;
+    return;
+  }
+  const progress = createProgress("loading");
+  const server = await serve({
+    ...options,
+    load: {
+      ...toLoadOptions({ ...flags, model }),
+      onProgress: (done, total) => progress.update(done, total),
+    },
+    ...(flags.alias === undefined ? {} : { name: flags.alias }),
   });
   const stopped = stopOnSignal(server);
-  if (path !== undefined) await followConfig(path, settings, server, flags.apiKey, log);
+  await follow(server);
   try {
     const { engine, config, quant } = await server.ready.finally(() => progress.end());
     noteThreads(flags.threads, engine.info.threads);
@@ -146,7 +169,7 @@ function because(choice: Choice | undefined): string {
 async function followConfig(
   path: string,
   known: ConfigFile,
-  server: RunningServer,
+  server: ListeningServer,
   apiKey: string | undefined,
   log: (record: LogRecord) => void,
 ): Promise<void> {
@@ -193,7 +216,7 @@ export function listenOptions(
 }
 
 /** Resolves when a signal has stopped the server; a second signal does not wait for its requests. */
-export function stopOnSignal(server: RunningServer): Promise<void> {
+export function stopOnSignal(server: ListeningServer): Promise<void> {
   return new Promise((resolve, reject) => {
     let stopping = false;
     for (const [signal, exitCode] of [
@@ -218,6 +241,7 @@ function logJson(record: LogRecord): void {
 function logText(record: LogRecord): void {
   const { event, method, path, status, duration_ms: duration } = record;
   if (event === "request") logLine(`${status} ${method} ${path} ${duration} ms`);
+  if (event === "pool_node_back" || event === "upstream_back") logLine(JSON.stringify(record));
   if (event === "config_reloaded") logLine("sirocco: keys and limits are read again");
   if (record.level === "error") logLine(JSON.stringify(record));
 }

@@ -4,11 +4,12 @@ import { TARGET_TYPES } from "../../../core/quant/quantize.ts";
 import type { WeightType } from "../../../core/tensor/dtype.ts";
 import { KV_TYPES, type KvType } from "../../../core/tensor/kv-type.ts";
 import { BACKEND_PREFERENCES, type BackendPreference } from "../backend.ts";
+import { SIZE } from "../size.ts";
 
 /** A configuration file's content; {@linkcode CONFIG_SCHEMA} says what each setting means. */
 export interface ConfigFile {
   readonly $schema?: string | undefined;
-  readonly model?: string | undefined;
+  readonly model?: string | false | undefined;
   readonly model_host?: readonly string[] | undefined;
   readonly alias?: string | undefined;
   readonly ctx_size?: number | undefined;
@@ -17,6 +18,7 @@ export interface ConfigFile {
   readonly threads?: number | undefined;
   readonly backend?: BackendPreference | undefined;
   readonly kv_type?: KvType | undefined;
+  readonly gpu_memory?: number | string | undefined;
   readonly quantize?: WeightType | undefined;
   readonly host?: string | undefined;
   readonly port?: number | undefined;
@@ -27,6 +29,14 @@ export interface ConfigFile {
   readonly cache_size?: number | undefined;
   readonly cache_ttl?: number | undefined;
   readonly cache_verify?: number | undefined;
+  readonly pool?: readonly string[] | undefined;
+  readonly pool_key_file?: string | undefined;
+  readonly overflow_queue?: number | undefined;
+  readonly overflow_wait?: number | undefined;
+  readonly upstream?: string | undefined;
+  readonly upstream_model?: string | undefined;
+  readonly upstream_key_file?: string | undefined;
+  readonly upstream_rpm?: number | undefined;
   readonly share_model?: boolean | undefined;
   readonly allow_host?: readonly string[] | undefined;
   readonly cors_origin?: readonly string[] | undefined;
@@ -146,7 +156,10 @@ const tracing = v.strictObject({
 /** What `sirocco serve --config` reads. Settings with a flag are named as it is, with `_` for `-`. */
 export const CONFIG_SCHEMA: v.GenericSchema<unknown, ConfigFile> = v.strictObject({
   $schema: v.optional(v.string()),
-  model: described(v.optional(path), "GGUF file, folder with safetensors, or http(s) URL."),
+  model: described(
+    v.optional(v.union([path, v.literal(false)])),
+    "GGUF file, folder with safetensors, or http(s) URL; false for none, where a pool has one.",
+  ),
   model_host: described(v.optional(names), "Hosts of model URLs that may have private addresses."),
   alias: described(v.optional(name), "Name of the model for requests; the file's unless given."),
   ctx_size: described(v.optional(positive), "Tokens of prompt and answer together."),
@@ -155,6 +168,15 @@ export const CONFIG_SCHEMA: v.GenericSchema<unknown, ConfigFile> = v.strictObjec
   threads: described(v.optional(positive), "Threads that compute."),
   backend: described(v.optional(v.picklist(BACKEND_PREFERENCES)), "What computes."),
   kv_type: described(v.optional(v.picklist(KV_TYPES)), "How keys and values are cached."),
+  gpu_memory: described(
+    v.optional(
+      v.union([
+        positive,
+        v.pipe(v.string(), v.regex(SIZE, "expected a size: 512M, 4G, or a number of bytes")),
+      ]),
+    ),
+    "Memory of the GPU that may be taken: 512M, 4G, or a number of bytes.",
+  ),
   quantize: described(
     v.optional(v.picklist(TARGET_TYPES)),
     "Type that weights are given while they load; as in the file unless given.",
@@ -180,6 +202,26 @@ export const CONFIG_SCHEMA: v.GenericSchema<unknown, ConfigFile> = v.strictObjec
     v.optional(v.pipe(v.number(), v.integer(), v.minValue(0))),
     "Compute one in so many kept answers again; 0 = none; 1000 unless given.",
   ),
+  pool: described(
+    v.optional(names),
+    "Servers of ours that answer what has no room here: [name=]http://host:port.",
+  ),
+  pool_key_file: described(v.optional(path), "File with what opens the pool."),
+  overflow_queue: described(
+    v.optional(positive),
+    "So many requests wait here before the pool is asked; 8 unless given.",
+  ),
+  overflow_wait: described(
+    v.optional(seconds),
+    "Seconds that a request would wait here before the pool is asked; 1 unless given.",
+  ),
+  upstream: described(
+    v.optional(name),
+    "Server that speaks OpenAI's API, for when there is room nowhere.",
+  ),
+  upstream_model: described(v.optional(name), "What it calls its model."),
+  upstream_key_file: described(v.optional(path), "File with what opens it."),
+  upstream_rpm: described(v.optional(positive), "Requests that it may get in a minute."),
   share_model: described(
     v.optional(v.boolean()),
     "Let browsers answer by themselves: who may ask the model may then download it; false unless given.",

@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer, connect, type Server, type Socket } from "node:net";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { existsSync } from "node:fs";
@@ -73,55 +73,6 @@ export async function startRedis(): Promise<RedisServer> {
   };
   await server.start();
   return server;
-}
-
-/** A wire to a server that can be cut, or slowed down. */
-export interface Proxy {
-  readonly url: string;
-  /** Reset every connection. */
-  reset(): void;
-  /** Take what clients send and pass nothing on. */
-  blackHole(on: boolean): void;
-  /** Hold back what the server sends for so long. */
-  delay(milliseconds: number): void;
-  close(): Promise<void>;
-}
-
-export async function startProxy(port: number): Promise<Proxy> {
-  const sockets = new Set<Socket>();
-  let hole = false;
-  let delayMs = 0;
-  const server: Server = createServer((client) => {
-    const upstream = connect(port, "127.0.0.1");
-    for (const socket of [client, upstream]) {
-      sockets.add(socket);
-      socket.on("error", () => {});
-      socket.on("close", () => {
-        sockets.delete(socket);
-        client.destroy();
-        upstream.destroy();
-      });
-    }
-    client.on("data", (data) => void (hole || upstream.write(data)));
-    upstream.on("data", (data) => void setTimeout(() => client.write(data), delayMs));
-  });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return {
-    url: `redis://127.0.0.1:${address.port}`,
-    reset() {
-      for (const socket of sockets) socket.resetAndDestroy();
-    },
-    blackHole: (on) => void (hole = on),
-    delay: (milliseconds) => void (delayMs = milliseconds),
-    async close() {
-      for (const socket of sockets) socket.destroy();
-      server.close();
-      await once(server, "close");
-    },
-  };
 }
 
 async function answers(port: number): Promise<boolean> {

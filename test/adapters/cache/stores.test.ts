@@ -14,7 +14,8 @@ import {
 } from "../../../core/cache/guarded-store.ts";
 import type { CacheStore } from "../../../core/cache/store.ts";
 import { cacheStoreConformance } from "../../conformance/cache-store.ts";
-import { hasRedis, startProxy, startRedis, type Proxy, type RedisServer } from "./redis-server.ts";
+import { startFaultProxy, type FaultProxy } from "../../fixtures/fault-proxy.ts";
+import { hasRedis, startRedis, type RedisServer } from "./redis-server.ts";
 
 const wait = (milliseconds: number) =>
   new Promise<void>((resolve) => setTimeout(resolve, milliseconds));
@@ -119,10 +120,10 @@ describe("workerd", () => {
 
 describe.skipIf(!hasRedis())("Redis", () => {
   let server: RedisServer;
-  let proxy: Proxy;
+  let proxy: FaultProxy;
   beforeAll(async () => {
     server = await startRedis();
-    proxy = await startProxy(server.port);
+    proxy = await startFaultProxy(server.port);
   });
   afterAll(async () => {
     await proxy.close();
@@ -180,9 +181,9 @@ describe.skipIf(!hasRedis())("Redis", () => {
       "black-holed",
       () => proxy.blackHole(true),
       () => (proxy.blackHole(false), proxy.reset()),
-      () => proxy.url,
+      () => `redis://${proxy.host}`,
     ],
-    ["slow", () => proxy.delay(1000), () => proxy.delay(0), () => proxy.url],
+    ["slow", () => proxy.delay(1000), () => proxy.delay(0), () => `redis://${proxy.host}`],
   ];
   test.each(faults)(
     "%s: the breaker opens within 5 failures, then nothing waits, and within 5 s it is used again",
@@ -198,7 +199,9 @@ describe.skipIf(!hasRedis())("Redis", () => {
   );
 
   test("connections that are reset are made anew, and nothing wrong is read meanwhile", async () => {
-    const store = guardStore(openRedisStore({ url: proxy.url }), { now: () => performance.now() });
+    const store = guardStore(openRedisStore({ url: `redis://${proxy.host}` }), {
+      now: () => performance.now(),
+    });
     await connected(store);
     await store.put("r", bytes(5), 60_000);
     for (let i = 0; i < 5; i++) {

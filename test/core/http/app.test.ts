@@ -34,6 +34,7 @@ test("GET /v1/models lists the models, with backend and context beside OpenAI's 
       digest: "0123456789abcdef0123456789abcdef",
       aliases: ["organisation/m"],
       chat: true,
+      capabilities: { chat: true, completion: true, fim: false, tools: true, embed: true },
       fingerprint: systemFingerprint("0123456789abcdef0123456789abcdef", served.engine.info),
       reads_clock: false,
     },

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { createScriptedApp } from "../../fixtures/scripted-app.ts";
-import { BOS, embeddingOf } from "../../fixtures/scripted-engine.ts";
+import { BOS, byteTokenizer, embeddingOf, EOS } from "../../fixtures/scripted-engine.ts";
 
 const PATH = "/v1/embeddings";
 const bytes = (text: string): number[] => [...new TextEncoder().encode(text)];
@@ -121,4 +121,52 @@ test("tokenize counts the tokens of a text and of a conversation, detokenize mak
   expect(await nothing.json()).toEqual({ prompt: "" });
   const unknown = await post("/detokenize", { model: "m", tokens: [1, 258] });
   expect(await unknown.json()).toMatchObject({ error: { param: "tokens[1]" } });
+});
+
+test("a text gets the token that closes it, also where it is cut; tokens come as they are", async () => {
+  const tokenizer = { ...byteTokenizer, closing: EOS };
+  const { post, engine } = createScriptedApp(
+    {},
+    {},
+    { tokenizer, contextLength: 4, pooling: "cls" },
+  );
+  await post(PATH, { model: "m", input: "hi" });
+  await post(PATH, { model: "m", input: [104, 105] });
+  await post("/api/embed", { model: "m", input: "hello", truncate: true });
+  expect(engine.embedded).toMatchObject([
+    { tokens: [BOS, 104, 105, EOS], pooling: "cls" },
+    { tokens: [104, 105], pooling: "cls" },
+    { tokens: [BOS, 104, 101, EOS], pooling: "cls" },
+  ]);
+});
+
+test("a model that embeds only says so, and refuses to generate", async () => {
+  const { post, get, engine } = createScriptedApp(
+    { embedsOnly: true },
+    {},
+    { template: undefined },
+  );
+  const listed = await (await get("/v1/models/m")).json();
+  expect(listed).toMatchObject({
+    capabilities: { completion_chat: false, completion_fim: false, function_calling: false },
+    sirocco: {
+      capabilities: { chat: false, completion: false, fim: false, tools: false, embed: true },
+    },
+  });
+  const messages = [{ role: "user", content: "hi" }];
+  for (const [path, body] of [
+    ["/v1/chat/completions", { messages }],
+    ["/v1/completions", { prompt: "hi" }],
+    ["/v1/fim/completions", { prompt: "hi" }],
+    ["/v1/responses", { input: "hi" }],
+    ["/v1/messages", { messages, max_tokens: 5 }],
+    ["/api/generate", { prompt: "hi" }],
+  ] as const) {
+    const response = await post(path, { model: "m", ...body });
+    // Mistral's paths say 422.
+    expect(response.status, path).toBe(path.includes("fim") ? 422 : 400);
+    expect(await response.text()).toContain("embeds texts only");
+  }
+  expect(engine.requests).toEqual([]);
+  expect((await post(PATH, { model: "m", input: "hi" })).status).toBe(200);
 });

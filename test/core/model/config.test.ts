@@ -105,6 +105,27 @@ describe("readConfig", () => {
     expect(codeOf(() => pattern(-1))).toBe("MODEL_MALFORMED");
   });
 
+  test("reads an encoder, whose positions do not rotate", () => {
+    const encoder = {
+      "bert.attention.layer_norm_epsilon": 1e-12,
+      "bert.attention.layer_norm_rms_epsilon": undefined,
+      "bert.attention.causal": false,
+      "bert.pooling_type": 2,
+    };
+    const of = (changes: Record<string, MetadataValue | undefined>): ModelConfig =>
+      read({ ...encoder, ...changes }, { architecture: "bert" });
+    expect(of({})).toMatchObject({
+      embedsOnly: true,
+      normEps: 1e-12,
+      rope: { dims: 0 },
+      pooling: "cls",
+    });
+    expect(codeOf(() => of({ "bert.attention.causal": true }))).toBe("MODEL_UNSUPPORTED");
+    expect(codeOf(() => of({ "bert.attention.layer_norm_epsilon": undefined }))).toBe(
+      "MODEL_MALFORMED",
+    );
+  });
+
   test("reads how many experts there are and how many a token takes", () => {
     const experts = { "llama.expert_count": 8, "llama.expert_used_count": 2 };
     expect(read(experts).experts).toEqual({ count: 8, used: 2 });

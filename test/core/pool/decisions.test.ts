@@ -137,6 +137,9 @@ describe("the choice of a node", () => {
     expect(chooseNode([{ ...one, standing: "trial" }, other], key)!.name).toBe(one.name);
     expect(chooseNode([{ ...one, standing: "trial", inFlight: 1 }, other], key)).toBe(other);
     expect(chooseNode([{ ...one, standing: "out" }], key)).toBeUndefined();
+    // Unless there is no other.
+    const alone = { ...one, standing: "trial", inFlight: 9 } as const;
+    expect(chooseNode([alone, { ...other, standing: "out" }], key)).toBe(alone);
   });
 
   test("the turns of a conversation have one key, other beginnings and other tenants have others", () => {

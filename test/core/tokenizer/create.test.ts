@@ -107,7 +107,7 @@ describe("createTokenizer", () => {
   });
 
   test.each<[string, Record<string, MetadataValue | undefined>]>([
-    ["another kind of vocabulary", { "tokenizer.ggml.model": "bert" }],
+    ["another kind of vocabulary", { "tokenizer.ggml.model": "t5" }],
     ["no kind", { "tokenizer.ggml.model": undefined }],
     ["an unknown pattern", { "tokenizer.ggml.model": "gpt2", "tokenizer.ggml.pre": "(a+)+$" }],
   ])("%s is MODEL_UNSUPPORTED", (_, change) => {
