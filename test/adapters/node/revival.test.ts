@@ -161,3 +161,20 @@ test("a model's file that has changed is not loaded again", async () => {
     await rm(folder, { recursive: true });
   }
 });
+
+test("F15: a server whose event loop is blocked is not alive until it goes on", async () => {
+  const server = await serve({ load: { model: DEMO_FILE }, port: 0, limits: { loopLagMs: 300 } });
+  await server.ready;
+  const live = async () => (await fetch(`${server.url}/livez`)).status;
+  expect(await live()).toBe(200);
+  const asked = live();
+  // The request is on its way; what blocks comes before it is read.
+  const until = performance.now() + 1200;
+  while (performance.now() < until);
+  expect(await asked).toBe(503);
+  const metrics = await (await fetch(`${server.url}/metrics`)).text();
+  const lag = /^sirocco_eventloop_lag_seconds (.+)$/m.exec(metrics)?.[1];
+  expect(Number(lag)).toBeGreaterThan(0.3);
+  await expect.poll(live, { timeout: 10_000 }).toBe(200);
+  await server.close();
+});
