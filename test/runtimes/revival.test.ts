@@ -10,9 +10,9 @@ import type { RevivalResult } from "./revival.ts";
 const run = promisify(execFile);
 const SCRIPT = fileURLToPath(new URL("revival.ts", import.meta.url));
 const CASES: readonly (readonly [what: string, fault: Fault, reason: string])[] = [
-  ["is killed (F1)", { type: "exit" }, "died"],
-  ["hangs (F2)", { type: "hang" }, "stalled"],
-  ["traps (F5)", { type: "trap", calls: 50 }, "trap"],
+  ["is killed (F1)", { type: "exit", calls: 1500 }, "died"],
+  ["hangs (F2)", { type: "hang", calls: 1500 }, "stalled"],
+  ["traps (F5)", { type: "trap", calls: 1500 }, "trap"],
 ];
 
 describe.for(SCRIPT_RUNTIMES.filter(({ name }) => !name.startsWith("Node")))(
