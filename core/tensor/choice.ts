@@ -65,6 +65,6 @@ export interface Trial {
   readonly promptMs: number;
   /** A step of one row. */
   readonly stepMs: number;
-  /** [vocab] logits after the same tokens everywhere. */
+  /** [vocab] logits after the same tokens everywhere; of an encoder its state [dim]. */
   readonly logits: Float32Array;
 }
