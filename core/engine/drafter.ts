@@ -32,6 +32,9 @@ const MEMORY = 0.9;
 /** Where guessing does not pay, every so many guesses one is tried all the same. */
 const RETRY_EVERY = 16;
 
+/** Looks nothing up, where a draft model alone guesses. */
+export const NO_LOOKUP: Drafter = { draft: () => [], judge: () => {} };
+
 /** A drafter by prompt lookup; `cost` is what steps have taken so far. */
 export function createDrafter(cost: StepCost): Drafter {
   const lookup = createLookup();

@@ -17,9 +17,10 @@ import type {
 import type { EngineOptions } from "./engine-options.ts";
 import { createExpertCounts } from "./expert-counts.ts";
 import { createGenerateJob } from "./generate-job.ts";
-import { canDraft, createDrafter } from "./drafter.ts";
+import { canDraft, createDrafter, type Drafter, NO_LOOKUP } from "./drafter.ts";
+import { createDrafting } from "./drafting.ts";
 import { createHeartbeat } from "./heartbeat.ts";
-import type { Job } from "./job.ts";
+import type { Job, Tally } from "./job.ts";
 import { steer } from "./steering.ts";
 import { poolStates, wantedStates } from "./states.ts";
 import { createSample } from "./sample.ts";
@@ -36,7 +37,7 @@ import { createTokenStream } from "./token-stream.ts";
 
 type State = "open" | "closing" | "failed";
 
-/** An engine in this thread. Throws `RangeError` for limits below 1. */
+/** An engine in this thread. Throws `RangeError` for limits below 1 and a draft model of another shape. */
 export function createEngine(options: EngineOptions): SteppedEngine {
   const { backend, model, now, yieldTurn } = options;
   const { limits } = model;
@@ -51,9 +52,12 @@ export function createEngine(options: EngineOptions): SteppedEngine {
   );
   const { maxWaitMs = Infinity } = options;
   // Elsewhere a row's bits may depend on the rows beside it.
-  const speculate = (options.speculate ?? true) && !backend.name.startsWith("webgpu");
+  const speculate = (options.speculate ?? true) !== false && !backend.name.startsWith("webgpu");
   const maxJobs = checkLimits(options.maxSequences, chunk) + options.maxWaiting;
   const prefixes = createKvPrefixes(backend, model);
+  const erasers = [model, ...(options.draft === undefined ? [] : [options.draft])].map((one) =>
+    createKvEraser(backend, one),
+  );
   const scheduler = createScheduler({
     ...limits,
     maxSequences: options.maxSequences,
@@ -62,16 +66,24 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     sharePrefixes: options.sharePrefixes ?? true,
     whole: embedsOnly,
     fill: (sequence, computed) => prefixes.fill(sequence, computed),
-    handedOver: createKvEraser(backend, model),
+    handedOver(blocks) {
+      for (const erase of erasers) erase(blocks);
+    },
   });
   const layOut = createLayOut(limits);
 
   const jobs = new Map<Sequence, Job>();
   const matchers = createMatchers();
-  const tally = { promptTokens: 0, generatedTokens: 0, draftedTokens: 0, acceptedTokens: 0 };
+  const tally: Tally = {
+    promptTokens: 0,
+    generatedTokens: 0,
+    draftedTokens: 0,
+    acceptedTokens: 0,
+    modelDraftedTokens: 0,
+    modelAcceptedTokens: 0,
+  };
   const cost = createStepCost();
   const experts = model.tallies && createExpertCounts(backend, model.tallies);
-  const sample = createSample({ backend, jobs, vocabSize, tally, now });
   let steps = 0;
   let rows = 0;
   let preemptions = 0;
@@ -84,10 +96,28 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     progressed = at;
     heartbeat();
   });
+  const drafting =
+    speculate && options.draft !== undefined
+      ? createDrafting({
+          backend,
+          draft: options.draft,
+          model,
+          jobs,
+          scheduler,
+          cost,
+          tally,
+          watched,
+          now,
+        })
+      : undefined;
+  const sample = createSample({ backend, jobs, vocabSize, tally, judge: drafting?.judge, now });
   let wake = nothing;
   let stepping = false;
   const ended = yieldTurn === undefined ? Promise.resolve() : loop(yieldTurn);
   void backend.failed?.then(breakDown);
+
+  const createLookup = (): Drafter =>
+    options.speculate === "model" ? NO_LOOKUP : createDrafter(cost);
 
   function isOpen(): boolean {
     return state === "open";
@@ -96,6 +126,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
   async function loop(yieldToOthers: () => Promise<void>): Promise<void> {
     try {
       while (isOpen()) {
+        await drafting?.guess();
         const plan = nextPlan();
         if (plan === undefined) {
           await new Promise<void>((resolve) => (wake = resolve));
@@ -111,10 +142,11 @@ export function createEngine(options: EngineOptions): SteppedEngine {
 
   async function advance(): Promise<boolean> {
     if (stepping || !isOpen()) return false;
-    const plan = nextPlan();
-    if (plan === undefined) return false;
     stepping = true;
     try {
+      await drafting?.guess();
+      const plan = nextPlan();
+      if (plan === undefined) return false;
       await step(plan);
       return true;
     } catch (error) {
@@ -134,7 +166,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
       if (at >= job.deadline) end(sequence, late());
       else if (waits && at - job.arrived >= maxWaitMs) end(sequence, waitedTooLong());
     }
-    guess();
+    if (drafting === undefined) guess();
     return scheduler.plan();
   }
 
@@ -153,7 +185,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     const started = now();
     for (const { sequence } of plan.work) jobs.get(sequence)?.begin(started);
     const states = wantedStates(plan, jobs);
-    const laid = layOut(plan);
+    const laid = layOut(plan.work);
     const batch = states === "only" ? { ...laid, headless: true } : laid;
     model.prepare(batch);
     const output = await run(batch);
@@ -163,6 +195,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     progressed = now();
     // Steps of answers alone: a prompt's rows cost less each.
     if (plan.logitRows === plan.rows) cost.learn(plan.rows, progressed - started);
+    drafting?.settle(plan, progressed - started);
     steps++;
     rows += plan.rows;
     for (const { sequence, rows: computed } of plan.work) {
@@ -244,7 +277,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
       job = createGenerateJob(request, limit, vocabSize, stream, {
         tally,
         steering: steer(request, matchers, limit),
-        drafter: speculate && canDraft(request) ? createDrafter(cost) : undefined,
+        drafter: speculate && canDraft(request) ? createLookup() : undefined,
         arrived: now(),
       });
       request.signal?.addEventListener("abort", abort);
@@ -329,6 +362,8 @@ export function createEngine(options: EngineOptions): SteppedEngine {
       prefixHits,
       draftedTokens: tally.draftedTokens,
       acceptedTokens: tally.acceptedTokens,
+      modelDraftedTokens: tally.modelDraftedTokens,
+      modelAcceptedTokens: tally.modelAcceptedTokens,
       ...(experts === undefined ? {} : { expertRows: experts.rows }),
       stalledMs: jobs.size === 0 && state !== "failed" ? 0 : now() - progressed,
     };
