@@ -24,6 +24,13 @@ export interface DraftAccount {
 /** The share of time that may go into trying. */
 const SHARE = 0.01;
 
+/**
+ * Steps whose time is there for a first try, once, when so many steps are known: enough to catch up with a prompt and to
+ * make some guesses, and a hundredth of the first thousand tokens.
+ */
+const FIRST_TRY_STEPS = 10;
+const KNOWN_STEPS = 4;
+
 /** What is saved is not all there to be lost: a second of it, a prompt's worth of catching up. */
 const MOST_SAVED_MS = 1000;
 
@@ -45,6 +52,7 @@ export function createDraftAccount(cost: StepCost): DraftAccount {
   /** Steps whose time was not believed. */
   let warm = 0;
   let balance = 0;
+  let settled = 0;
   let { right, judged } = PRIOR;
 
   /** The number of guesses with which most tokens are made in a millisecond; 0 for none. */
@@ -68,12 +76,12 @@ export function createDraftAccount(cost: StepCost): DraftAccount {
 
   return {
     get mayCatchUp() {
-      return balance >= 0;
+      return balance >= 0 && settled >= KNOWN_STEPS;
     },
     most(rows, sequences) {
       const best = warm > WARM_UP ? worth(rows, sequences) : 0;
       // One guess is what it takes to learn whether more would pay.
-      return best > 0 || balance < 0 ? best : 1;
+      return best > 0 || balance < 0 || settled < KNOWN_STEPS ? best : 1;
     },
     spend(milliseconds) {
       balance -= milliseconds;
@@ -85,6 +93,7 @@ export function createDraftAccount(cost: StepCost): DraftAccount {
       const plain = rows - guessed;
       const each = cost.milliseconds(plain) / plain;
       balance += SHARE * milliseconds + correct * each;
+      if (++settled === KNOWN_STEPS) balance += FIRST_TRY_STEPS * cost.milliseconds(plain);
       if (guessed > 0) balance -= Math.max(0, cost.milliseconds(rows) - cost.milliseconds(plain));
       balance = Math.min(balance, MOST_SAVED_MS);
     },
