@@ -22,6 +22,7 @@ interface RigOptions {
   readonly software?: boolean;
   readonly measureSoftware?: boolean;
   readonly spoil?: (backend: Backend) => Backend;
+  readonly need?: GpuContender["need"];
   readonly gpu?: Contenders["gpu"];
 }
 
@@ -50,6 +51,7 @@ function createRig(options: RigOptions = {}): Rig {
   const contender: GpuContender = {
     description: "acme fast-1",
     software,
+    need: options.need ?? ((workload) => createReferenceBackend().need(workload)),
     backend: async () => spoil(make("tried gpu", gpuMs)),
     keep: async () => spoil(make("gpu", gpuMs)),
     close: () => open.delete("device"),
@@ -151,18 +153,16 @@ describe("chooseBackend", () => {
   ] as const)(
     "a GPU that cannot hold the model is not tried, for its %s",
     async ([reason, need]) => {
-      const spoil = (sound: Backend): Backend => ({
-        ...sound,
+      const rig = createRig({
         need() {
           if (need instanceof RangeError) throw need;
           return need;
         },
       });
-      const rig = createRig({ spoil });
       const { backend, choice } = await chooseBackend(rig, model, rig);
       expect(backend.name).toBe("cpu");
       expect(choice.reason).toBe(reason);
-      expect(rig.now()).toBe(0);
+      expect(rig.made).toEqual(["cpu"]);
       expect([...rig.open]).toEqual(["cpu"]);
     },
   );
@@ -233,7 +233,8 @@ describe("chooseBackend", () => {
     await choosing;
     const close = vi.fn<() => void>();
     const backend = (): Promise<Backend> => rig.cpu();
-    opening.resolve({ description: "", software: false, backend, keep: backend, close });
+    const need: GpuContender["need"] = (workload) => createReferenceBackend().need(workload);
+    opening.resolve({ description: "", software: false, need, backend, keep: backend, close });
     await vi.advanceTimersByTimeAsync(0);
     expect(close).toHaveBeenCalledOnce();
   });
