@@ -3,6 +3,7 @@ import { chooseBackend, type Contenders } from "../../../adapters/node/choose-ba
 import type { GpuContender } from "../../../backends/choose.ts";
 import { createReferenceBackend } from "../../../backends/reference/backend.ts";
 import type { Backend } from "../../../core/tensor/backend.ts";
+import type { MemoryNeed, Workload } from "../../../core/tensor/workload.ts";
 import { memoryModel } from "../../fixtures/memory-model.ts";
 import { ALL_OPERATIONS, leavingOut } from "../../fixtures/wrong-backend.ts";
 
@@ -24,6 +25,10 @@ interface RigOptions {
   readonly spoil?: (backend: Backend) => Backend;
   readonly need?: GpuContender["need"];
   readonly gpu?: Contenders["gpu"];
+}
+
+function needOf(workload: Workload): MemoryNeed {
+  return createReferenceBackend().need(workload);
 }
 
 function createRig(options: RigOptions = {}): Rig {
@@ -51,7 +56,7 @@ function createRig(options: RigOptions = {}): Rig {
   const contender: GpuContender = {
     description: "acme fast-1",
     software,
-    need: options.need ?? ((workload) => createReferenceBackend().need(workload)),
+    need: options.need ?? needOf,
     backend: async () => spoil(make("tried gpu", gpuMs)),
     keep: async () => spoil(make("gpu", gpuMs)),
     close: () => open.delete("device"),
@@ -233,8 +238,14 @@ describe("chooseBackend", () => {
     await choosing;
     const close = vi.fn<() => void>();
     const backend = (): Promise<Backend> => rig.cpu();
-    const need: GpuContender["need"] = (workload) => createReferenceBackend().need(workload);
-    opening.resolve({ description: "", software: false, need, backend, keep: backend, close });
+    opening.resolve({
+      description: "",
+      software: false,
+      need: needOf,
+      backend,
+      keep: backend,
+      close,
+    });
     await vi.advanceTimersByTimeAsync(0);
     expect(close).toHaveBeenCalledOnce();
   });
