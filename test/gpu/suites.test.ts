@@ -54,6 +54,7 @@ describe.skipIf(LAVAPIPE_DRIVER.missing)("the WebGPU backend on lavapipe", () =>
         "profile",
         "hand-over",
         "self-test",
+        "choose",
       ]),
   );
 
