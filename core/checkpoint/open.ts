@@ -18,6 +18,9 @@ const INDEX = "model.safetensors.index.json";
 /** What a model's authors say about it; its front matter has the licence. */
 export const MODEL_CARD = "README.md";
 
+/** How sentence-transformers makes one vector of a text's. */
+const POOLING = "1_Pooling/config.json";
+
 /** `general.file_type` by the type of most weights, where GGUF has one. */
 const FILE_TYPES: ReadonlyMap<string, number> = new Map([
   ["f32", 0],
@@ -43,6 +46,8 @@ export async function openCheckpoint(
   if (values === undefined) throw malformed(fileIn(folder, CONFIG), "there is no such file");
   const writer = createMetadataWriter();
   const config = writeConfig(fileIn(folder, CONFIG), values, writer);
+  const pooling = await readObject(folder, POOLING);
+  writer.set(`${config.architecture.name}.pooling_type`, "u32", poolingType(pooling));
   writer.set("general.name", "string", nameOf(folder));
   writer.set("general.license", "string", await readLicense(folder));
 
@@ -125,6 +130,13 @@ function shardNames(file: string, index: Readonly<Record<string, unknown>>): str
       throw malformed(file, `${quote(String(name))} is no name of a file of weights`);
     })
     .toSorted();
+}
+
+/** GGUF's number of what sentence-transformers asks for, where it has one. */
+function poolingType(pooling: Readonly<Record<string, unknown>> | undefined): number | undefined {
+  const modes = ["mean_tokens", "cls_token", "lasttoken"];
+  const at = modes.findIndex((mode) => pooling?.[`pooling_mode_${mode}`] === true);
+  return at < 0 ? undefined : at + 1;
 }
 
 function fileType({ tensors }: CheckpointTensors): number | undefined {

@@ -1,4 +1,4 @@
-/** `tokenizer.json` of Hugging Face's tokenizers: BPE over bytes, or SentencePiece's BPE written down anew. */
+/** `tokenizer.json` of Hugging Face's tokenizers: BPE over bytes, SentencePiece's BPE written down anew, or WordPiece. */
 import { malformed, quote, unsupported } from "../gguf/problem.ts";
 import { MAX_RANKS } from "../tokenizer/merge.ts";
 import { BLANK } from "../tokenizer/spm.ts";
@@ -13,18 +13,21 @@ export function parseTokenizerJson(file: string, json: JsonObject): TokenList {
   if (model === undefined) throw malformed(file, "it has no model");
   // Files of before 2021 do not name the kind, and merges tell it.
   const type = model["type"] ?? (Array.isArray(model["merges"]) ? "BPE" : undefined);
-  if (type !== "BPE") {
+  if (type !== "BPE" && type !== "WordPiece") {
     throw unsupported(
       file,
-      `its model is ${quote(JSON.stringify(type) ?? "of no kind")}, only BPE is supported`,
+      `its model is ${quote(JSON.stringify(type) ?? "of no kind")}, only BPE and WordPiece are supported`,
     );
   }
   const texts = parseVocab(file, model["vocab"]);
   const merges = parseMerges(file, model["merges"]);
   const added = parseAdded(file, json["added_tokens"]);
-  const list = isSentencePieceLike(json)
-    ? sentencePieceLike(file, json, model, texts, merges)
-    : byteLevel(file, json, texts, merges);
+  const list =
+    type === "WordPiece"
+      ? wordPiece(model, texts)
+      : isSentencePieceLike(json)
+        ? sentencePieceLike(file, json, model, texts, merges)
+        : byteLevel(file, json, texts, merges);
   addTokens(list, added);
   const begin = firstOfTemplate(json["post_processor"]);
   const bos = added.find(({ text }) => text === begin);
@@ -39,6 +42,23 @@ function byteLevel(
 ): TokenList {
   const pre = preTokenizerName(file, json["pre_tokenizer"]);
   return { model: "gpt2", pre, texts, kinds: [], merges, special: {} };
+}
+
+/** What begins a word gets the blank that stands before it, what goes on loses its mark. */
+function wordPiece(model: JsonObject, texts: readonly (string | undefined)[]): TokenList {
+  const prefix = model["continuing_subword_prefix"];
+  const mark = typeof prefix === "string" && prefix !== "" ? prefix : "##";
+  const unk = texts.indexOf(String(model["unk_token"]));
+  return {
+    model: "bert",
+    pre: "default",
+    texts: texts.map((text) => {
+      if (text === undefined) return undefined;
+      return text.startsWith(mark) ? text.slice(mark.length) : `${BLANK}${text}`;
+    }),
+    kinds: [],
+    special: unk < 0 ? {} : { unk },
+  };
 }
 
 /** Blanks become {@linkcode BLANK} before anything else happens, and what is unknown falls back to bytes. */

@@ -119,9 +119,11 @@ async function openGroup(
     if (part.type !== type) throw unsupported(file, `the experts of ${name} differ in type`);
     reads.push(paired(name, first, part.type, part.read, config));
   }
-  if (shape.length === 1 && reads.length === 1 && type !== "f32") {
+  const { normsFrom = 0 } = config.architecture;
+  const more = name.endsWith("norm.weight") ? normsFrom : 0;
+  if (shape.length === 1 && reads.length === 1 && (type !== "f32" || more !== 0)) {
     // Norms and biases are float32 in every GGUF file, whatever the matrices are.
-    reads[0] = float32Reader(reads[0]!, type!, values);
+    reads[0] = float32Reader(reads[0]!, type!, values, more);
     type = "f32";
   }
   const each = byteLength(type!, values);
