@@ -86,7 +86,7 @@ export function createWordPieceEncoder(
 const WORD = /[!-/:-@[-`{-~\p{P}]|[^\s!-/:-@[-`{-~\p{P}]+/gu;
 
 /** What is no text: controls but for tabs and line ends, and the replacement of broken bytes. */
-const REMOVED = /[\0\u{FFFD}]|(?![\t\n\r])\p{C}/gu;
+const REMOVED = /[\0\u{FFFD}]|(?![\t\n\r])[\p{Cc}\p{Cf}\p{Co}]/gu;
 
 /** Characters of Chinese, which stand alone: the blocks that BERT's tokenizer knows. */
 const IDEOGRAPH =
