@@ -135,7 +135,9 @@ const gemma3: CheckpointArchitecture = {
   name: "gemma3",
   writeConfig(config, write) {
     write("attention.sliding_window", "u32", config.number("sliding_window"));
-    write("rope.freq_base_swa", "f32", config.number("rope_local_base_freq"));
+    const local = asObject(config.object("rope_parameters")?.["sliding_attention"])?.["rope_theta"];
+    const base = typeof local === "number" ? local : config.number("rope_local_base_freq");
+    write("rope.freq_base_swa", "f32", base);
     writeLayerTypes(config, write);
   },
   outside: OUTSIDE,

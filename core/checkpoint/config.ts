@@ -8,7 +8,7 @@ import {
 import { configFields, type ConfigFields } from "./config-fields.ts";
 import { asArray, asObject, type JsonObject } from "./folder.ts";
 import type { MetadataWriter } from "./metadata-writer.ts";
-import { writeScaling } from "./rope-scaling.ts";
+import { ropeParameters, writeScaling } from "./rope-scaling.ts";
 
 /** What `config.json` says beyond metadata. */
 export interface CheckpointConfig {
@@ -94,7 +94,7 @@ function refuseQuantised(file: string, config: ConfigFields): void {
 }
 
 function ropeTheta(file: string, config: ConfigFields): number {
-  const parameters = config.object("rope_parameters");
+  const parameters = ropeParameters(config);
   const nested = parameters === undefined ? undefined : configFields(file, parameters);
   return config.number("rope_theta") ?? nested?.number("rope_theta") ?? 10_000;
 }

@@ -3,6 +3,16 @@ import { quote } from "../gguf/problem.ts";
 import { log, pow } from "../numeric/log.ts";
 import { configFields, type ConfigFields } from "./config-fields.ts";
 import type { KeyWriter } from "./architectures.ts";
+import { asObject, type JsonObject } from "./folder.ts";
+
+/**
+ * Base and scaling in one object, as newer configurations have them; where layers with a window rotate otherwise, of
+ * those that see all.
+ */
+export function ropeParameters(config: ConfigFields): JsonObject | undefined {
+  const parameters = config.object("rope_parameters");
+  return asObject(parameters?.["full_attention"]) ?? parameters;
+}
 
 /** What `rope_scaling` of a Hugging Face configuration becomes. */
 export interface Scaling {
@@ -20,8 +30,7 @@ export function writeScaling(
   rope: { readonly dims: number; readonly theta: number },
   write: KeyWriter,
 ): Scaling {
-  // Newer configurations have both base and scaling in `rope_parameters`.
-  const given = config.object("rope_scaling") ?? config.object("rope_parameters");
+  const given = config.object("rope_scaling") ?? ropeParameters(config);
   if (given === undefined) return {};
   const scaling = configFields(file, given);
   const type = scaling.text("rope_type") ?? scaling.text("type") ?? "default";
