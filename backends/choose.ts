@@ -1,5 +1,6 @@
 import type { Backend } from "../core/tensor/backend.ts";
 import type { Choice, ChoiceReason, Trial } from "../core/tensor/choice.ts";
+import type { Workload } from "../core/tensor/workload.ts";
 
 /** A GPU that may compute. */
 export interface GpuContender {
@@ -9,8 +10,11 @@ export interface GpuContender {
   readonly software: boolean;
   /** A new backend on it; closing that leaves the GPU open. */
   backend(): Promise<Backend>;
-  /** A new backend whose `close` closes the GPU. */
-  keep(): Promise<Backend>;
+  /**
+   * A new backend whose `close` closes the GPU. Where nothing but a workload's weights is going to be loaded, naming
+   * it saves memory.
+   */
+  keep(workload?: Workload): Promise<Backend>;
   /** Give the GPU up. */
   close(): void;
 }
@@ -49,11 +53,14 @@ const LEAST_GAIN = 1.1;
  */
 const MOST_DISAGREEMENT = 0.3;
 
-/** Decide between a GPU and WebAssembly. Pure; `cpu` is absent where there was nothing to compare. */
+/** Decide between a GPU and WebAssembly. Pure; `cpu` is absent where WebAssembly cannot hold the model. */
 export function decide(gpu: GpuFinding, cpu?: Trial): Decision {
   if ("reason" in gpu) return { backend: "wasm", ...gpu };
   const { description, trial } = gpu;
-  if (cpu === undefined) throw new TypeError("Cannot decide: WebAssembly was not measured");
+  if (cpu === undefined) {
+    const detail = `${description}; WebAssembly cannot hold the model`;
+    return { backend: "webgpu", reason: "only", detail };
+  }
   const disagreement = distance(trial.logits, cpu.logits);
   // Also where it is no number.
   if (!(disagreement <= MOST_DISAGREEMENT)) {

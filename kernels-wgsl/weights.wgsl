@@ -86,7 +86,29 @@ fn q6_k(at: u32, i: u32) -> f32 {
   return half_at(at + 208u) * f32(signed_byte_at(at + 192u + (i >> 4u))) * f32(q);
 }
 
-/** Value i of the row whose first byte is `row`, an even number. */
+/** The signed byte at place q of a table of sixteen. */
+fn place_in(table: array<u32, 4>, q: u32) -> f32 {
+  return f32(i32(table[q >> 2u] << (24u - 8u * (q & 3u))) >> 24u);
+}
+
+const IQ4 = array<u32, 4>(0xbfad9881u, 0xf6eaddcfu, 0x26190d01u, 0x71594535u);
+const MXFP4 = array<u32, 4>(0x03020100u, 0x0c080604u, 0xfdfeff00u, 0xf4f8fafcu);
+
+fn iq4_xs(at: u32, i: u32) -> f32 {
+  let g = i >> 5u;
+  let low = (byte_at(at + 4u + (g >> 1u)) >> (4u * (g & 1u))) & 15u;
+  let high = (short_at(at + 2u) >> (2u * g)) & 3u;
+  let scale = i32(low | (high << 4u)) - 32;
+  return half_at(at) * f32(scale) * place_in(IQ4, nibble_32(at + 8u + 16u * g, i & 31u));
+}
+
+fn mxfp4(at: u32, j: u32) -> f32 {
+  let e = byte_at(at);
+  let d = bitcast<f32>(select((e - 1u) << 23u, 0x00200000u << e, e < 2u));
+  return d * place_in(MXFP4, nibble_32(at + 1u, j));
+}
+
+/** Value i of the row whose first byte is `row`: an even number, but for MXFP4. */
 fn weight_at(row: u32, i: u32) -> f32 {
   let j = i & 31u;
   let super_block = i >> 8u;
@@ -134,6 +156,16 @@ fn weight_at(row: u32, i: u32) -> f32 {
     }
     case 14u: {
       return q6_k(row + super_block * 210u, i & 255u);
+    }
+    case 20u: {
+      let at = row + (i >> 5u) * 18u;
+      return half_at(at) * place_in(IQ4, nibble_32(at + 2u, j));
+    }
+    case 23u: {
+      return iq4_xs(row + super_block * 136u, i & 255u);
+    }
+    case 39u: {
+      return mxfp4(row + (i >> 5u) * 17u, j);
     }
     default: {
       return 0.0;

@@ -9,6 +9,7 @@ import type { Choice } from "../../core/tensor/choice.ts";
 import type { Chosen, ModelToRun } from "./choose-backend.ts";
 import { computePool } from "./compute-threads.ts";
 import { withoutGpu } from "./gpu-hints.ts";
+import { machineMemory } from "./machine-memory.ts";
 import { packageFile } from "./package-root.ts";
 
 /** `auto`: what this model runs fastest on here. */
@@ -37,6 +38,8 @@ export interface BackendOptions {
   readonly threads: number;
   /** What is going to be computed. */
   readonly model: ModelToRun;
+  /** Bytes that a GPU's buffers may take; unbounded unless given. */
+  readonly gpuBytes?: number | undefined;
   /** Aborts choosing. */
   readonly signal?: AbortSignal | undefined;
   /** Take the times of a GPU's kernels. */
@@ -57,14 +60,14 @@ const OLDEST_RELAXED_NODE = 22;
  * `ABORTED`.
  */
 export async function createBackend(options: BackendOptions): Promise<BackendChoice> {
-  const { preference, model, profile = false, signal } = options;
+  const { preference, model, profile = false, gpuBytes, signal } = options;
   const asked: Choice = { reason: "asked", detail: "asked for" };
   if (preference === "reference") {
     return { backend: createReferenceBackend(), choice: asked, features: [] };
   }
   if (preference === "webgpu") {
     const { useGpu } = await import("./use-gpu.ts");
-    return { ...(await useGpu(model, profile)), features: [] };
+    return { ...(await useGpu(model, profile, gpuBytes)), features: [] };
   }
   const cpu = await findKernels(options.threads);
   if (cpu === undefined) {
@@ -87,7 +90,10 @@ export async function createBackend(options: BackendOptions): Promise<BackendCho
   const refusal = measureSoftware ? undefined : withoutGpu();
   if (refusal !== undefined) return { backend: await create(), choice: refusal, ...found };
   const { chooseHere } = await import("./use-gpu.ts");
-  return { ...(await chooseHere(create, model, { measureSoftware, profile, signal })), ...found };
+  return {
+    ...(await chooseHere(create, model, { measureSoftware, gpuBytes, profile, signal })),
+    ...found,
+  };
 }
 
 /** What the CPU computes with: the kernels that were chosen, and backends on them. */
@@ -110,11 +116,13 @@ async function findKernels(threads: number): Promise<CpuKernels | undefined> {
 /** The backend on as many threads as are asked for. */
 async function createThreadedBackend(build: KernelBuild, threads: number): Promise<Backend> {
   const { variant } = build;
-  if (threads < 2) return createWasmBackend(build);
+  const machineBytes = machineMemory();
+  if (threads < 2) return createWasmBackend({ ...build, machineBytes });
   const module = await WebAssembly.compile(shareMemory(await kernelBytes(variant)));
   return createWasmBackend({
     module,
     variant,
+    machineBytes,
     pool: computePool(threads),
   });
 }

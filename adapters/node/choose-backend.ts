@@ -3,6 +3,7 @@ import { findFault } from "../../backends/self-test/self-test.ts";
 import { RuntimeError } from "../../core/errors.ts";
 import type { GgufModel } from "../../core/gguf/gguf.ts";
 import { readConfig } from "../../core/model/config.ts";
+import { checkFit } from "../../core/model/fit.ts";
 import { tryModel, type TrialOptions } from "../../core/model/trial.ts";
 import { workloadOf } from "../../core/model/workload.ts";
 import type { Backend } from "../../core/tensor/backend.ts";
@@ -72,20 +73,18 @@ export async function chooseBackend(
         detail: `${description} computes on the CPU, which WebAssembly uses better`,
       });
     }
-    const { kvType, limits } = limitsOf(model);
+    const { limits } = planRoom(readConfig(model.gguf), model.room);
+    const workload = workloadOf(model.gguf, limits);
+    const { kvType } = limits;
     const options: TrialOptions = { kvType, now, ...(signal === undefined ? {} : { signal }) };
-    const tried = await within(
-      TRIAL_MS,
-      "trying the GPU",
-      tryGpu(gpu, model.gguf, workloadOf(model.gguf, limits), options),
-    );
+    const tried = await within(TRIAL_MS, "trying the GPU", tryGpu(gpu, model, workload, options));
     if ("reason" in tried) return await giveUp(contenders, gpu, tried);
     const decision = decide(
       { description, trial: tried },
-      await tryCpu(contenders, model, options),
+      await tryCpu(contenders, model, workload, options),
     );
     if (decision.backend === "wasm") return await giveUp(contenders, gpu, decision);
-    return { backend: await gpu.keep(), choice: choiceOf(decision) };
+    return { backend: await gpu.keep(workload), choice: choiceOf(decision) };
   } catch (error) {
     if (signal?.aborted === true) {
       gpu?.close();
@@ -99,13 +98,15 @@ export async function chooseBackend(
 /** What is wrong with a GPU, or how fast it is. */
 async function tryGpu(
   gpu: GpuContender,
-  gguf: GgufModel,
-  { operations }: Workload,
+  { gguf }: ModelToRun,
+  workload: Workload,
   options: TrialOptions,
 ): Promise<Trial | Refusal> {
   const backend = await gpu.backend();
   try {
-    const fault = await findFault(backend, operations);
+    const refusal = refuse(backend, workload);
+    if (refusal !== undefined) return refusal;
+    const fault = await findFault(backend, workload.operations);
     if (fault !== undefined) {
       return { reason: "wrong", detail: `${gpu.description}: ${fault}` };
     }
@@ -115,25 +116,33 @@ async function tryGpu(
   }
 }
 
+/** `undefined` where the model does not fit. */
 async function tryCpu(
   contenders: Contenders,
   { gguf }: ModelToRun,
+  workload: Workload,
   options: TrialOptions,
-): Promise<Trial> {
+): Promise<Trial | undefined> {
   const backend = await contenders.cpu();
   try {
+    if (refuse(backend, workload) !== undefined) return undefined;
     return await tryModel(gguf, backend, options);
   } finally {
     await backend.close();
   }
 }
 
-function limitsOf({ gguf, room }: ModelToRun): {
-  readonly limits: ReturnType<typeof planRoom>["limits"];
-  readonly kvType: TrialOptions["kvType"];
-} {
-  const { limits } = planRoom(readConfig(gguf), room);
-  return { limits, kvType: limits.kvType };
+/** Why a backend cannot hold a workload, where it cannot. */
+function refuse(backend: Backend, workload: Workload): Refusal | undefined {
+  try {
+    checkFit(backend, workload);
+    return undefined;
+  } catch (error) {
+    if (!RuntimeError.is(error)) throw error;
+    // What has to be bound at once is no matter of how much there is.
+    const reason = error.cause instanceof RangeError ? "limits" : "memory";
+    return { reason, detail: error.message };
+  }
 }
 
 async function giveUp(

@@ -22,6 +22,8 @@ export interface EngineOptions extends RoomOptions {
   readonly backend?: BackendPreference;
   /** Threads that compute, the physical cores unless given; a backend that has fewer uses those. */
   readonly threads?: number;
+  /** Bytes that a GPU's buffers may take; unbounded unless given. */
+  readonly gpuBytes?: number;
   /** Take the times of a GPU's kernels, for `WebGpuBackend.takeProfile`. */
   readonly profile?: boolean;
 }
@@ -63,6 +65,7 @@ export async function startEngine(
     preference: options.backend ?? "auto",
     threads: options.threads ?? physicalCores(),
     model: { gguf, room: options },
+    gpuBytes: options.gpuBytes,
     signal,
     ...(options.profile === undefined ? {} : { profile: options.profile }),
   });

@@ -29,7 +29,10 @@ const FILE_TYPES: Readonly<Record<number, string>> = {
   16: "q5_k_s",
   17: "q5_k_m",
   18: "q6_k",
+  25: "iq4_nl",
+  30: "iq4_xs",
   32: "bf16",
+  38: "mxfp4",
 };
 
 /** The types of a model's tensors, the one with most bytes first. */

@@ -126,7 +126,7 @@ export async function serveModel(
 ): Promise<RunningServer> {
   const { log = () => {} } = options;
   const loading = new AbortController();
-  const served: Served = { models: [], state: "loading", memory: () => ({}) };
+  const served: Served = { models: [], state: "loading" };
   const stop = async (): Promise<void> => {
     const model = await ready.catch(() => undefined);
     await model?.close();
@@ -143,7 +143,6 @@ export async function serveModel(
     options.load.onEngineChange?.(change);
   };
   const ready = prepare({ ...options.load, onEngineChange }, loading.signal, async (model) => {
-    served.memory = () => model.engine.info.memory;
     served.models.push(await toServed(model, options));
     log(backendRecord(model.engine.info));
     if (served.state === "loading") served.state = "ready";
@@ -166,7 +165,7 @@ export async function serveEdge(
       "Cannot serve without a model and without a pool: name servers that have one",
     );
   }
-  const served: Served = { models: [], state: "ready", memory: () => ({}) };
+  const served: Served = { models: [], state: "ready" };
   return await openServer(listen, options, platform, served, {
     leave: () => {},
     stop: async () => {},
@@ -177,8 +176,6 @@ export async function serveEdge(
 interface Served {
   readonly models: ServedModel[];
   state: ServerState;
-  /** Bytes of the model by kind. */
-  memory: () => Readonly<Record<string, number>>;
 }
 
 /** What becomes of a model when its server goes. */
@@ -226,7 +223,7 @@ async function openServer(
     wallClock: () => Date.now(),
     randomId: () => randomUUID(),
     log,
-    memory: () => ({ rss: process.memoryUsage.rss(), ...served.memory() }),
+    memory: () => ({ rss: process.memoryUsage.rss() }),
     access,
     ...(Response === undefined ? {} : { Response }),
     ...(tracer === undefined ? {} : { tracer }),

@@ -2,7 +2,9 @@ import { createEngine } from "../../core/engine/loop.ts";
 import type { SteppedEngine } from "../../core/engine/stepped-engine.ts";
 import type { GgufModel } from "../../core/gguf/gguf.ts";
 import { readConfig } from "../../core/model/config.ts";
+import { checkFit } from "../../core/model/fit.ts";
 import { loadModel, type LoadProgress } from "../../core/model/load.ts";
+import { workloadOf } from "../../core/model/workload.ts";
 import type { Backend } from "../../core/tensor/backend.ts";
 import type { Choice } from "../../core/tensor/choice.ts";
 import { planQueue, planRoom, type RoomOptions } from "./limits.ts";
@@ -33,6 +35,7 @@ export async function startOn(
 ): Promise<SteppedEngine> {
   try {
     const room = planRoom(readConfig(gguf), asked, backend.kvBlock);
+    checkFit(backend, workloadOf(gguf, room.limits));
     const model = await loadModel(gguf, backend, room.limits, onProgress, signal);
     return createEngine({
       model,

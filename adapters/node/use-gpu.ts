@@ -1,8 +1,10 @@
 import { createRequire } from "node:module";
 import type { GpuContender, Refusal } from "../../backends/choose.ts";
+import type { WebGpuOptions } from "../../backends/webgpu/backend.ts";
 import { findFault } from "../../backends/self-test/self-test.ts";
 import { RuntimeError } from "../../core/errors.ts";
 import { readConfig } from "../../core/model/config.ts";
+import { checkFit } from "../../core/model/fit.ts";
 import { workloadOf } from "../../core/model/workload.ts";
 import type { Backend } from "../../core/tensor/backend.ts";
 import type { Choice } from "../../core/tensor/choice.ts";
@@ -19,6 +21,8 @@ import { GPU_PACKAGE, openGpu, ownGpu } from "./webgpu.ts";
 /** How to choose. */
 interface ChooseHereOptions extends ChooseOptions {
   readonly measureSoftware: boolean;
+  /** Bytes that the GPU's buffers may take. */
+  readonly gpuBytes: number | undefined;
   /** Take the times of a GPU's kernels. */
   readonly profile: boolean;
 }
@@ -27,7 +31,7 @@ interface ChooseHereOptions extends ChooseOptions {
 export function chooseHere(
   cpu: () => Promise<Backend>,
   model: ModelToRun,
-  { measureSoftware, profile, signal }: ChooseHereOptions,
+  { measureSoftware, gpuBytes, profile, signal }: ChooseHereOptions,
 ): Promise<Chosen> {
   const gpu = async (): Promise<GpuContender | Refusal> => {
     if (ownGpu() === undefined && !isInstalled(GPU_PACKAGE)) {
@@ -38,7 +42,7 @@ export function chooseHere(
     }
     const probe = await probeGpu();
     if ("reason" in probe) return probe;
-    if (!probe.software || measureSoftware) return openGpu({ profile });
+    if (!probe.software || measureSoftware) return openGpu(gpuOptions(profile, gpuBytes));
     return {
       reason: "software",
       detail: `${probe.description} computes on the CPU, which WebAssembly uses better`,
@@ -51,12 +55,23 @@ export function chooseHere(
  * The backend on this machine's GPU, which was asked for. Rejects with `INSUFFICIENT_RESOURCES` where there is
  * none, and where it computes wrongly.
  */
-export async function useGpu({ gguf, room }: ModelToRun, profile: boolean): Promise<Chosen> {
-  const gpu = await openGpu({ profile });
+export async function useGpu(
+  { gguf, room }: ModelToRun,
+  profile: boolean,
+  gpuBytes: number | undefined,
+): Promise<Chosen> {
+  const gpu = await openGpu(gpuOptions(profile, gpuBytes));
   if ("reason" in gpu) throw unusable(gpu.detail);
   const tried = await gpu.backend();
   const { limits } = planRoom(readConfig(gguf), room, tried.kvBlock);
-  const fault = await findFault(tried, workloadOf(gguf, limits).operations);
+  const workload = workloadOf(gguf, limits);
+  try {
+    checkFit(tried, workload);
+  } catch (error) {
+    gpu.close();
+    throw error;
+  }
+  const fault = await findFault(tried, workload.operations);
   await tried.close();
   if (fault !== undefined) {
     gpu.close();
@@ -64,7 +79,11 @@ export async function useGpu({ gguf, room }: ModelToRun, profile: boolean): Prom
   }
   const kind = gpu.software ? `${gpu.description}, a CPU` : gpu.description;
   const choice: Choice = { reason: "asked", detail: `asked for, on ${kind}` };
-  return { backend: await gpu.keep(), choice };
+  return { backend: await gpu.keep(workload), choice };
+}
+
+function gpuOptions(profile: boolean, gpuBytes: number | undefined): WebGpuOptions {
+  return { profile, ...(gpuBytes === undefined ? {} : { maxBytes: gpuBytes }) };
 }
 
 function unusable(why: string): RuntimeError {

@@ -1,7 +1,7 @@
 import type { GpuContender, Refusal } from "../../backends/choose.ts";
 import type { WebGpuOptions } from "../../backends/webgpu/backend.ts";
 import { createContender } from "../../backends/webgpu/contender.ts";
-import { openDevice } from "../../backends/webgpu/device.ts";
+import { type OpenDevice, openDevice } from "../../backends/webgpu/device.ts";
 
 /** Dawn for Node and Bun: an optional package, whose types contradict TypeScript's own. */
 export const GPU_PACKAGE: string = "webgpu";
@@ -34,13 +34,16 @@ async function findGpu(profile: boolean): Promise<GPU | Refusal> {
   }
 }
 
-/** This machine's GPU, or why there is none. Rejects with what its driver rejects with. */
-export async function openGpu(options: WebGpuOptions = {}): Promise<GpuContender | Refusal> {
-  const gpu = await findGpu(options.profile === true);
+/** A device of this machine's GPU, or why there is none. Rejects with what its driver rejects with. */
+export async function openGpuDevice(profile = false): Promise<OpenDevice | Refusal> {
+  const gpu = await findGpu(profile);
   if ("reason" in gpu) return gpu;
   const opened = await openDevice(gpu);
-  if (opened === undefined) {
-    return { reason: "no_adapter", detail: "the driver offers no adapter" };
-  }
-  return createContender(opened, options);
+  return opened ?? { reason: "no_adapter", detail: "the driver offers no adapter" };
+}
+
+/** The same as one that may compute. */
+export async function openGpu(options: WebGpuOptions = {}): Promise<GpuContender | Refusal> {
+  const opened = await openGpuDevice(options.profile);
+  return "reason" in opened ? opened : createContender(opened, options);
 }

@@ -12,11 +12,13 @@ import { startEngine } from "../portable/start-engine.ts";
 import { BUDGET_BYTES, planMemory } from "./budget.ts";
 import { driveByReaders } from "./driven-engine.ts";
 import { workerdKernels } from "./kernels.ts";
+import { type EdgeOptions, type EdgeParts, openEdge, type WorkerContext } from "./edge-parts.ts";
 import { type ModelBody, unbroken } from "./sources.ts";
 import { type WarmStart, warmUp } from "./warm.ts";
+import { WORKER_LIMITS } from "./worker-limits.ts";
 
 /** What a worker serves. */
-export interface WorkerOptions<Env> {
+export interface WorkerOptions<Env> extends EdgeOptions<Env> {
   /** The model's name for requests. */
   readonly name: string;
   /** Fetch the model; called once per isolate, and again where that failed. `later` outlives the request. */
@@ -34,11 +36,7 @@ export interface WorkerOptions<Env> {
 /** What the platform calls. */
 export interface WorkerHandler<Env> {
   /** Answers a request; the first one loads the model. */
-  fetch(
-    request: Request,
-    env: Env,
-    context: { waitUntil(work: Promise<unknown>): void },
-  ): Promise<Response>;
+  fetch(request: Request, env: Env, context: WorkerContext): Promise<Response>;
 }
 
 /**
@@ -56,13 +54,6 @@ export const WORKER_ROOM: RoomOptions & { readonly parallel: number } = {
 /** Between two looks at whether the model is there: little beside the second that loading takes. */
 const LOOK_MS = 10;
 
-/** workerd notices that a client has left only when it writes to it: silence is kept short. */
-const WORKER_LIMITS: Partial<HttpLimits> = {
-  bodyBytes: 256 * 1024,
-  keepAliveMs: 250,
-  wholeKeepAliveMs: 200,
-};
-
 /**
  * A worker that serves one model per isolate. The first request loads it, straight into WebAssembly memory
  * as it arrives; requests meanwhile wait. The budget is reserved before and enforced: WebAssembly memory
@@ -76,6 +67,7 @@ export function createWorker<Env>(options: WorkerOptions<Env>): WorkerHandler<En
   let memory: Readonly<Record<string, number>> = { budget };
   let loading: Loading | undefined;
   let app: App | undefined;
+  let parts: EdgeParts | undefined;
 
   async function load(env: Env, later: (work: Promise<unknown>) => void): Promise<void> {
     const object = await options.open(env, later);
@@ -123,7 +115,7 @@ export function createWorker<Env>(options: WorkerOptions<Env>): WorkerHandler<En
   }
 
   /** Made in a request: outside of one workerd has no randomness and no clock. */
-  function makeApp(): App {
+  function makeApp({ deps }: EdgeParts): App {
     return createApp({
       models: () => models,
       state: () => state,
@@ -131,7 +123,7 @@ export function createWorker<Env>(options: WorkerOptions<Env>): WorkerHandler<En
       now: () => performance.now(),
       wallClock: () => Date.now(),
       randomId: () => crypto.randomUUID(),
-      log: () => {},
+      ...deps,
       memory: () => memory,
       limits: { ...WORKER_LIMITS, ...options.limits },
     });
@@ -167,13 +159,21 @@ export function createWorker<Env>(options: WorkerOptions<Env>): WorkerHandler<En
 
   return {
     async fetch(request, env, context) {
-      app ??= makeApp();
+      parts ??= openEdge(options, env);
+      app ??= makeApp(parts);
+      await parts.attend(request, context);
       // Probes that come meanwhile are told so.
       if (loading === undefined || request.method === "POST") {
-        try {
-          await ensureLoaded(env, (work) => context.waitUntil(work));
-        } catch (error) {
-          return answerFailure(error);
+        const loaded = ensureLoaded(env, (work) => context.waitUntil(work));
+        if (parts.deps.pool?.ready() === true) {
+          // Others answer meanwhile, and instead where it fails.
+          context.waitUntil(loaded.catch(() => undefined));
+        } else {
+          try {
+            await loaded;
+          } catch (error) {
+            return answerFailure(error);
+          }
         }
       }
       return app.fetch(request);

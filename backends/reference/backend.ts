@@ -6,6 +6,11 @@ import { byteLength } from "../../core/tensor/dtype.ts";
 import { referenceOps } from "./ops.ts";
 import { allocate, own, ownKv, ReferenceKv, ReferenceTensor, sizeOf, slotsOf } from "./tensors.ts";
 
+/** Bytes of so many float32 values in all. */
+function floats(counts: readonly number[]): number {
+  return Float32Array.BYTES_PER_ELEMENT * counts.reduce((sum, count) => sum + count, 0);
+}
+
 /** Bytes asked for at once: few calls, and the file's bytes are never all held beside the values. */
 const READ_BYTES = 2 ** 20;
 
@@ -116,6 +121,15 @@ export function createReferenceBackend(): Backend {
     // eslint-disable-next-line typescript/require-await
     async run(record) {
       record(referenceOps);
+    },
+
+    need({ weights: all, activations: shapes, caches }) {
+      return {
+        weights: floats(all.map(({ shape }) => sizeOf(shape))),
+        kv: floats(caches.map(({ slots, shape }) => 2 * slots * shape.kvHeads * shape.headDim)),
+        activations: floats(shapes.map(sizeOf)),
+        limit: Infinity,
+      };
     },
 
     memory: () => ({ weights, kv, activations }),

@@ -18,7 +18,13 @@ export const SCALE_OFFSETS: Readonly<
   q4_k: [0, 2],
   q5_k: [0, 2],
   q6_k: [208],
+  iq4_nl: [0],
+  iq4_xs: [0],
+  mxfp4: [],
 };
+
+/** The scale of a block of MXFP4, which is no binary16 number: 2^-6, of half of its values. */
+export const MXFP4_EXPONENT = 121;
 
 /** Bytes of a linear congruential generator (Numerical Recipes' constants): the same everywhere. */
 export function createBytes(): () => number {
@@ -49,6 +55,7 @@ export function sampleWeight(random: () => number, type: WeightType, count: numb
   for (let i = 0; i < bytes.length; i++) bytes[i] = random();
   for (let block = 0; block < bytes.length; block += WEIGHT_TYPES[type].bytes) {
     for (const offset of SCALE_OFFSETS[type]) view.setUint8(block + offset + 1, 0x24);
+    if (type === "mxfp4") bytes[block] = MXFP4_EXPONENT;
   }
   return bytes;
 }

@@ -1,5 +1,4 @@
 import type { Backend, KvLayer } from "../../core/tensor/backend.ts";
-import { byteLength } from "../../core/tensor/dtype.ts";
 import { kvHeadBytes } from "../../core/tensor/kv-type.ts";
 import type { Tensor } from "../../core/tensor/tensor.ts";
 import { createArgs, type ArgsWriter } from "./args.ts";
@@ -9,7 +8,8 @@ import { instantiateKernels, kernelId, kernelMemory, type Kernels } from "./kern
 import { createOps } from "./ops.ts";
 import type { OpsContext } from "./ops.ts";
 import { createReduce, type Reduce } from "./reduce.ts";
-import { KV_BLOCK, MAX_HEAD_DIM, PANEL_ROWS, panelBytes, WasmKv, WasmTensor } from "./tensors.ts";
+import { KV_BLOCK, MAX_HEAD_DIM, PANEL_ROWS, WasmKv, WasmTensor } from "./tensors.ts";
+import { activationBytes, MOST_BYTES, planWeight, wasmNeed } from "./need.ts";
 import { CONTROL_BYTES } from "./threads/control.ts";
 import type { MemberTask } from "./threads/member.ts";
 import { createPool } from "./threads/pool.ts";
@@ -38,6 +38,8 @@ export interface WasmBackendOptions {
   readonly pool?: PoolStart;
   /** Linear memory never grows beyond this; all that wasm32 can address unless given. */
   readonly maxBytes?: number;
+  /** What the machine has: more is not begun with, though it may be addressable. */
+  readonly machineBytes?: number;
 }
 
 /** How an adapter brings threads. */
@@ -62,7 +64,7 @@ export interface PoolStart {
  * the strict path, whose results are the same bits on every engine and in every batch.
  */
 export async function createWasmBackend(options: WasmBackendOptions): Promise<Backend> {
-  const { module, variant, pool, maxBytes, instantiate } = options;
+  const { module, variant, pool, maxBytes, machineBytes = Infinity, instantiate } = options;
   if (instantiate !== undefined && (pool !== undefined || maxBytes !== undefined)) {
     throw new TypeError("Cannot bound or share a memory that the module brings itself");
   }
@@ -81,6 +83,7 @@ export async function createWasmBackend(options: WasmBackendOptions): Promise<Ba
     arena,
     args,
     executor,
+    limitBytes: Math.min(maxBytes ?? MOST_BYTES, machineBytes),
     stagingBytes: maxBytes === undefined ? STAGING_BYTES : BOUNDED_STAGING_BYTES,
     createReduce: (context) => createReduce({ ...context, arena }),
   });
@@ -93,6 +96,8 @@ export interface KernelMachine {
   readonly arena: Arena;
   readonly args: ArgsWriter;
   readonly executor: Executor;
+  /** What there is for all memory together; all that wasm32 can address unless given. */
+  readonly limitBytes?: number;
   /** Bytes of a weight to read at once; a mebibyte unless given. */
   readonly stagingBytes?: number;
   readonly createReduce: (context: OpsContext) => Reduce;
@@ -101,6 +106,7 @@ export interface KernelMachine {
 /** A backend over kernels. */
 export function createKernelBackend(machine: KernelMachine): Backend {
   const { name, arena, args, executor, stagingBytes = STAGING_BYTES } = machine;
+  const { limitBytes = MOST_BYTES } = machine;
   const owner = {};
   const used = { weights: 0, kv: 0, activations: 0 };
   let staging = { offset: 0, bytes: 0 };
@@ -152,18 +158,11 @@ export function createKernelBackend(machine: KernelMachine): Backend {
     kvBlock: KV_BLOCK,
 
     async loadWeight(label, dtype, shape, read) {
-      const vector = shape.length === 1;
-      const columns = shape.at(-1) ?? 1;
-      const rows = vector ? 1 : shape.slice(0, -1).reduce((product, size) => product * size, 1);
-      const rowBytes = byteLength(dtype, columns);
-      const panel = panelBytes(dtype, columns);
+      const plan = planWeight(dtype, shape, stagingBytes);
+      const { vector, rows, columns, rowBytes, panel, atOnce, pieceBytes } = plan;
       // A vector is kept as plain f32, so its panel is only a way-station.
-      const target = vector
-        ? stage(2 * rowBytes + panel + 64) + 2 * rowBytes
-        : take("weights", label, Math.ceil(rows / PANEL_ROWS) * panel);
-      const atOnce = Math.max(1, Math.floor(stagingBytes / rowBytes / PANEL_ROWS)) * PANEL_ROWS;
-      const pieceBytes = Math.min(atOnce, rows) * rowBytes;
-      const raw = stage(2 * pieceBytes);
+      const target = vector ? stage(plan.staged) + 2 * rowBytes : take("weights", label, plan.kept);
+      const raw = stage(plan.staged);
       const panels = vector ? Math.ceil(target / 64) * 64 : target;
       const repack = kernelId(`repack_${dtype}`);
       // While one piece is laid out, the next is read into the other half of the staging memory.
@@ -184,7 +183,7 @@ export function createKernelBackend(machine: KernelMachine): Backend {
         executor.run();
       }
       if (!vector) return new WasmTensor(owner, label, dtype, shape, target, true);
-      const plain = take("weights", label, columns * 4);
+      const plain = take("weights", label, plan.kept);
       arena.put(raw, new Uint32Array(1));
       executor.part(1, 0);
       executor.step(kernelId(`embed_${dtype}`), args.put(plain, panels, raw, columns));
@@ -194,8 +193,7 @@ export function createKernelBackend(machine: KernelMachine): Backend {
 
     alloc(label, shape) {
       const values = shape.reduce((product, size) => product * size, 1);
-      // Element-wise kernels go four at a time.
-      const offset = take("activations", label, Math.ceil(values / 4) * 16);
+      const offset = take("activations", label, activationBytes(values));
       return new WasmTensor(owner, label, "f32", shape, offset, false);
     },
 
@@ -269,6 +267,7 @@ export function createKernelBackend(machine: KernelMachine): Backend {
       executor.endStep();
     },
 
+    need: (workload) => wasmNeed(workload, stagingBytes, limitBytes),
     memory: () => ({ ...used }),
     close: () => executor.close(),
   };

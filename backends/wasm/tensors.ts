@@ -32,6 +32,9 @@ const RECORD_BYTES: Readonly<Record<WeightType, number>> = {
   q4_k: 32 + 8 * (16 + 128),
   q5_k: 32 + 8 * (16 + 32 + 128),
   q6_k: 16 + 8 * (16 + 64 + 128),
+  iq4_nl: 16 + 128,
+  iq4_xs: 16 + 8 * (8 + 128),
+  mxfp4: 32 + 128,
 };
 
 /** Bytes of one panel of `k` columns. */

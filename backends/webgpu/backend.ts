@@ -4,6 +4,7 @@ import { dequantize } from "../../core/quant/dequantize.ts";
 import { byteLength } from "../../core/tensor/dtype.ts";
 import type { DType, Tensor } from "../../core/tensor/tensor.ts";
 import { checkQuery, type LogitQuery, type LogitSummary } from "../../core/tensor/logits.ts";
+import type { MemoryNeed, Workload } from "../../core/tensor/workload.ts";
 import { Bindings } from "./bindings.ts";
 import { Commands } from "./commands.ts";
 import { type Counters, createCounters } from "./counters.ts";
@@ -12,6 +13,7 @@ import { encode } from "./encode.ts";
 import { expertsScratchWords } from "./experts.ts";
 import { createMatmulKernels } from "./matmul.ts";
 import { Memory, USAGE } from "./memory.ts";
+import { cacheBytes } from "./need.ts";
 import { Pipelines } from "./pipelines.ts";
 import { planStep } from "./planner.ts";
 import { type Plan, Plans } from "./plans.ts";
@@ -38,6 +40,8 @@ import { Uploader } from "./upload.ts";
 export interface WebGpuOptions {
   /** All buffers together take no more; unbounded unless given. */
   readonly maxBytes?: number;
+  /** What is going to be loaded, where that is known: no more is taken for weights than they need. */
+  readonly workload?: Workload;
   /** No arena of weights is larger; what the device can bind unless given. */
   readonly arenaBytes?: number;
   /** Whether the device outlives the backend; `close` destroys it unless given. */
@@ -74,6 +78,8 @@ export class WebGpuBackend implements Backend {
   readonly #caches: GpuKv[] = [];
   #scratch = { word: 0, words: 0 };
   #fault: Error | undefined;
+  /** A device keeps its listeners for ever, and they what they refer to. */
+  #unwatch: () => void = () => {};
   #closed = false;
 
   constructor(opened: OpenDevice, options: WebGpuOptions = {}) {
@@ -81,6 +87,7 @@ export class WebGpuBackend implements Backend {
     const {
       maxBytes = Infinity,
       arenaBytes = Infinity,
+      workload,
       keepsDevice = false,
       matmul = createMatmulKernels(traits),
       profile = false,
@@ -91,7 +98,7 @@ export class WebGpuBackend implements Backend {
     this.#workgroups = traits.workgroups;
     this.#keepsDevice = keepsDevice;
     this.#matmul = matmul;
-    const memory = new Memory(device, counters, { maxBytes, arenaBytes });
+    const memory = new Memory(device, counters, { maxBytes, arenaBytes, workload });
     const pipelines = new Pipelines(device, counters);
     this.#memory = memory;
     this.#uploader = new Uploader(device.queue, memory);
@@ -156,16 +163,16 @@ export class WebGpuBackend implements Backend {
   }
 
   allocKv(label: string, slots: number, shape: KvShape): KvLayer {
-    const { kvHeads, headDim, type } = shape;
+    const { headDim } = shape;
     if (slots % KV_BLOCK !== 0 || headDim % 4 !== 0 || headDim > MAX_HEAD_DIM) {
       throw new RangeError(
         `Cannot cache ${slots} slots of ${headDim} values for "${label}": slots come in blocks of ${KV_BLOCK}, ` +
           `head sizes in fours up to ${MAX_HEAD_DIM}`,
       );
     }
-    const bytes = slots * kvHeads * 2 * kvHeadBytes(type, headDim);
+    const bytes = cacheBytes({ slots, shape });
     const usage = USAGE.storage | USAGE.copySource | USAGE.copyTarget;
-    const buffer = this.#memory.buffer(label, Math.max(bytes, 256), usage);
+    const buffer = this.#memory.buffer(label, bytes, usage);
     this.#used.kv += bytes;
     const kv = new GpuKv(this, label, slots, shape, buffer, this.#caches.length);
     this.#caches.push(kv);
@@ -246,6 +253,10 @@ export class WebGpuBackend implements Backend {
     this.#commands.submitLater();
   }
 
+  need(workload: Workload): MemoryNeed {
+    return this.#memory.need(workload);
+  }
+
   memory(): { weights: number; kv: number; activations: number } {
     return { ...this.#used };
   }
@@ -273,6 +284,7 @@ export class WebGpuBackend implements Backend {
 
   close(): Promise<void> {
     this.#closed = true;
+    this.#unwatch();
     this.#commands.drop();
     this.#memory.close();
     if (!this.#keepsDevice) this.#device.destroy();
@@ -328,12 +340,14 @@ export class WebGpuBackend implements Backend {
         this.#fault = fault;
         resolve(fault);
       };
-      this.#device.addEventListener("uncapturederror", ({ error }) => {
+      const refused = ({ error }: GPUUncapturedErrorEvent): void => {
         // The class is not global in every runtime.
         const full = error.constructor.name === "GPUOutOfMemoryError";
         const message = `The GPU refused a command: ${error.message}`;
         fail(full ? new OutOfMemoryError(message) : new Error(message));
-      });
+      };
+      this.#device.addEventListener("uncapturederror", refused);
+      this.#unwatch = () => this.#device.removeEventListener("uncapturederror", refused);
       const lost = async (): Promise<void> => {
         const { reason, message } = await this.#device.lost;
         fail(new Error(`The GPU was lost (${reason}): ${message}`));

@@ -17,7 +17,7 @@ export function createContender(opened: OpenDevice, options: WebGpuOptions = {})
     description: description === "" ? "a GPU without a name" : description,
     software,
     backend: () => make({ keepsDevice: true, profile: false }),
-    keep: () => make({}),
+    keep: (workload) => make(workload === undefined ? {} : { workload }),
     close: () => device.destroy(),
   };
 }

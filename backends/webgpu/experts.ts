@@ -2,11 +2,10 @@ import { byteLength } from "../../core/tensor/dtype.ts";
 import { WGSL } from "./generated.ts";
 import { gateWords, kernel, work } from "./kernels.ts";
 import { typeTexts } from "./matmul.ts";
-import { align } from "./memory.ts";
 import type { PlannedDispatch } from "./planner.ts";
 import type { ExpertsOp } from "./recorder.ts";
 import { TENSOR_ALIGNMENT } from "./spec.ts";
-import type { Weights } from "./tensors.ts";
+import { align, type Weights } from "./tensors.ts";
 
 /** Invocations of every workgroup here. */
 const LANES = 64;

@@ -1163,6 +1163,47 @@ fn four(i: u32) -> vec4<f32> {
   return bitcast<vec4<f32>>(vec4(weights[i], weights[i + 1u], weights[i + 2u], weights[i + 3u]));
 }
 `,
+  "mat-iq4_nl": `// IQ4_NL: 18 bytes, d and 32 nibbles; value = d * table[q]. Joined with mat-table.wgsl.
+const HAS_MINIMUM = false;
+const TABLE = array<u32, 4>(0xbfad9881u, 0xf6eaddcfu, 0x26190d01u, 0x71594535u);
+
+fn quants_of(row: u32, g: u32) -> Quants {
+  let at = row + g * 18u;
+  let i = at >> 2u;
+  let even = (at & 2u) == 0u;
+  let a = array<u32, 5>(weights[i], weights[i + 1u], weights[i + 2u], weights[i + 3u], weights[i + 4u]);
+  let d = low_half(select(a[0] >> 16u, a[0], even));
+  return looked_up(
+    select(a[1], (a[0] >> 16u) | (a[1] << 16u), even),
+    select(a[2], (a[1] >> 16u) | (a[2] << 16u), even),
+    select(a[3], (a[2] >> 16u) | (a[3] << 16u), even),
+    select(a[4], (a[3] >> 16u) | (a[4] << 16u), even),
+    d,
+  );
+}
+`,
+  "mat-iq4_xs": `// IQ4_XS: 136 bytes for 256 values, d, eight scales of 6 bits in 6 bytes, nibbles;
+// value = d * (scale - 32) * table[q]. Joined with mat-table.wgsl.
+const HAS_MINIMUM = false;
+const TABLE = array<u32, 4>(0xbfad9881u, 0xf6eaddcfu, 0x26190d01u, 0x71594535u);
+
+fn quants_of(row: u32, g: u32) -> Quants {
+  let i = (row >> 2u) + (g >> 3u) * 34u;
+  let group = g & 7u;
+  let head = weights[i];
+  let low = (weights[i + 1u] >> (4u * group)) & 15u;
+  let high = (head >> (16u + 2u * group)) & 3u;
+  let scale = i32(low | (high << 4u)) - 32;
+  let start = i + 2u + 4u * group;
+  return looked_up(
+    weights[start],
+    weights[start + 1u],
+    weights[start + 2u],
+    weights[start + 3u],
+    low_half(head) * f32(scale),
+  );
+}
+`,
   "mat-k-scales": `// Scales and minima of Q4_K and Q5_K: eight of 6 bits each in three words.
 
 /** d * scale (x) and -dmin * minimum (y) of 32 values of the block whose first word is \`i\`. */
@@ -1175,6 +1216,32 @@ fn scale_and_minimum(i: u32, group: u32) -> vec2<f32> {
   let scale = select((c & 15u) | ((a >> 2u) & 48u), a & 63u, group < 4u);
   let minimum = select(((c >> 4u) & 15u) | ((b >> 2u) & 48u), b & 63u, group < 4u);
   return vec2(both.x * f32(scale), -both.y * f32(minimum));
+}
+`,
+  "mat-mxfp4": `// MXFP4: 17 bytes, a power of two and 32 nibbles; value = 2^(e - 128) * table[q]. Joined with mat-table.wgsl.
+// Blocks begin at any byte.
+const HAS_MINIMUM = false;
+const TABLE = array<u32, 4>(0x03020100u, 0x0c080604u, 0xfdfeff00u, 0xf4f8fafcu);
+
+fn quants_of(row: u32, g: u32) -> Quants {
+  let at = row + g * 17u;
+  let e = (weights[at >> 2u] >> (8u * (at & 3u))) & 255u;
+  // Of the two least powers, which are subnormal, the bit itself.
+  let d = bitcast<f32>(select((e - 1u) << 23u, 0x00200000u << e, e < 2u));
+  let first = at + 1u;
+  let i = first >> 2u;
+  let shift = 8u * (first & 3u);
+  // A shift by 32 would be one by none: with nothing to shift, the next word is not wanted.
+  let rest = (32u - shift) & 31u;
+  let keep = select(0xffffffffu, 0u, shift == 0u);
+  let a = array<u32, 5>(weights[i], weights[i + 1u], weights[i + 2u], weights[i + 3u], weights[i + 4u]);
+  return looked_up(
+    (a[0] >> shift) | ((a[1] << rest) & keep),
+    (a[1] >> shift) | ((a[2] << rest) & keep),
+    (a[2] >> shift) | ((a[3] << rest) & keep),
+    (a[3] >> shift) | ((a[4] << rest) & keep),
+    d,
+  );
 }
 `,
   "mat-q2_k": `// Q2_K: 84 bytes for 256 values, 16 pairs of scale and minimum, pairs of bits, d, dmin;
@@ -1497,6 +1564,33 @@ fn values_of(row: u32, g: u32) -> array<vec4<f32>, 8> {
   return array<vec4<f32>, 8>(
     floats(w.q[0]) * s.x, floats(w.q[1]) * s.x, floats(w.q[2]) * s.x, floats(w.q[3]) * s.x,
     floats(w.q[4]) * s.y, floats(w.q[5]) * s.y, floats(w.q[6]) * s.y, floats(w.q[7]) * s.y,
+  );
+}
+`,
+  "mat-table": `// Quants of four bits that are places in a table of sixteen signed bytes; joined before mat-iq4_*.wgsl and
+// mat-mxfp4.wgsl, which have the TABLE.
+
+fn value_at(place: u32) -> u32 {
+  return (TABLE[place >> 2u] >> (8u * (place & 3u))) & 255u;
+}
+
+/** What the places in the low halves of four bytes stand for, a byte each. */
+fn values_at(places: u32) -> u32 {
+  return value_at(places & 15u)
+    | (value_at((places >> 8u) & 15u) << 8u)
+    | (value_at((places >> 16u) & 15u) << 16u)
+    | (value_at((places >> 24u) & 15u) << 24u);
+}
+
+/** 32 values: the first half of the columns is in the low nibbles. */
+fn looked_up(q0: u32, q1: u32, q2: u32, q3: u32, d: f32) -> Quants {
+  return Quants(
+    array<u32, 8>(
+      values_at(q0), values_at(q1), values_at(q2), values_at(q3),
+      values_at(q0 >> 4u), values_at(q1 >> 4u), values_at(q2 >> 4u), values_at(q3 >> 4u),
+    ),
+    vec2(d),
+    vec2(0.0),
   );
 }
 `,
@@ -2316,7 +2410,29 @@ fn q6_k(at: u32, i: u32) -> f32 {
   return half_at(at + 208u) * f32(signed_byte_at(at + 192u + (i >> 4u))) * f32(q);
 }
 
-/** Value i of the row whose first byte is \`row\`, an even number. */
+/** The signed byte at place q of a table of sixteen. */
+fn place_in(table: array<u32, 4>, q: u32) -> f32 {
+  return f32(i32(table[q >> 2u] << (24u - 8u * (q & 3u))) >> 24u);
+}
+
+const IQ4 = array<u32, 4>(0xbfad9881u, 0xf6eaddcfu, 0x26190d01u, 0x71594535u);
+const MXFP4 = array<u32, 4>(0x03020100u, 0x0c080604u, 0xfdfeff00u, 0xf4f8fafcu);
+
+fn iq4_xs(at: u32, i: u32) -> f32 {
+  let g = i >> 5u;
+  let low = (byte_at(at + 4u + (g >> 1u)) >> (4u * (g & 1u))) & 15u;
+  let high = (short_at(at + 2u) >> (2u * g)) & 3u;
+  let scale = i32(low | (high << 4u)) - 32;
+  return half_at(at) * f32(scale) * place_in(IQ4, nibble_32(at + 8u + 16u * g, i & 31u));
+}
+
+fn mxfp4(at: u32, j: u32) -> f32 {
+  let e = byte_at(at);
+  let d = bitcast<f32>(select((e - 1u) << 23u, 0x00200000u << e, e < 2u));
+  return d * place_in(MXFP4, nibble_32(at + 1u, j));
+}
+
+/** Value i of the row whose first byte is \`row\`: an even number, but for MXFP4. */
 fn weight_at(row: u32, i: u32) -> f32 {
   let j = i & 31u;
   let super_block = i >> 8u;
@@ -2364,6 +2480,16 @@ fn weight_at(row: u32, i: u32) -> f32 {
     }
     case 14u: {
       return q6_k(row + super_block * 210u, i & 255u);
+    }
+    case 20u: {
+      let at = row + (i >> 5u) * 18u;
+      return half_at(at) * place_in(IQ4, nibble_32(at + 2u, j));
+    }
+    case 23u: {
+      return iq4_xs(row + super_block * 136u, i & 255u);
+    }
+    case 39u: {
+      return mxfp4(row + (i >> 5u) * 17u, j);
     }
     default: {
       return 0.0;

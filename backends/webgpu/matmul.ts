@@ -192,7 +192,8 @@ function summation(
 export function typeTexts(type: WeightType): readonly string[] {
   if (!isQuantised(type)) return [WGSL[`mat-${type}`]];
   const scales = type === "q4_k" || type === "q5_k" ? [WGSL["mat-k-scales"]] : [];
-  return [...scales, WGSL[`mat-${type}`], WGSL["mat-quants"]];
+  const table = type.startsWith("iq4") || type === "mxfp4" ? [WGSL["mat-table"]] : [];
+  return [...scales, ...table, WGSL[`mat-${type}`], WGSL["mat-quants"]];
 }
 
 function isQuantised(type: WeightType): type is Exclude<WeightType, "f32" | "f16" | "bf16"> {

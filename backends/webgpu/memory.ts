@@ -1,9 +1,10 @@
 import { OutOfMemoryError } from "../../core/errors.ts";
-import { byteLength } from "../../core/tensor/dtype.ts";
 import type { DType } from "../../core/tensor/tensor.ts";
+import type { MemoryNeed, Workload } from "../../core/tensor/workload.ts";
 import type { Counters } from "./counters.ts";
+import { type DeviceBounds, gpuNeed, piecesOf, planArenas } from "./need.ts";
 import { TENSOR_ALIGNMENT } from "./spec.ts";
-import type { Part } from "./tensors.ts";
+import { align, type Part } from "./tensors.ts";
 
 const MIB = 2 ** 20;
 
@@ -37,14 +38,16 @@ export interface MemoryLimits {
   readonly maxBytes: number;
   /** An arena of weights. */
   readonly arenaBytes: number;
+  /** What is going to be loaded, where that is known: arenas are made to fit. */
+  readonly workload?: Workload | undefined;
 }
 
 /** The buffers of a backend, none of which outlives it. */
 export class Memory {
   readonly #device: GPUDevice;
   readonly #counters: Counters;
-  readonly #maxBytes: number;
-  readonly #maxArena: number;
+  readonly #planned: readonly number[];
+  readonly #bounds: DeviceBounds;
   readonly #arenas: Arena[] = [];
   readonly #buffers = new Set<GPUBuffer>();
   #bytes = 0;
@@ -52,17 +55,24 @@ export class Memory {
   #activationWords = 0;
   #activations: GPUBuffer | undefined;
 
-  constructor(device: GPUDevice, counters: Counters, { maxBytes, arenaBytes }: MemoryLimits) {
+  constructor(device: GPUDevice, counters: Counters, limits: MemoryLimits) {
+    const { maxBytes, arenaBytes, workload } = limits;
     this.#device = device;
     this.#counters = counters;
-    this.#maxBytes = maxBytes;
-    this.#maxArena = Math.min(LARGEST_ARENA_BYTES, this.largestBuffer, arenaBytes);
+    const maxArena = Math.min(LARGEST_ARENA_BYTES, this.largestBuffer, arenaBytes);
+    this.#bounds = { largestBuffer: this.largestBuffer, maxArena, maxBytes };
+    this.#planned = workload === undefined ? [] : planArenas(workload, maxArena);
   }
 
   /** Bytes of the largest buffer that can be bound whole. */
   get largestBuffer(): number {
     const { maxStorageBufferBindingSize, maxBufferSize } = this.#device.limits;
     return Math.min(maxStorageBufferBindingSize, maxBufferSize);
+  }
+
+  /** What a workload would take; see {@linkcode gpuNeed}. */
+  need(workload: Workload): MemoryNeed {
+    return gpuNeed(workload, this.#bounds);
   }
 
   /** Bytes of all buffers. */
@@ -81,9 +91,9 @@ export class Memory {
         `Cannot make a buffer of ${bytes} bytes for "${label}": the device binds ${largest}`,
       );
     }
-    if (this.#bytes + bytes > this.#maxBytes) {
+    if (this.#bytes + bytes > this.#bounds.maxBytes) {
       throw new RangeError(
-        `Cannot take ${bytes} bytes of GPU memory for "${label}": ${this.#bytes} of ${this.#maxBytes} are in use`,
+        `Cannot take ${bytes} bytes of GPU memory for "${label}": ${this.#bytes} of ${this.#bounds.maxBytes} are in use`,
       );
     }
     this.#device.pushErrorScope("out-of-memory");
@@ -122,19 +132,9 @@ export class Memory {
 
   /** Places for a weight's rows: in one arena, or split where no arena is large enough. */
   placeWeight(label: string, dtype: DType, rows: number, columns: number): Part[] {
-    const rowBytes = byteLength(dtype, columns);
-    // A part is read in whole words, and the next begins at an alignment of any type's blocks.
-    const room = this.#maxArena - TENSOR_ALIGNMENT;
-    const rowsAtOnce = Math.floor(room / rowBytes);
-    if (rowsAtOnce === 0) {
-      throw new RangeError(
-        `Cannot place "${label}": a row takes ${rowBytes} bytes, the device binds ${this.#maxArena}`,
-      );
-    }
     const parts: Part[] = [];
-    for (let firstRow = 0; firstRow < rows; firstRow += rowsAtOnce) {
-      const count = Math.min(rowsAtOnce, rows - firstRow);
-      const bytes = align(count * rowBytes, TENSOR_ALIGNMENT);
+    const pieces = piecesOf(label, dtype, rows, columns, this.#bounds.maxArena);
+    for (const { firstRow, rows: count, bytes } of pieces) {
       const arena = this.#arenaWith(bytes);
       const { used } = this.#arenas[arena]!;
       this.#arenas[arena]!.used += bytes;
@@ -147,8 +147,10 @@ export class Memory {
     const fitting = this.#arenas.findIndex(({ buffer, used }) => buffer.size - used >= bytes);
     if (fitting >= 0) return fitting;
     const total = this.#arenas.reduce((sum, { buffer }) => sum + buffer.size, 0);
-    const wanted = Math.min(Math.max(FIRST_ARENA_BYTES, total / 2), this.#maxArena);
-    const left = this.#maxBytes - this.#bytes;
+    const { maxArena, maxBytes } = this.#bounds;
+    const roomy = Math.min(Math.max(FIRST_ARENA_BYTES, total / 2), maxArena);
+    const wanted = this.#planned[this.#arenas.length] ?? roomy;
+    const left = maxBytes - this.#bytes;
     const size = align(Math.max(bytes, Math.min(wanted, left)), TENSOR_ALIGNMENT);
     const usage = USAGE.storage | USAGE.copyTarget;
     const buffer = this.buffer(`weights ${this.#arenas.length}`, size, usage);
@@ -170,9 +172,9 @@ export class Memory {
       );
     }
     const current = this.#activations?.size ?? 0;
-    if (bytes > current && this.#bytes - current + bytes > this.#maxBytes) {
+    if (bytes > current && this.#bytes - current + bytes > this.#bounds.maxBytes) {
       throw new RangeError(
-        `Cannot allocate "${label}": ${this.#bytes - current + bytes} bytes of GPU memory, ${this.#maxBytes} are allowed`,
+        `Cannot allocate "${label}": ${this.#bytes - current + bytes} bytes of GPU memory, ${this.#bounds.maxBytes} are allowed`,
       );
     }
     this.#activationWords = bytes / 4;
@@ -189,7 +191,7 @@ export class Memory {
       current === undefined
         ? needed
         : Math.min(Math.max(needed, 2 * current.size, LEAST_ACTIVATION_BYTES), this.largestBuffer);
-    const affordable = this.#maxBytes - this.#bytes >= roomy ? roomy : needed;
+    const affordable = this.#bounds.maxBytes - this.#bytes >= roomy ? roomy : needed;
     const usage = USAGE.storage | USAGE.copySource | USAGE.copyTarget;
     const buffer = this.buffer("activations", affordable, usage);
     if (current !== undefined) {
@@ -209,9 +211,4 @@ export class Memory {
     this.#buffers.clear();
     this.#bytes = 0;
   }
-}
-
-/** The next multiple of `step`, a power of two. */
-export function align(value: number, step: number): number {
-  return Math.ceil(value / step) * step;
 }

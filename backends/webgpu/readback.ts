@@ -1,5 +1,6 @@
 import type { Counters } from "./counters.ts";
-import { align, type Memory, USAGE } from "./memory.ts";
+import { type Memory, USAGE } from "./memory.ts";
+import { align } from "./tensors.ts";
 
 /** Buffers: one may be mapped while the next step writes another. */
 const RING = 3;

@@ -132,3 +132,8 @@ export function expectShape(
     `Cannot ${operation}: "${tensor.label}" is [${tensor.shape.join(", ")}] and not [${rows}, ${width}]`,
   );
 }
+
+/** The next multiple of `step`, a power of two. */
+export function align(value: number, step: number): number {
+  return Math.ceil(value / step) * step;
+}

@@ -1,6 +1,6 @@
 import type { ReadInto } from "../../core/tensor/backend.ts";
-import { align, type Memory } from "./memory.ts";
-import type { Part } from "./tensors.ts";
+import type { Memory } from "./memory.ts";
+import { align, type Part } from "./tensors.ts";
 
 /** Bytes read and handed on at once: the only memory that a weight ever takes in JavaScript. */
 const CHUNK_BYTES = 2 ** 20;

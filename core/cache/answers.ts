@@ -27,6 +27,11 @@ export interface AnswerCacheOptions {
   readonly freshMs: number;
   /** Milliseconds for which it is kept after that, for when computing fails. */
   readonly staleMs: number;
+  /**
+   * Whether requests share one computation; `true` unless given. Not where what a request waits for ends with
+   * it, as what others send does in workerd.
+   */
+  readonly shares?: boolean;
   /** Milliseconds since 1970. */
   readonly wallClock: () => number;
   /** From 0 to below 1; spreads times of expiry, so that what came together does not leave together. */
@@ -65,6 +70,8 @@ export interface AnswerCache {
   asker(tenant: string, salt?: string): Asker;
   /** What this process holds under a key and knows to be valid, without waiting for anything. */
   atHand(asker: Asker, key: string): Hit | undefined;
+  /** What came into this process's memory at `since` (milliseconds since 1970) or later. */
+  keptSince(asker: Asker, key: string, since: number): Hit | undefined;
   /** What any tier holds under a key; a pointer is followed. */
   find(asker: Asker, key: string): Promise<Hit | undefined>;
   /** Keep an answer under `keys[0]`, and let the other keys lead to it. */
@@ -202,6 +209,10 @@ export function createAnswerCache(options: AnswerCacheOptions): AnswerCache {
       askers.set(name, made, 1);
       return made;
     },
+    keptSince(asker, key, since) {
+      const hit = peek(asker, key);
+      return hit !== undefined && hit.answer.storedAt >= since ? hit : undefined;
+    },
     async find(asker, key) {
       const hit = peek(asker, key);
       if (hit !== undefined) return (await isVoid(hit.answer)) ? undefined : hit;
@@ -221,7 +232,7 @@ export function createAnswerCache(options: AnswerCacheOptions): AnswerCache {
       const [key, ...others] = keys;
       if (key === undefined) return;
       const { begunAt, head, events, tags } = answer;
-      if (await purges.covers(tags, begunAt)) return;
+      if (purges.coversNow(tags, begunAt) === true) return;
       const spread = 1 + JITTER * (2 * options.random() - 1);
       const record: CachedAnswer = {
         key,
@@ -235,6 +246,10 @@ export function createAnswerCache(options: AnswerCacheOptions): AnswerCache {
       // In memory at once: the next request may be here before the stores have it.
       remember(key, record, "memory", JSON.stringify(record).length);
       for (const other of others) pointers.set(other, key, 2 * (other.length + key.length));
+      if (await purges.covers(tags, begunAt)) {
+        memory.delete(key);
+        return;
+      }
       await write(asker, record);
       for (const other of others) await point(asker, other, key);
     },
@@ -244,7 +259,7 @@ export function createAnswerCache(options: AnswerCacheOptions): AnswerCache {
       await Promise.all(stores.map((store) => store.delete(key)));
     },
     join(key, head, computation) {
-      const running = flights.get(key);
+      const running = options.shares === false ? undefined : flights.get(key);
       if (running !== undefined) return { ...running, collapsed: true };
       const shared = shareAnswer({
         ...computation,
@@ -253,7 +268,7 @@ export function createAnswerCache(options: AnswerCacheOptions): AnswerCache {
           computation.settled(events);
         },
       });
-      flights.set(key, { shared, head });
+      if (options.shares !== false) flights.set(key, { shared, head });
       return { shared, head, collapsed: false };
     },
     ageOf: ({ storedAt }) => Math.max(0, wallClock() - storedAt),

@@ -1,3 +1,4 @@
+import { createLeases } from "../pool/leases.ts";
 import type { CacheStore } from "./store.ts";
 
 /** What happened at a store; for metrics and the log. */
@@ -49,8 +50,8 @@ export function guardStore(store: CacheStore, options: GuardOptions): GuardedSto
   let pause = options.pauseMs ?? PAUSE_MS;
   let failures = 0;
   let openUntil: number | undefined;
-  let trying = false;
-  let pending = 0;
+  const trials = createLeases(now, 2 * deadlineMs);
+  const pending = createLeases(now, 2 * deadlineMs);
 
   function succeeded(): void {
     failures = 0;
@@ -73,13 +74,13 @@ export function guardStore(store: CacheStore, options: GuardOptions): GuardedSto
   }
 
   async function call<T>(run: () => Promise<T>, otherwise: T): Promise<T> {
-    if (pending >= MAX_PENDING) return otherwise;
+    if (pending.count >= MAX_PENDING) return otherwise;
     const trial = openUntil !== undefined;
     if (trial) {
-      if (trying || now() < openUntil!) return otherwise;
-      trying = true;
+      if (trials.count > 0 || now() < openUntil!) return otherwise;
     }
-    pending++;
+    const endTrial = trial ? trials.take() : undefined;
+    const end = pending.take();
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<"late">((resolve) => {
       timer = setTimeout(() => resolve("late"), deadlineMs);
@@ -87,8 +88,8 @@ export function guardStore(store: CacheStore, options: GuardOptions): GuardedSto
     // What comes in after the deadline is nobody's concern.
     const first = await Promise.race([attempt(run), late]);
     clearTimeout(timer);
-    pending--;
-    if (trial) trying = false;
+    end();
+    endTrial?.();
     if (first === "late") {
       failed(trial, "timeout");
       return otherwise;

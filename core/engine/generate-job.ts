@@ -36,6 +36,9 @@ export function createGenerateJob(
   /** The tokens whose logits are changed before one is chosen. */
   let changed: Int32Array | undefined;
 
+  /** The token in place of the one that chance chose, while its row of logits is asked for. */
+  let corrected: number | undefined;
+
   let generated = emitted.length;
   let begun: number | undefined;
   let first: number | undefined;
@@ -73,11 +76,18 @@ export function createGenerateJob(
     if (chosen === undefined) return "row";
     let token = chosen;
     try {
-      token = steering?.correct(chosen) ?? chosen;
+      token = corrected ?? steering?.correct(chosen) ?? chosen;
     } catch (error) {
       stream.fail(error);
       return undefined;
     }
+    // What it was in place of, the answers tell; to report how likely it was takes the row.
+    if (token !== chosen && row === undefined && alternatives !== undefined && !stops.has(token)) {
+      corrected = token;
+      return "row";
+    }
+    corrected = undefined;
+    steering?.take(token);
     if (first === undefined) {
       first = now;
       // Once for an answer, however many engines it takes.
@@ -135,7 +145,7 @@ export function createGenerateJob(
       generatedTokens: generated,
       preemptions: sequence.preemptions,
     };
-    stream.push({ type: "done", reason, timings });
+    stream.push({ type: "done", reason: steering?.ending(reason) ?? reason, timings });
     stream.end();
   }
 

@@ -243,7 +243,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
       checkOpen(request.signal);
       job = createGenerateJob(request, limit, vocabSize, stream, {
         tally,
-        steering: steer(request, matchers),
+        steering: steer(request, matchers, limit),
         drafter: speculate && canDraft(request) ? createDrafter(cost) : undefined,
         arrived: now(),
       });

@@ -29,10 +29,8 @@ const UNSUPPORTED_TYPES: ReadonlyMap<number, string> = new Map([
   [17, "iq2_xs"],
   [18, "iq3_xxs"],
   [19, "iq1_s"],
-  [20, "iq4_nl"],
   [21, "iq3_s"],
   [22, "iq2_s"],
-  [23, "iq4_xs"],
   [24, "i8"],
   [25, "i16"],
   [26, "i32"],
@@ -41,7 +39,6 @@ const UNSUPPORTED_TYPES: ReadonlyMap<number, string> = new Map([
   [29, "iq1_m"],
   [34, "tq1_0"],
   [35, "tq2_0"],
-  [39, "mxfp4"],
 ]);
 
 /** Least bytes of an entry: an empty name, one dimension, type and offset. */

@@ -1,24 +1,31 @@
 /** What can be known of a drawn grammar before any text: whether rules come to an end, and without themselves. */
+import { endingCosts } from "./ending-cost.ts";
 import { CALL, type Grammar, NOTHING } from "./grammar.ts";
 
 /** Edges and ends, as drawn. */
-type Drawn = Pick<Grammar, "starts" | "low" | "high" | "to" | "final">;
+export type Drawn = Pick<Grammar, "starts" | "low" | "high" | "to" | "final">;
 
 /** What was found. Calls with nothing after them have become tail calls in what was given. */
 export interface Analysis {
   /** See {@linkcode Grammar.height}. */
   readonly height: Int32Array;
+  /** See {@linkcode Grammar.ending}. */
+  readonly ending: Uint16Array;
+  /** See {@linkcode Grammar.endingDepth}. */
+  readonly endingDepth: Uint8Array;
   /** Whether a rule can call itself before anything was read: an endless descent. */
   readonly recursion: boolean;
 }
 
 /** Analyse rules that begin in the states `rules`. Linear in the number of edges. */
 export function analyse(drawn: Drawn, rules: Int32Array): Analysis {
-  const height = heights(drawn, () => true);
-  const silent = heights(drawn, (label) => label < 0);
+  const backwards = reversed(drawn);
+  const height = heights(drawn, backwards, () => true);
+  const silent = heights(drawn, backwards, (label) => label < 0);
   const recursion = isLeftRecursive(drawn, rules, silent);
+  const endings = endingCosts(drawn, backwards);
   markTailCalls(drawn);
-  return { height, recursion };
+  return { height, recursion, ...endings };
 }
 
 /**
@@ -26,12 +33,11 @@ export function analyse(drawn: Drawn, rules: Int32Array): Analysis {
  * there is none. A shortest-path search backwards from the ends, a call costing one more than what it calls.
  */
 function heights(
-  { starts, low, high, to, final }: Drawn,
+  { low, high, to, final }: Drawn,
+  { into, callers }: Backwards,
   passable: (label: number) => boolean,
 ): Int32Array {
   const states = final.length;
-  const into = reverse(starts, to, states);
-  const callers = reverse(starts, high, states, (edge) => low[edge] === CALL);
   const height = new Int32Array(states).fill(-1);
   const levels: number[][] = [[]];
   for (let state = 0; state < states; state++) if (final[state] === 1) levels[0]!.push(state);
@@ -60,6 +66,20 @@ function heights(
     }
   }
   return height;
+}
+
+/** A graph's edges by where they lead, and its calls by whom they call. */
+export interface Backwards {
+  readonly into: Reversed;
+  readonly callers: Reversed;
+}
+
+function reversed({ starts, low, high, to, final }: Drawn): Backwards {
+  const states = final.length;
+  return {
+    into: reverse(starts, to, states),
+    callers: reverse(starts, high, states, (edge) => low[edge] === CALL),
+  };
 }
 
 interface Reversed {

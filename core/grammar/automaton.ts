@@ -7,7 +7,7 @@
  * exists has a continuation: no text that was let in leads into a dead end.
  */
 import { RuntimeError } from "../errors.ts";
-import { CALL, FIRST_CONTROL, type Grammar, NOTHING } from "./grammar.ts";
+import { CALL, FIRST_CONTROL, type Grammar, NO_ENDING, NOTHING } from "./grammar.ts";
 import {
   MAX_CALL_DEPTH,
   MAX_KEPT_ITEMS,
@@ -26,6 +26,8 @@ export interface State {
   readonly next: (State | null | undefined)[];
   /** Places of which this one is the sum. */
   readonly items: readonly Item[];
+  /** The fewest bytes and control tokens to an end, `Infinity` where they are not known; see {@linkcode Automaton.towardsEnd}. */
+  readonly left: number;
   /** Behind a blank is this state; see {@linkcode Automaton.begin}. */
   readonly afterBlank?: State;
   /** Tokens that may follow, once asked for. */
@@ -59,6 +61,8 @@ interface Stack {
   readonly back: number;
   readonly below: Stack | undefined;
   readonly depth: number;
+  /** The fewest bytes and control tokens that all of it takes. */
+  readonly left: number;
 }
 
 interface Closure {
@@ -75,6 +79,8 @@ export interface Automaton {
   begin(blank: boolean): State;
   /** The state behind a class of bytes or a control token, `null` where that does not fit. */
   step(state: State, label: number): State | null;
+  /** The byte or label of a control token with which the shortest way to an end goes on, where `left` is known. */
+  towardsEnd(state: State): number;
   /** [256 + controls + 1] the class of each byte and control label. */
   readonly classes: Uint16Array;
   /** Control tokens with labels of their own, from {@linkcode FIRST_CONTROL} on; the last label is all others. */
@@ -91,7 +97,7 @@ const BLANK = 0x20;
 
 /** An automaton of a grammar; states are its own. */
 export function createAutomaton(grammar: Grammar): Automaton {
-  const { starts, low, high, to, final, height } = grammar;
+  const { starts, low, high, to, final, height, ending, endingDepth } = grammar;
   const { classes, samples } = classify(grammar);
   const unknown = samples.map((): State | null | undefined => undefined);
   let ids = 0;
@@ -100,7 +106,7 @@ export function createAutomaton(grammar: Grammar): Automaton {
   let items = new Map<number, Item>();
   let stacks = new Map<number, Stack>();
   let states = new Map<string, State>();
-  const bottom: Stack = { id: 0, back: -1, below: undefined, depth: 0 };
+  const bottom: Stack = { id: 0, back: -1, below: undefined, depth: 0, left: 0 };
   let first: State | undefined;
   let firstBlank: State | undefined;
 
@@ -123,7 +129,7 @@ export function createAutomaton(grammar: Grammar): Automaton {
     const key = below.id * PAIR + back;
     let found = stacks.get(key);
     if (found === undefined) {
-      found = { id: ++ids, back, below, depth: below.depth + 1 };
+      found = { id: ++ids, back, below, depth: below.depth + 1, left: leftOf(back, below) };
       stacks.set(key, found);
     }
     return found;
@@ -132,6 +138,13 @@ export function createAutomaton(grammar: Grammar): Automaton {
   /** Whether the text can still be brought to an end from such an item. */
   function isAlive(state: number, stack: Stack): boolean {
     return height[state]! >= 0 && stack.depth + height[state]! <= MAX_CALL_DEPTH;
+  }
+
+  /** The fewest bytes and control tokens from there to the end of the text. */
+  function leftOf(state: number, stack: Stack): number {
+    const own = ending[state]!;
+    if (own === NO_ENDING || stack.depth + endingDepth[state]! > MAX_CALL_DEPTH) return Infinity;
+    return own + stack.left;
   }
 
   function close(start: Item): Closure {
@@ -191,6 +204,7 @@ export function createAutomaton(grammar: Grammar): Automaton {
       ends: sorted.length === 0,
       next: unknown.slice(),
       items: sorted,
+      left: accepts ? 0 : Math.min(...sorted.map((one) => leftOf(one.state, one.stack))),
       mask: undefined,
       plain: undefined,
       ...(afterBlank === undefined ? {} : { afterBlank }),
@@ -216,6 +230,24 @@ export function createAutomaton(grammar: Grammar): Automaton {
     return (state.next[label] = heads.length === 0 ? null : stateOf(heads));
   }
 
+  function towardsEnd(state: State): number {
+    let best = -1;
+    let least = Infinity;
+    for (const { state: at, stack } of state.items) {
+      const end = starts[at + 1]!;
+      spend(end - starts[at]!);
+      for (let edge = starts[at]!; edge < end; edge++) {
+        if (low[edge]! < 0) continue;
+        const left = leftOf(to[edge]!, stack);
+        // Of equally short ones the first byte, so that the way does not depend on what was asked before.
+        if (left > least || left === Infinity || (left === least && low[edge]! >= best)) continue;
+        least = left;
+        best = low[edge]!;
+      }
+    }
+    return best;
+  }
+
   function forget(): void {
     items = new Map();
     stacks = new Map();
@@ -232,6 +264,7 @@ export function createAutomaton(grammar: Grammar): Automaton {
       return (firstBlank ??= createState(first.items, first.accepts, first));
     },
     step,
+    towardsEnd,
     classes,
     controls: grammar.controls,
     allow(amount = MAX_MASK_WORK) {

@@ -108,7 +108,8 @@ export function buildGrammar(key: string, expression: Expression, param: string)
     throw malformed(param, "a rule begins with itself (left recursion); write it as a repetition");
   }
   if (problem.height[start]! < 0) throw malformed(param, "no text fits it");
-  return { key, ...drawn, final, height: problem.height, start, controls };
+  const { height, ending, endingDepth } = problem;
+  return { key, ...drawn, final, height, ending, endingDepth, start, controls };
 }
 
 /** Edges in order of the states that they leave, and those behind which nothing happens made into tail calls. */

@@ -7,6 +7,9 @@ export const CALL = -2;
 /** Labels from here on are control tokens: those that the grammar names, in order, then all others. */
 export const FIRST_CONTROL = 256;
 
+/** See {@linkcode Grammar.ending}. */
+export const NO_ENDING = 0xffff;
+
 /** A set of texts. */
 export interface Grammar {
   /** Grammars with the same key have the same texts. */
@@ -23,6 +26,13 @@ export interface Grammar {
   readonly final: Uint8Array;
   /** [states] how deep calls must nest at least to come to an end from here; -1 where they never do. */
   readonly height: Int32Array;
+  /**
+   * [states] the fewest bytes and control tokens to an end of the state's rule, {@linkcode NO_ENDING} where that takes
+   * more than can be written here.
+   */
+  readonly ending: Uint16Array;
+  /** [states] how deep calls nest in such an ending, at most 255. */
+  readonly endingDepth: Uint8Array;
   /** The state in which a text begins. */
   readonly start: number;
   /** Control tokens that the grammar names. */

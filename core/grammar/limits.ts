@@ -33,6 +33,12 @@ export const MAX_PRODUCT_STATES = 20_000;
 /** How deep rules call one another in a text: brackets within brackets. JSON here may nest 64 deep, too. */
 export const MAX_CALL_DEPTH = 192;
 
+/**
+ * Bytes of the shortest text that an answer is brought to an end with: as many as 4096 tokens of a context can hardly
+ * be without, and found in a few milliseconds. Where a form needs more, its answers end where their tokens do.
+ */
+export const MAX_ENDING = 8_192;
+
 /** Alternatives that a grammar may leave open at one place of a text. More are an accident or an attack. */
 export const MAX_OPEN_ITEMS = 2_048;
 

@@ -1,5 +1,6 @@
 /** Follows the tokens of one answer through a grammar. */
 import { createAutomaton, type Automaton, type State } from "./automaton.ts";
+import { type Beginnings, createEndings, type Endings } from "./ending.ts";
 import { FIRST_CONTROL, type Grammar } from "./grammar.ts";
 import { MAX_KEPT_GRAMMARS } from "./limits.ts";
 import { allow, createMasks, forbid, maskWords, type Masks } from "./masks.ts";
@@ -15,6 +16,12 @@ export interface Matcher {
   readonly accepts: boolean;
   /** Take the next token; `false` where it does not fit, and nothing has changed then. */
   push(token: number): boolean;
+  /** Tokens that the shortest way to an end takes from here, see {@linkcode Endings.count}. */
+  readonly shortest: number;
+  /** Whether that is at most `most` or, given a token that may come next, whether it is behind that one. */
+  endsWithin(most: number, token?: number): boolean;
+  /** Tokens to go on with where at most `most` may follow, see {@linkcode Endings.beginnings}. */
+  beginnings(most: number): Beginnings;
 }
 
 /** Compiled grammars over vocabularies. */
@@ -38,6 +45,7 @@ interface Compiled {
   readonly index: TokenIndex;
   readonly automaton: Automaton;
   readonly masks: Masks;
+  readonly endings: Endings;
 }
 
 /** Keeps the grammars last used: what one answer finds out serves the next. */
@@ -50,7 +58,13 @@ export function createMatchers(): Matchers {
     if (found?.vocabulary !== vocabulary) {
       const index = indexTokens(vocabulary);
       const automaton = createAutomaton(grammar);
-      found = { vocabulary, index, automaton, masks: createMasks(automaton, index) };
+      found = {
+        vocabulary,
+        index,
+        automaton,
+        masks: createMasks(automaton, index),
+        endings: createEndings(automaton, index),
+      };
     }
     compiled.set(grammar.key, found);
     // Maps are ordered: the first key is the one not used for longest.
@@ -63,13 +77,28 @@ export function createMatchers(): Matchers {
 
   return {
     start(grammar, vocabulary, stops, blank) {
-      const { automaton, index, masks } = compile(grammar, vocabulary);
+      const { automaton, index, masks, endings } = compile(grammar, vocabulary);
       const controls = new Set(index.controls);
       const named = new Map(automaton.controls.map((token, i) => [token, FIRST_CONTROL + i]));
       const other = FIRST_CONTROL + automaton.controls.length;
       automaton.allow();
       let state: State = automaton.begin(blank);
       const own = new Uint32Array(maskWords(index.size));
+
+      /** The state behind a token, `null` where it does not fit. */
+      function behind(token: number): State | null {
+        automaton.allow();
+        const bytes = index.bytes(token);
+        if (controls.has(token)) {
+          return automaton.step(state, automaton.classes[named.get(token) ?? other]!);
+        }
+        let at: State | null = bytes.length === 0 ? null : state;
+        for (const byte of bytes) {
+          if (at === null) break;
+          at = automaton.step(at, automaton.classes[byte]!);
+        }
+        return at;
+      }
 
       return {
         mask() {
@@ -87,19 +116,23 @@ export function createMatchers(): Matchers {
           return state.accepts;
         },
         push(token) {
-          automaton.allow();
-          const bytes = index.bytes(token);
-          const control = controls.has(token);
-          if (bytes.length === 0 && !control) return false;
-          let at: State | null = state;
-          if (control) at = automaton.step(at, automaton.classes[named.get(token) ?? other]!);
-          for (const byte of bytes) {
-            if (at === null) break;
-            at = automaton.step(at, automaton.classes[byte]!);
-          }
-          if (at === null) return false;
-          state = at;
+          const next = behind(token);
+          if (next === null) return false;
+          state = next;
           return true;
+        },
+        get shortest() {
+          automaton.allow();
+          return endings.count(state);
+        },
+        endsWithin(most, token) {
+          const from = token === undefined ? state : behind(token);
+          automaton.allow();
+          return from !== null && endings.within(from, most);
+        },
+        beginnings(most) {
+          automaton.allow();
+          return endings.beginnings(state, most);
         },
       };
     },

@@ -24,14 +24,17 @@ export function tokenBytes(tokenizer: Tokenizer): TokenBytes {
   const { vocabSize: size } = tokenizer;
   const offsets = new Uint32Array(size + 1);
   const controls: number[] = [];
+  const texts: (Uint8Array | undefined)[] = [];
   for (let token = 0; token < size; token++) {
     const control = tokenizer.controlText(token) !== undefined;
     if (control) controls.push(token);
-    offsets[token + 1] = offsets[token]! + (control ? 0 : tokenizer.bytes(token).length);
+    const text = control ? undefined : tokenizer.bytes(token);
+    texts.push(text);
+    offsets[token + 1] = offsets[token]! + (text?.length ?? 0);
   }
   const bytes = new Uint8Array(offsets[size]!);
-  for (let token = 0; token < size; token++) {
-    if (offsets[token] !== offsets[token + 1]) bytes.set(tokenizer.bytes(token), offsets[token]);
+  for (const [token, text] of texts.entries()) {
+    if (text !== undefined) bytes.set(text, offsets[token]);
   }
   let blank: number | undefined;
   for (let token = 0; token < size && blank === undefined; token++) {
@@ -64,6 +67,21 @@ export interface TokenTree {
   readonly most: Uint16Array;
   /** The deepest node's depth. */
   readonly height: number;
+  /** [256] the root's child by its byte, -1 for none. */
+  readonly roots: Int32Array;
+}
+
+/** The child of a node by its byte, -1 for none. */
+export function childOf(
+  { nodes, byte, depth, after }: TokenTree,
+  node: number,
+  at: number,
+): number {
+  const level = depth[node]! + 1;
+  for (let child = node + 1; child < nodes && depth[child] === level; child = after[child]!) {
+    if (byte[child] === at) return child;
+  }
+  return -1;
 }
 
 /** A vocabulary made ready for masks. */
@@ -76,8 +94,17 @@ export interface TokenIndex {
   readonly chars: Uint16Array;
   /** The most characters that a plain token has. */
   readonly longest: number;
+  /** The most bytes that any token has. */
+  readonly mostBytes: number;
+  /** Whether every byte of a text is a token, too. */
+  readonly hasBytes: boolean;
   bytes(token: number): Uint8Array;
 }
+
+/** The bytes that UTF-8 uses. */
+const TEXT_BYTES = Array.from({ length: 256 }, (_, byte) => byte).filter(
+  (byte) => byte < 0xc0 || (byte > 0xc1 && byte < 0xf5),
+);
 
 const indexed = new WeakMap<TokenBytes, TokenIndex>();
 
@@ -91,69 +118,127 @@ export function indexTokens(table: TokenBytes): TokenIndex {
   const chars = new Uint16Array(size);
   const plain: number[] = [];
   const other: number[] = [];
+  const singles = new Set<number>();
   let longest = 0;
   for (let token = 0; token < size; token++) {
-    const text = bytes(token);
-    if (text.length === 0) continue;
-    chars[token] = countPlain(text);
+    const [from, to] = [offsets[token]!, offsets[token + 1]!];
+    if (from === to) continue;
+    if (to === from + 1) singles.add(table.bytes[from]!);
+    chars[token] = countPlain(table.bytes, from, to);
     longest = Math.max(longest, chars[token]!);
     (chars[token] === 0 ? other : plain).push(token);
   }
+  const plainTree = plant(plain, table, chars);
+  const otherTree = plant(other, table, chars);
   const index = {
     size,
     controls: table.controls,
-    plain: plant(plain, bytes, chars),
-    other: plant(other, bytes, chars),
+    plain: plainTree,
+    other: otherTree,
     chars,
     longest,
+    mostBytes: Math.max(plainTree.height, otherTree.height, 1),
+    hasBytes: TEXT_BYTES.every((byte) => singles.has(byte)),
     bytes,
   };
   indexed.set(table, index);
   return index;
 }
 
-const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const BLANK = 0x20;
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 
 /** Characters of a text, or 0 where JSON would spell one in another way or one is not whole. */
-function countPlain(bytes: Uint8Array): number {
-  for (const byte of bytes) {
+function countPlain(bytes: Uint8Array, from: number, to: number): number {
+  let count = 0;
+  for (let at = from; at < to; count++) {
+    const byte = bytes[at]!;
     if (byte < 0x20 || byte === QUOTE || byte === BACKSLASH) return 0;
+    const length = charLength(bytes, at, to);
+    if (length === 0) return 0;
+    at += length;
   }
-  try {
-    return Array.from(strict.decode(bytes)).length;
-  } catch {
-    return 0;
-  }
+  return count;
 }
 
-function plant(
-  tokens: readonly number[],
-  bytes: (token: number) => Uint8Array,
-  chars: Uint16Array,
-): TokenTree {
-  const sorted = tokens
-    .map((token) => ({ token, text: bytes(token) }))
-    .toSorted((a, b) => compare(a.text, b.text) || a.token - b.token);
+/** Bytes of the character that begins at `at`, 0 where there is none (Unicode 15, table 3-7). */
+function charLength(bytes: Uint8Array, at: number, to: number): number {
+  const first = bytes[at]!;
+  if (first < 0x80) return 1;
+  if (first < 0xc2 || first > 0xf4) return 0;
+  const length = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+  if (at + length > to) return 0;
+  const second = bytes[at + 1]!;
+  const least = first === 0xe0 ? 0xa0 : first === 0xf0 ? 0x90 : 0x80;
+  const most = first === 0xed ? 0x9f : first === 0xf4 ? 0x8f : 0xbf;
+  if (second < least || second > most) return 0;
+  for (let i = 2; i < length; i++) {
+    if (bytes[at + i]! < 0x80 || bytes[at + i]! > 0xbf) return 0;
+  }
+  return length;
+}
+
+/** Tokens in the order of their bytes, those of the same bytes in the order of their numbers. */
+function sortTokens(tokens: readonly number[], { bytes, offsets }: TokenBytes): number[] {
+  // A key is four bytes and the token, so that all but runs of equal beginnings are sorted as numbers: a call for each
+  // comparison would take longer than all the rest.
+  const TOKENS = 2 ** 21;
+  const PREFIX = 4;
+  const keys = new Float64Array(tokens.length);
+  for (const [i, token] of tokens.entries()) {
+    let key = 0;
+    for (let at = offsets[token]!, end = at + PREFIX; at < end; at++) {
+      key = key * 256 + (at < offsets[token + 1]! ? bytes[at]! : 0);
+    }
+    keys[i] = key * TOKENS + token;
+  }
+  keys.sort();
+  const sorted = Array.from(keys, (key) => key % TOKENS);
+  const compare = (a: number, b: number): number => {
+    const from = offsets[a]!;
+    const [length, other] = [offsets[a + 1]! - from, offsets[b + 1]! - offsets[b]!];
+    for (let i = 0; i < Math.min(length, other); i++) {
+      const difference = bytes[from + i]! - bytes[offsets[b]! + i]!;
+      if (difference !== 0) return difference;
+    }
+    return length - other || a - b;
+  };
+  for (let from = 0; from < sorted.length;) {
+    const prefix = Math.floor(keys[from]! / TOKENS);
+    let to = from + 1;
+    while (to < sorted.length && Math.floor(keys[to]! / TOKENS) === prefix) to++;
+    if (to > from + 1) {
+      const run = sorted.slice(from, to).toSorted(compare);
+      for (const [i, token] of run.entries()) sorted[from + i] = token;
+    }
+    from = to;
+  }
+  return sorted;
+}
+
+function plant(tokens: readonly number[], table: TokenBytes, chars: Uint16Array): TokenTree {
+  const { bytes, offsets } = table;
   const byte: number[] = [];
   const depth: number[] = [];
   const ends: number[] = [];
   const order: number[] = [];
-  let last: Uint8Array = new Uint8Array(0);
+  let [last, lastLength] = [0, 0];
   let height = 0;
-  for (const { token, text } of sorted) {
+  for (const token of sortTokens(tokens, table)) {
+    const from = offsets[token]!;
+    const length = offsets[token + 1]! - from;
+    const most = Math.min(length, lastLength);
     let common = 0;
-    while (common < last.length && common < text.length && last[common] === text[common]) common++;
-    for (let i = common; i < text.length; i++) {
-      byte.push(text[i]!);
+    while (common < most && bytes[last + common] === bytes[from + common]) common++;
+    for (let i = common; i < length; i++) {
+      byte.push(bytes[from + i]!);
       depth.push(i + 1);
       ends.push(order.length);
     }
-    height = Math.max(height, text.length);
+    height = Math.max(height, length);
     order.push(token);
-    last = text;
+    [last, lastLength] = [from, length];
   }
   ends.push(order.length);
   const nodes = byte.length;
@@ -182,6 +267,8 @@ function plant(
     }
   }
   closeTo(0, nodes);
+  const roots = new Int32Array(256).fill(-1);
+  for (let node = 0; node < nodes; node = after[node]!) roots[byte[node]!] = node;
   return {
     nodes,
     byte: Uint8Array.from(byte),
@@ -192,13 +279,6 @@ function plant(
     least,
     most,
     height,
+    roots,
   };
-}
-
-function compare(a: Uint8Array, b: Uint8Array): number {
-  const length = Math.min(a.length, b.length);
-  for (let i = 0; i < length; i++) {
-    if (a[i] !== b[i]) return a[i]! - b[i]!;
-  }
-  return a.length - b.length;
 }

@@ -119,6 +119,7 @@ function cachedTurn(policy: AnswerCaching, turn: Turn, directives: CacheDirectiv
   const { asked, from } = turn;
   const asker: Asker = cache.asker(turn.tenant);
   const requestKey = keyOf(asker, turn);
+  const openedAt = policy.wallClock();
   let tokenKey: string | undefined;
   let spare: Usable | undefined;
   let collapsed = false;
@@ -162,6 +163,12 @@ function cachedTurn(policy: AnswerCaching, turn: Turn, directives: CacheDirectiv
     compute(head, start, signal) {
       const key = tokenKey ?? requestKey;
       if (key === undefined || own) return { head, events: start(signal) };
+      // Somebody else's computation may have ended while the stores were being asked.
+      const late = directives.noCache ? undefined : cache.keptSince(asker, key, openedAt);
+      if (late !== undefined) {
+        collapsed = true;
+        return { head: late.answer.head, events: replay(late.answer.events) };
+      }
       const begunAt = policy.wallClock();
       const keys = requestKey === undefined || requestKey === key ? [key] : [key, requestKey];
       const tags = [`model:${from.modelDigest}`, `tenant:${turn.tenant}`];
@@ -186,6 +193,12 @@ function cachedTurn(policy: AnswerCaching, turn: Turn, directives: CacheDirectiv
       status: `sirocco; fwd=${reason}${collapsed ? "; collapsed" : ""}`,
     }),
   };
+}
+
+async function* replay(
+  events: readonly ChoiceEvent[],
+): AsyncGenerator<ChoiceEvent, void, undefined> {
+  yield* events;
 }
 
 /** Whether an answer came to an end of its own, and calls nothing: a call may act, and the world changes. */

@@ -10,6 +10,8 @@ export interface Health {
     /** Why not, in words; empty where all is well. */
     readonly reasons: readonly string[];
     readonly version: string;
+    /** Whether equal requests are computed once. */
+    readonly keeps_answers: boolean;
     readonly models: readonly {
       readonly model: string;
       readonly backend: string;
@@ -70,6 +72,7 @@ function report(deps: AppDeps, reasons: readonly string[]): Health {
       state: deps.state(),
       reasons,
       version: deps.version,
+      keeps_answers: deps.caching !== undefined,
       models: deps.models().map(({ id, engine, condition }) => ({
         model: id,
         backend: engine.info.backend,

@@ -47,6 +47,8 @@ export interface Climber {
   readonly server: Server;
   /** When it is over by the monotonic clock; absent: never. */
   readonly deadlineAt?: number;
+  /** Equal for requests whose answers are equal; absent where that is not known. */
+  readonly identity?: string | undefined;
   /** Where it has been passed on already, and is not to be again. */
   readonly relay: Relay | undefined;
 }
@@ -76,7 +78,7 @@ export async function askAgain(climber: Climber): Promise<readonly ChoiceEvent[]
 
 /** The ladder of a request. */
 export function openLadder(climber: Climber): Ladder {
-  const { request, text, asked, model, exchange, server, deadlineAt, relay } = climber;
+  const { request, text, asked, model, exchange, server, deadlineAt, identity, relay } = climber;
   const { deps, metrics } = server;
   // A receipt is of an answer that was computed here.
   const pool = relay === undefined && !wantsReceipt(request.headers) ? deps.pool : undefined;
@@ -101,6 +103,7 @@ export function openLadder(climber: Climber): Ladder {
       affinity: affinityKey(asked, caller.tenant),
       signal: request.signal,
       transcript: createTranscript(),
+      ...(identity === undefined ? {} : { identity }),
       relay: {
         fingerprint: fingerprint(model),
         seed: asked.sampling.seed,
@@ -159,6 +162,8 @@ export function openLadder(climber: Climber): Ladder {
     const { first, why } = firstRung(local);
     const asking = question(most, why, onHead);
     const { transcript } = asking;
+    // Until the first event tells who it is.
+    if (first === "pool") served = `pool;why=${why}`;
     const rungs = first === "local" ? (["local", "pool"] as const) : (["pool", "local"] as const);
     let failure: { readonly error: unknown } | undefined;
     for (const rung of rungs) {

@@ -139,7 +139,11 @@ async function deliver<A extends Asked>(
   exchange.trace.ask(asked, model.id);
   const whose = urgency(request.headers, exchange.caller, deps.now() - exchange.arrived);
   const leaving = abortWith(request.signal);
-  const ladder = openLadder({ ...climber, ...deadlineOf(whose, deps) });
+  const ladder = openLadder({
+    ...climber,
+    ...deadlineOf(whose, deps),
+    identity: turn.requestKey,
+  });
   const own = {
     id: `${route.idPrefix}${deps.randomId()}`,
     created: Math.floor(deps.wallClock() / 1000),

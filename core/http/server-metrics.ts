@@ -171,9 +171,11 @@ function collect(metrics: Metrics, deps: AppDeps): void {
     metrics.counter(names.PROMPT_TOKENS, labels).record(stats.promptTokens);
     metrics.counter(names.GENERATED_TOKENS, labels).record(stats.generatedTokens);
     if (stats.expertRows !== undefined) collectExperts(metrics, id, stats.expertRows);
-    add("weights", engine.info.memory.weights);
-    add("kv", engine.info.memory.kv);
-    add("activations", engine.info.memory.activations);
+    const { weights, kv, activations } = engine.info.memory;
+    add("weights", weights);
+    add("kv", kv);
+    add("activations", activations);
+    if (engine.info.backend === "webgpu") add("gpu", weights + kv + activations);
   }
   for (const { name: node, standing, inFlight } of deps.pool?.nodes() ?? []) {
     metrics.gauge(names.POOL_NODE_IN, { node }).set(standing === "in" ? 1 : 0);

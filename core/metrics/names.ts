@@ -250,7 +250,7 @@ export const POOL_IN_FLIGHT: GaugeSpec<"node"> = gauge(
 );
 export const MEMORY_BYTES: GaugeSpec<"kind"> = gauge(
   "sirocco_memory_bytes",
-  "Bytes in use by kind.",
+  "Bytes in use by kind; gpu is what of weights, kv and activations lies on a GPU.",
   ["kind"],
 );
 export const BACKEND_INFO: GaugeSpec<"model_name" | "backend" | "reason"> = gauge(

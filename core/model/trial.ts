@@ -126,8 +126,11 @@ async function timed(backend: Backend, model: Model, now: () => number): Promise
     return best;
   };
   const promptMs = (await fastest(0, PROMPT_ROWS)) / PROMPT_ROWS;
-  const stepMs = await fastest(PROMPT_ROWS, PROMPT_ROWS + 1);
-  const logits = await step(PROMPT_ROWS, PROMPT_ROWS + 1);
+  // An encoder has whole texts only.
+  const [from, to] =
+    model.config.embedsOnly === true ? [0, PROMPT_ROWS] : [PROMPT_ROWS, PROMPT_ROWS + 1];
+  const stepMs = from === 0 ? promptMs : await fastest(from, to);
+  const logits = await step(from, to);
   return { promptMs, stepMs, logits: (await backend.read(logits)).slice() };
 }
 

@@ -1,6 +1,7 @@
 import type { LogRecord } from "../http/deps.ts";
 import { chooseNode, type Candidate } from "./affinity.ts";
 import * as health from "./health.ts";
+import { createLeases, type Leases } from "./leases.ts";
 import type { FailureKind } from "./node-failure.ts";
 import type { PoolModel } from "./node-models.ts";
 import { probeModels, probeReady } from "./probe.ts";
@@ -26,6 +27,8 @@ export interface Nodes {
   list(): readonly KnownNode[];
   /** The node for a request of this model, other than those to `avoid`; `undefined` where there is none. */
   choose(fingerprint: string, key: string, avoid: ReadonlySet<string>): KnownNode | undefined;
+  /** The node with this name, where it is in and computes equal requests once. */
+  joinable(name: string): KnownNode | undefined;
   /** A request goes there; call the result when it has come to its end. */
   take(name: string): () => void;
   answered(name: string): void;
@@ -54,14 +57,18 @@ const MODELS_MS = 10_000;
 /** A probe is over by then, whatever became of whoever began it. */
 const PROBE_OVER_MS = 5000;
 
+/** No answer takes longer. */
+export const LONGEST_ANSWER_MS = 600_000;
+
 interface Entry {
   readonly node: PoolNode;
   state: health.NodeHealth;
-  inFlight: number;
+  readonly leases: Leases;
   models: readonly PoolModel[];
   modelsAt: number;
   probedAt: number;
   probing: boolean;
+  keeps: boolean;
   told: health.Standing;
 }
 
@@ -71,11 +78,12 @@ export function createNodes(options: NodesOptions): Nodes {
   const entries: readonly Entry[] = options.nodes.map((node) => ({
     node,
     state: health.HEALTHY,
-    inFlight: 0,
+    leases: createLeases(now, LONGEST_ANSWER_MS),
     models: [],
     modelsAt: -Infinity,
     probedAt: -Infinity,
     probing: false,
+    keeps: false,
     told: "in",
   }));
 
@@ -108,8 +116,8 @@ export function createNodes(options: NodesOptions): Nodes {
     return entries.every((one) => one === entry || health.standing(one.state, now()) === "out");
   }
 
-  function toKnown({ node, inFlight, models, state }: Entry): KnownNode {
-    return { ...node, inFlight, models, standing: health.standing(state, now()) };
+  function toKnown({ node, leases, models, state }: Entry): KnownNode {
+    return { ...node, inFlight: leases.count, models, standing: health.standing(state, now()) };
   }
 
   async function probe(entry: Entry): Promise<void> {
@@ -117,7 +125,8 @@ export function createNodes(options: NodesOptions): Nodes {
     entry.probedAt = now();
     const { origin } = entry.node;
     try {
-      const ready = await probeReady(transport, origin);
+      const { ready, keeps } = await probeReady(transport, origin);
+      entry.keeps = keeps;
       const stale = entry.models.length === 0 || now() - entry.modelsAt >= MODELS_MS;
       if (ready && stale) {
         const models = await probeModels(transport, origin, options.headers);
@@ -149,15 +158,13 @@ export function createNodes(options: NodesOptions): Nodes {
         ) ?? chooseNode(able, key)
       );
     },
-    take(name) {
+    joinable(name) {
       const entry = entryOf(name);
-      entry.inFlight++;
-      let taken = true;
-      return () => {
-        if (taken) entry.inFlight--;
-        taken = false;
-      };
+      return entry.keeps && health.standing(entry.state, now()) === "in"
+        ? toKnown(entry)
+        : undefined;
     },
+    take: (name) => entryOf(name).leases.take(),
     answered(name) {
       const entry = entryOf(name);
       if (entry.state.losses + entry.state.errors > 0 || entry.state.out !== undefined)

@@ -4,11 +4,13 @@ import type { LogRecord } from "../http/deps.ts";
 import type { Head } from "../http/wire/format.ts";
 import { attempt, type Begun } from "./attempt.ts";
 import { createLatencies } from "./latencies.ts";
+import { createLeases } from "./leases.ts";
 import { NodeFailure } from "./node-failure.ts";
 import type { PoolModel } from "./node-models.ts";
-import { createNodes, type KnownNode, type PoolNode } from "./nodes.ts";
+import { createNodes, LONGEST_ANSWER_MS, type KnownNode, type PoolNode } from "./nodes.ts";
 import { RELAY_HEADER, writeRelay, type Relay } from "./relay-header.ts";
 import { backoffMs, mayRetry } from "./retry.ts";
+import { createTogether } from "./together.ts";
 import type { Transcript } from "./transcript.ts";
 import type { Transport, TransportResponse } from "./transport.ts";
 
@@ -43,6 +45,8 @@ export interface Pool {
 export interface Question extends Forwarded {
   /** What the client did not say. */
   readonly relay: Omit<Relay, "hops" | "model">;
+  /** Equal for requests whose answers are equal; absent where they are up to chance. */
+  readonly identity?: string;
   /** What has been sent of the answer already. */
   readonly transcript: Transcript;
   /** Called with a node's name and the head of its answer, when its first event is there. */
@@ -96,9 +100,10 @@ export function createPool(options: PoolOptions): Pool {
     key === undefined ? {} : { authorization: `Bearer ${key}` };
   const nodes = createNodes({ ...options, headers: keyHeaders });
   const latencies = createLatencies();
+  const together = createTogether(now, LONGEST_ANSWER_MS);
   const count = (event: PoolEvent): void => options.onEvent?.(event);
-  let running = 0;
-  let retries = 0;
+  const running = createLeases(now, LONGEST_ANSWER_MS);
+  const retries = createLeases(now, LONGEST_ANSWER_MS);
 
   /** Ask one node; it counts as busy with the request until the answer has been read or left. */
   async function ask(node: KnownNode, question: Question, signal: AbortSignal): Promise<Begun> {
@@ -106,7 +111,13 @@ export function createPool(options: PoolOptions): Pool {
     const model = node.models.find((one) => one.fingerprint === fingerprint)?.id ?? "";
     const relay = writeRelay({ hops: 1, model, ...question.relay });
     const began = now();
-    const free = nodes.take(node.name);
+    const { identity } = question;
+    const part = identity === undefined ? nothing : together.join(identity, node.name);
+    const release = nodes.take(node.name);
+    const free = (): void => {
+      release();
+      part();
+    };
     try {
       const begun = await attempt(transport, {
         node: node.name,
@@ -148,8 +159,11 @@ export function createPool(options: PoolOptions): Pool {
     signal: AbortSignal,
     mayHedge: boolean,
   ): Promise<{ readonly name: string; readonly begun: Begun }> {
-    const { fingerprint, affinity } = question;
-    const node = nodes.choose(fingerprint, affinity, avoid);
+    const { fingerprint, affinity, identity } = question;
+    const place = identity === undefined ? undefined : together.whereIs(identity);
+    // Where an equal request is being computed this one costs nothing, however busy that node is.
+    const same = place === undefined || avoid.has(place) ? undefined : nodes.joinable(place);
+    const node = same ?? nodes.choose(fingerprint, affinity, avoid);
     if (node === undefined) throw new NodeFailure("busy", "", noNode());
     const start = (one: KnownNode): Race => {
       const controller = new AbortController();
@@ -160,21 +174,24 @@ export function createPool(options: PoolOptions): Pool {
       return { name: one.name, begun, stop };
     };
     const first = start(node);
-    const lateAfter = mayHedge ? latencies.p95() : undefined;
+    const lateAfter = mayHedge && same === undefined ? latencies.p95() : undefined;
     if (lateAfter === undefined || (await settledWithin(first.begun, lateAfter)))
       return { name: first.name, begun: await first.begun };
+    // What many wait for is not computed twice: that costs more than one late answer.
+    if (identity !== undefined && together.count(identity) > 1)
+      return { name: first.name, begun: await first.begun };
     const other = nodes.choose(fingerprint, affinity, new Set([...avoid, node.name]));
-    if (other === undefined || other.name === node.name || !mayRetry(running, retries))
+    if (other === undefined || other.name === node.name || !mayRetry(running.count, retries.count))
       return { name: first.name, begun: await first.begun };
     count("hedge");
-    retries++;
+    const free = retries.take();
     try {
       const second = start(other);
       const winner = await firstOf([first, second]);
       if (winner.name === second.name) count("hedge_won");
       return winner;
     } finally {
-      retries--;
+      free();
     }
   }
 
@@ -184,8 +201,8 @@ export function createPool(options: PoolOptions): Pool {
   ): AsyncGenerator<ChoiceEvent, void, undefined> {
     const { transcript } = question;
     let avoid: ReadonlySet<string> = new Set();
-    let retrying = false;
-    running++;
+    let endRetry = nothing;
+    const end = running.take();
     try {
       for (let number = 1; ; number++) {
         try {
@@ -195,8 +212,7 @@ export function createPool(options: PoolOptions): Pool {
           for await (const event of begun.events) if (transcript.isNew(event)) yield event;
           return;
         } catch (error) {
-          if (retrying) retries--;
-          retrying = false;
+          endRetry();
           if (signal.aborted) throw new RuntimeError("ABORTED", "The client left");
           if (!(error instanceof NodeFailure)) throw error;
           const { kind, told, node } = error;
@@ -208,16 +224,15 @@ export function createPool(options: PoolOptions): Pool {
             count(transcript.size > 0 ? "continue" : "move");
             continue;
           }
-          if (transcript.size === 0 && !mayRetry(running, retries)) throw told;
-          retrying = true;
-          retries++;
+          if (transcript.size === 0 && !mayRetry(running.count, retries.count)) throw told;
+          endRetry = retries.take();
           count(transcript.size > 0 ? "continue" : "retry");
           await pause(backoffMs(number + 1, random()), signal);
         }
       }
     } finally {
-      if (retrying) retries--;
-      running--;
+      endRetry();
+      end();
     }
   }
 
@@ -312,6 +327,8 @@ function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
     signal.addEventListener("abort", end, { once: true });
   });
 }
+
+function nothing(): void {}
 
 function noNode(): RuntimeError {
   return new RuntimeError("NOT_READY", "No node of the pool can answer this request now");

@@ -7,10 +7,19 @@ const PROBE_TIMEOUT_MS = 1000;
 /** A list of models is some kilobytes. */
 const MOST_LIST_CHARS = 1024 * 1024;
 
-/** Whether the node at `origin` wants requests, by `/readyz`. Rejects where nobody answers in time. */
-export async function probeReady(transport: Transport, origin: string): Promise<boolean> {
-  const { status } = await get(transport, `${origin}/readyz`, {});
-  return status === 200;
+/** What a node says of itself. */
+export interface NodeSays {
+  /** Whether it wants requests. */
+  readonly ready: boolean;
+  /** Whether it keeps answers, and then computes equal requests once. */
+  readonly keeps: boolean;
+}
+
+/** What the node at `origin` says, by `/readyz`. Rejects where nobody answers in time. */
+export async function probeReady(transport: Transport, origin: string): Promise<NodeSays> {
+  const { status, text } = await get(transport, `${origin}/readyz`, {});
+  const ready = status === 200;
+  return { ready, keeps: ready && /"keeps_answers": ?true/.test(text) };
 }
 
 /** The models of a node. Rejects where nobody answers in time, or something else does. */

@@ -2,6 +2,7 @@ import { RuntimeError } from "../errors.ts";
 import { createBucket } from "../http/edge/bucket.ts";
 import type { LogRecord } from "../http/deps.ts";
 import * as health from "./health.ts";
+import { createLeases } from "./leases.ts";
 import type { Transport, TransportResponse } from "./transport.ts";
 
 /** A server of somebody else that speaks OpenAI's API: vLLM, llama-server, a provider. */
@@ -64,7 +65,7 @@ export function createUpstream(options: UpstreamOptions): Upstream {
   const budget =
     requestsPerMinute === undefined ? undefined : createBucket(requestsPerMinute, 60_000, now);
   let state = health.HEALTHY;
-  let trying = false;
+  const trials = createLeases(now, WHOLE_MS);
 
   function become(next: health.NodeHealth): void {
     const was = state.out !== undefined;
@@ -78,7 +79,7 @@ export function createUpstream(options: UpstreamOptions): Upstream {
   return {
     async ask({ path, body, headers, stream, signal }) {
       const standing = health.standing(state, now());
-      if (standing === "out" || (standing === "trial" && trying))
+      if (standing === "out" || (standing === "trial" && trials.count > 0))
         throw closed("its breaker is open");
       if (budget?.take(1) === false) throw closed("its budget for this minute is used up");
       const controller = new AbortController();
@@ -86,7 +87,7 @@ export function createUpstream(options: UpstreamOptions): Upstream {
       signal.addEventListener("abort", abort, { once: true });
       if (signal.aborted) abort();
       const timer = setTimeout(abort, stream ? STREAM_BEGINS_MS : WHOLE_MS);
-      trying = standing === "trial";
+      const endTrial = standing === "trial" ? trials.take() : undefined;
       try {
         const response = await transport.send(base + path, {
           method: "POST",
@@ -113,7 +114,7 @@ export function createUpstream(options: UpstreamOptions): Upstream {
         become(health.afterLoss(state, now()));
         throw new RuntimeError("UPSTREAM_ERROR", "The upstream server was not reached", { cause });
       } finally {
-        trying = false;
+        endTrial?.();
         clearTimeout(timer);
         if (controller.signal.aborted) signal.removeEventListener("abort", abort);
       }

@@ -4,6 +4,7 @@ import type { WeightType } from "../tensor/dtype.ts";
 import { readQ2K, readQ3K, readQ4K, readQ5K, readQ6K } from "./k-quants.ts";
 import { readQ40, readQ41, readQ50, readQ51, readQ80 } from "./legacy-quants.ts";
 import { readBits16 } from "./read-block.ts";
+import { readIQ4NL, readIQ4XS, readMXFP4 } from "./table-quants.ts";
 import type { ReadBlock } from "./read-block.ts";
 
 const READERS: Readonly<Record<WeightType, ReadBlock>> = {
@@ -26,6 +27,9 @@ const READERS: Readonly<Record<WeightType, ReadBlock>> = {
   q4_k: readQ4K,
   q5_k: readQ5K,
   q6_k: readQ6K,
+  iq4_nl: readIQ4NL,
+  iq4_xs: readIQ4XS,
+  mxfp4: readMXFP4,
 };
 
 /**

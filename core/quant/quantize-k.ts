@@ -9,16 +9,11 @@ import { toHalf, writeHalf } from "./write-block.ts";
 /** Values of a super-block. */
 export const SUPER_VALUES = 256;
 
-/** Writes the super-block of `values` from `from` on to `out` from `at` on. */
-export type WriteSuperBlock = (
-  values: Float32Array,
-  from: number,
-  out: Uint8Array,
-  at: number,
-) => void;
+/** Writes the block of `values` from `from` on to `out` from `at` on. */
+export type WriteBlock = (values: Float32Array, from: number, out: Uint8Array, at: number) => void;
 
 /** Q2_K: groups of 16, scales and minima of 4 bits, quants of 2. */
-export const writeQ2K: WriteSuperBlock = (values, from, out, at) => {
+export const writeQ2K: WriteBlock = (values, from, out, at) => {
   const { d, dmin, scales, minima, quants } = shiftedGroups(values, from, 16, 15, 3);
   writeHalf(d, out, at + 80);
   writeHalf(dmin, out, at + 82);
@@ -27,7 +22,7 @@ export const writeQ2K: WriteSuperBlock = (values, from, out, at) => {
 };
 
 /** Q3_K: groups of 16, signed scales of 6 bits, quants of 3. */
-export const writeQ3K: WriteSuperBlock = (values, from, out, at) => {
+export const writeQ3K: WriteBlock = (values, from, out, at) => {
   const { d, scales, quants } = signedGroups(values, from, -32, 31, -4, 3);
   writeHalf(d, out, at + 108);
   out.fill(0, at, at + 32);
@@ -46,7 +41,7 @@ export const writeQ3K: WriteSuperBlock = (values, from, out, at) => {
 };
 
 /** Q4_K: groups of 32, scales and minima of 6 bits, quants of 4. */
-export const writeQ4K: WriteSuperBlock = (values, from, out, at) => {
+export const writeQ4K: WriteBlock = (values, from, out, at) => {
   const groups = shiftedGroups(values, from, 32, 63, 15);
   writeHalf(groups.d, out, at);
   writeHalf(groups.dmin, out, at + 2);
@@ -55,7 +50,7 @@ export const writeQ4K: WriteSuperBlock = (values, from, out, at) => {
 };
 
 /** Q5_K: as Q4_K, quants of 5. */
-export const writeQ5K: WriteSuperBlock = (values, from, out, at) => {
+export const writeQ5K: WriteBlock = (values, from, out, at) => {
   const groups = shiftedGroups(values, from, 32, 63, 31);
   const { quants } = groups;
   writeHalf(groups.d, out, at);
@@ -67,7 +62,7 @@ export const writeQ5K: WriteSuperBlock = (values, from, out, at) => {
 };
 
 /** Q6_K: groups of 16, signed scales of 8 bits, quants of 6. */
-export const writeQ6K: WriteSuperBlock = (values, from, out, at) => {
+export const writeQ6K: WriteBlock = (values, from, out, at) => {
   const { d, scales, quants } = signedGroups(values, from, -128, 127, -32, 31);
   writeHalf(d, out, at + 208);
   for (let j = 0; j < 16; j++) out[at + 192 + j] = scales[j]! & 255;

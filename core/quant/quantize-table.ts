@@ -111,6 +111,9 @@ export function writeIQ4XS(values: Float32Array, from: number, out: Uint8Array, 
   writeBits16(pairs, out, at + 2);
 }
 
+/** Twelve times a larger power of two would be beyond float32. */
+const MOST_EXPONENT = 252;
+
 /** MXFP4: 32 values and the power of two by which they lose least. */
 export function writeMXFP4(values: Float32Array, from: number, out: Uint8Array, at: number): void {
   let largest = 0;
@@ -121,7 +124,7 @@ export function writeMXFP4(values: Float32Array, from: number, out: Uint8Array, 
     const reach = Math.ceil(Math.log2(largest / 12)) + 128;
     let bestError = Infinity;
     for (let exponent = reach - 1; exponent <= reach + 1; exponent++) {
-      const clamped = Math.min(Math.max(exponent, 0), 254);
+      const clamped = Math.min(Math.max(exponent, 0), MOST_EXPONENT);
       const error = powerError(values, from, 2 ** (clamped - 128));
       if (error >= bestError) continue;
       bestError = error;

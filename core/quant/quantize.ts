@@ -2,21 +2,15 @@ import { toBfloat16, toFloat16 } from "../numeric/float16.ts";
 import { littleEndian } from "../numeric/little-endian.ts";
 import { byteLength, WEIGHT_TYPES, type WeightType } from "../tensor/dtype.ts";
 import { GRID_VALUES, GRIDS, roundTo, toGrid, type GridType } from "./grid.ts";
-import {
-  writeQ2K,
-  writeQ3K,
-  writeQ4K,
-  writeQ5K,
-  writeQ6K,
-  type WriteSuperBlock,
-} from "./quantize-k.ts";
+import { writeQ2K, writeQ3K, writeQ4K, writeQ5K, writeQ6K, type WriteBlock } from "./quantize-k.ts";
 import { writeBlock } from "./quantize-legacy.ts";
+import { writeIQ4NL, writeIQ4XS, writeMXFP4 } from "./quantize-table.ts";
 import { fitScale, fitScaleAndMinimum } from "./scale-search.ts";
 
 /** Turns values, whole blocks of the type, into bytes. */
 type Quantize = (values: Float32Array) => Uint8Array;
 
-const QUANTIZERS: Partial<Readonly<Record<WeightType, Quantize>>> = {
+const QUANTIZERS: Readonly<Record<WeightType, Quantize>> = {
   f32: littleEndian,
   f16: (values) => words(values, toFloat16),
   bf16: (values) => words(values, toBfloat16),
@@ -30,6 +24,9 @@ const QUANTIZERS: Partial<Readonly<Record<WeightType, Quantize>>> = {
   q4_k: (values) => toBlocks("q4_k", writeQ4K, values),
   q5_k: (values) => toBlocks("q5_k", writeQ5K, values),
   q6_k: (values) => toBlocks("q6_k", writeQ6K, values),
+  iq4_nl: (values) => toBlocks("iq4_nl", writeIQ4NL, values),
+  iq4_xs: (values) => toBlocks("iq4_xs", writeIQ4XS, values),
+  mxfp4: (values) => toBlocks("mxfp4", writeMXFP4, values),
 };
 
 /** Raised whenever the same weights become other bytes: it is a part of what identifies a quantised model. */
@@ -39,17 +36,14 @@ export const QUANTIZER_VERSION = 1;
 export const TARGET_TYPES: readonly WeightType[] = Object.keys(QUANTIZERS) as WeightType[];
 
 /**
- * Quantise values so that least is lost. Throws `RangeError` unless they are whole blocks, finite, and of a type among
- * {@linkcode TARGET_TYPES}.
+ * Quantise values, which have to be finite, so that least is lost. Throws `RangeError` unless they are whole blocks.
  */
 export function quantizeTo(type: WeightType, values: Float32Array): Uint8Array {
-  const quantize = QUANTIZERS[type];
-  if (quantize === undefined) throw new RangeError(`Cannot quantise to ${type}`);
   byteLength(type, values.length);
-  return quantize(values);
+  return QUANTIZERS[type](values);
 }
 
-function toBlocks(type: WeightType, write: WriteSuperBlock, values: Float32Array): Uint8Array {
+function toBlocks(type: WeightType, write: WriteBlock, values: Float32Array): Uint8Array {
   const out = new Uint8Array(byteLength(type, values.length));
   const block = WEIGHT_TYPES[type];
   for (let from = 0, at = 0; from < values.length; from += block.values) {

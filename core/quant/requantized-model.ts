@@ -3,10 +3,10 @@ import { RuntimeError } from "../errors.ts";
 import type { GgufModel, MetadataValue, TensorInfo } from "../gguf/gguf.ts";
 import { byteLength, WEIGHT_TYPES, type WeightType } from "../tensor/dtype.ts";
 import { dequantize } from "./dequantize.ts";
-import { quantizeTo, TARGET_TYPES } from "./quantize.ts";
+import { quantizeTo } from "./quantize.ts";
 
 /** `general.file_type` for a file with mostly this type (llama.h, `enum llama_ftype`). */
-const FILE_TYPES: Partial<Readonly<Record<WeightType, number>>> = {
+const FILE_TYPES: Readonly<Record<WeightType, number>> = {
   f32: 0,
   f16: 1,
   q4_0: 2,
@@ -19,7 +19,10 @@ const FILE_TYPES: Partial<Readonly<Record<WeightType, number>>> = {
   q4_k: 14,
   q5_k: 16,
   q6_k: 18,
+  iq4_nl: 25,
+  iq4_xs: 30,
   bf16: 32,
+  mxfp4: 38,
 };
 
 /** `general.quantization_version`: what GGML's blocks look like today. */
@@ -40,9 +43,6 @@ const KEPT = /ffn_gate_inp|position_embd|token_types|_norm/;
  * through the one returned.
  */
 export function requantize(model: GgufModel, target: WeightType, pure = false): GgufModel {
-  if (!TARGET_TYPES.includes(target)) {
-    throw new RangeError(`Cannot quantise to ${target}: expected ${TARGET_TYPES.join(", ")}`);
-  }
   const output = model.tensors.has("output.weight") ? "output.weight" : "token_embd.weight";
   const typeOf = (info: TensorInfo): WeightType => {
     const columns = info.shape.at(-1) ?? 1;
@@ -59,8 +59,7 @@ export function requantize(model: GgufModel, target: WeightType, pure = false): 
     tensors.set(info.name, { ...info, type, byteLength: byteLength(type, values) });
   }
   const metadata = new Map<string, MetadataValue>(model.metadata);
-  const fileType = FILE_TYPES[target];
-  if (fileType !== undefined) metadata.set("general.file_type", fileType);
+  metadata.set("general.file_type", FILE_TYPES[target]);
   metadata.set("general.quantization_version", QUANTIZATION_VERSION);
   const readers = new Map<string, ReadTensor>();
   let byteLengthOfAll = 0;
@@ -103,12 +102,12 @@ const SMALLER: Partial<Readonly<Record<WeightType, WeightType>>> = {
   q4_k: "q5_0",
   q5_k: "q5_1",
   q6_k: "q8_0",
+  iq4_xs: "iq4_nl",
 };
 
 function fitting(type: WeightType, columns: number): WeightType {
-  let found = type;
-  if (!TARGET_TYPES.includes(found)) found = "q8_0";
-  if (columns % WEIGHT_TYPES[found].values !== 0) found = SMALLER[found] ?? "f16";
+  const fits = columns % WEIGHT_TYPES[type].values === 0;
+  const found = fits ? type : (SMALLER[type] ?? "f16");
   return columns % WEIGHT_TYPES[found].values === 0 ? found : "f16";
 }
 

@@ -1,6 +1,7 @@
 import type { KvType } from "./kv-type.ts";
 import type { LogitQuery, LogitSummary } from "./logits.ts";
 import type { DType, Tensor } from "./tensor.ts";
+import type { MemoryNeed, Workload } from "./workload.ts";
 
 /**
  * A device that owns memory and runs the operations of a decoder-only transformer.
@@ -68,6 +69,11 @@ export interface Backend {
    * GPU backend encodes commands and submits them together. Resolves when the step is queued.
    */
   run(record: (ops: Ops) => void): Promise<void>;
+  /**
+   * What a workload would take; nothing is taken. Throws `RangeError` where a single part of it is more than the
+   * device can hold at one place.
+   */
+  need(workload: Workload): MemoryNeed;
   /** Bytes in use, for accounting. */
   memory(): { readonly weights: number; readonly kv: number; readonly activations: number };
   /**

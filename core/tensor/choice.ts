@@ -3,7 +3,7 @@
  * tells what hardware there is.
  *
  * - `asked`: it was asked for by name
- * - `only`: the runtime has no other
+ * - `only`: there is no other, or none that can hold the model
  * - `sound`: the GPU passed its self-test, and nothing could be measured beforehand
  * - `faster`: it was measured beside the other and won
  * - `slower`: the GPU was measured and lost
@@ -65,6 +65,6 @@ export interface Trial {
   readonly promptMs: number;
   /** A step of one row. */
   readonly stepMs: number;
-  /** [vocab] logits after the same tokens everywhere. */
+  /** [vocab] logits after the same tokens everywhere; of an encoder its state [dim]. */
   readonly logits: Float32Array;
 }

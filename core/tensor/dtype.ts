@@ -22,7 +22,10 @@ export type WeightType =
   | "q3_k"
   | "q4_k"
   | "q5_k"
-  | "q6_k";
+  | "q6_k"
+  | "iq4_nl"
+  | "iq4_xs"
+  | "mxfp4";
 
 /** Every weight type that sirocco reads. A row is always a whole number of blocks. */
 export const WEIGHT_TYPES: Readonly<Record<WeightType, BlockLayout>> = {
@@ -39,6 +42,9 @@ export const WEIGHT_TYPES: Readonly<Record<WeightType, BlockLayout>> = {
   q4_k: { id: 12, values: 256, bytes: 144 },
   q5_k: { id: 13, values: 256, bytes: 176 },
   q6_k: { id: 14, values: 256, bytes: 210 },
+  iq4_nl: { id: 20, values: 32, bytes: 18 },
+  iq4_xs: { id: 23, values: 256, bytes: 136 },
+  mxfp4: { id: 39, values: 32, bytes: 17 },
 };
 
 /** Bytes of `values` consecutive elements. Throws `RangeError` unless they are whole blocks. */

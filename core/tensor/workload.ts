@@ -20,6 +20,16 @@ export interface Workload {
   readonly operations: readonly Operation[];
 }
 
+/** Bytes that a workload takes of a backend before anything is computed. */
+export interface MemoryNeed {
+  readonly weights: number;
+  readonly kv: number;
+  /** Activations, and what the backend itself works with. */
+  readonly activations: number;
+  /** What there is for all of them together; Infinity where nobody knows. */
+  readonly limit: number;
+}
+
 /** A kind of operation, with what decides which kernel computes it. */
 export type Operation =
   | { readonly kind: "embed"; readonly type: WeightType }

@@ -376,6 +376,51 @@ export function instantiate(getCoreModule, imports, instantiateCore = WebAssembl
     function matmulQ6k(arg0, arg1, arg2) {
       kernels010MatmulQ6k(toUint32(arg0), toUint32(arg1), toUint32(arg2));
     }
+    let kernels010RepackIq4nl;
+    
+    function repackIq4nl(arg0, arg1, arg2) {
+      kernels010RepackIq4nl(toUint32(arg0), toUint32(arg1), toUint32(arg2));
+    }
+    let kernels010EmbedIq4nl;
+    
+    function embedIq4nl(arg0, arg1, arg2) {
+      kernels010EmbedIq4nl(toUint32(arg0), toUint32(arg1), toUint32(arg2));
+    }
+    let kernels010MatmulIq4nl;
+    
+    function matmulIq4nl(arg0, arg1, arg2) {
+      kernels010MatmulIq4nl(toUint32(arg0), toUint32(arg1), toUint32(arg2));
+    }
+    let kernels010RepackIq4xs;
+    
+    function repackIq4xs(arg0, arg1, arg2) {
+      kernels010RepackIq4xs(toUint32(arg0), toUint32(arg1), toUint32(arg2));
+    }
+    let kernels010EmbedIq4xs;
+    
+    function embedIq4xs(arg0, arg1, arg2) {
+      kernels010EmbedIq4xs(toUint32(arg0), toUint32(arg1), toUint32(arg2));
+    }
+    let kernels010MatmulIq4xs;
+    
+    function matmulIq4xs(arg0, arg1, arg2) {
+      kernels010MatmulIq4xs(toUint32(arg0), toUint32(arg1), toUint32(arg2));
+    }
+    let kernels010RepackMxfp4;
+    
+    function repackMxfp4(arg0, arg1, arg2) {
+      kernels010RepackMxfp4(toUint32(arg0), toUint32(arg1), toUint32(arg2));
+    }
+    let kernels010EmbedMxfp4;
+    
+    function embedMxfp4(arg0, arg1, arg2) {
+      kernels010EmbedMxfp4(toUint32(arg0), toUint32(arg1), toUint32(arg2));
+    }
+    let kernels010MatmulMxfp4;
+    
+    function matmulMxfp4(arg0, arg1, arg2) {
+      kernels010MatmulMxfp4(toUint32(arg0), toUint32(arg1), toUint32(arg2));
+    }
     memory010HeapBase = exports0['sirocco:kernels/memory@0.1.0#heap-base'];
     memory010Size = exports0['sirocco:kernels/memory@0.1.0#size'];
     memory010Grow = exports0['sirocco:kernels/memory@0.1.0#grow'];
@@ -442,6 +487,15 @@ export function instantiate(getCoreModule, imports, instantiateCore = WebAssembl
     kernels010RepackQ6k = exports0['sirocco:kernels/kernels@0.1.0#repack-q6k'];
     kernels010EmbedQ6k = exports0['sirocco:kernels/kernels@0.1.0#embed-q6k'];
     kernels010MatmulQ6k = exports0['sirocco:kernels/kernels@0.1.0#matmul-q6k'];
+    kernels010RepackIq4nl = exports0['sirocco:kernels/kernels@0.1.0#repack-iq4nl'];
+    kernels010EmbedIq4nl = exports0['sirocco:kernels/kernels@0.1.0#embed-iq4nl'];
+    kernels010MatmulIq4nl = exports0['sirocco:kernels/kernels@0.1.0#matmul-iq4nl'];
+    kernels010RepackIq4xs = exports0['sirocco:kernels/kernels@0.1.0#repack-iq4xs'];
+    kernels010EmbedIq4xs = exports0['sirocco:kernels/kernels@0.1.0#embed-iq4xs'];
+    kernels010MatmulIq4xs = exports0['sirocco:kernels/kernels@0.1.0#matmul-iq4xs'];
+    kernels010RepackMxfp4 = exports0['sirocco:kernels/kernels@0.1.0#repack-mxfp4'];
+    kernels010EmbedMxfp4 = exports0['sirocco:kernels/kernels@0.1.0#embed-mxfp4'];
+    kernels010MatmulMxfp4 = exports0['sirocco:kernels/kernels@0.1.0#matmul-mxfp4'];
     const kernels010 = {
       addRow: addRow,
       addTo: addTo,
@@ -452,6 +506,9 @@ export function instantiate(getCoreModule, imports, instantiateCore = WebAssembl
       embedBf16: embedBf16,
       embedF16: embedF16,
       embedF32: embedF32,
+      embedIq4nl: embedIq4nl,
+      embedIq4xs: embedIq4xs,
+      embedMxfp4: embedMxfp4,
       embedQ2k: embedQ2k,
       embedQ3k: embedQ3k,
       embedQ40: embedQ40,
@@ -475,6 +532,9 @@ export function instantiate(getCoreModule, imports, instantiateCore = WebAssembl
       matmulBf16: matmulBf16,
       matmulF16: matmulF16,
       matmulF32: matmulF32,
+      matmulIq4nl: matmulIq4nl,
+      matmulIq4xs: matmulIq4xs,
+      matmulMxfp4: matmulMxfp4,
       matmulQ2k: matmulQ2k,
       matmulQ3k: matmulQ3k,
       matmulQ40: matmulQ40,
@@ -489,6 +549,9 @@ export function instantiate(getCoreModule, imports, instantiateCore = WebAssembl
       repackBf16: repackBf16,
       repackF16: repackF16,
       repackF32: repackF32,
+      repackIq4nl: repackIq4nl,
+      repackIq4xs: repackIq4xs,
+      repackMxfp4: repackMxfp4,
       repackQ2k: repackQ2k,
       repackQ3k: repackQ3k,
       repackQ40: repackQ40,

@@ -124,4 +124,13 @@ exports! {
     "repack-q6k" repack_q6_k crate::matmul::repack_q6_k;
     "embed-q6k" embed_q6_k crate::matmul::embed_q6_k;
     "matmul-q6k" matmul_q6_k crate::matmul::matmul_q6_k;
+    "repack-iq4nl" repack_iq4_nl crate::matmul::repack_iq4_nl;
+    "embed-iq4nl" embed_iq4_nl crate::matmul::embed_iq4_nl;
+    "matmul-iq4nl" matmul_iq4_nl crate::matmul::matmul_iq4_nl;
+    "repack-iq4xs" repack_iq4_xs crate::matmul::repack_iq4_xs;
+    "embed-iq4xs" embed_iq4_xs crate::matmul::embed_iq4_xs;
+    "matmul-iq4xs" matmul_iq4_xs crate::matmul::matmul_iq4_xs;
+    "repack-mxfp4" repack_mxfp4 crate::matmul::repack_mxfp4;
+    "embed-mxfp4" embed_mxfp4 crate::matmul::embed_mxfp4;
+    "matmul-mxfp4" matmul_mxfp4 crate::matmul::matmul_mxfp4;
 }

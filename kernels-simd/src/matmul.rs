@@ -6,7 +6,8 @@
 
 use crate::activation;
 use crate::quant::k_quants::*;
-use crate::quant::legacy::*;
+use crate::quant::legacy::{Q4_0, Q4_1, Q5_0, Q5_1, Q8_0};
+use crate::quant::table::*;
 use crate::quant::*;
 use crate::simd::*;
 
@@ -168,4 +169,7 @@ exports! {
     Q4K, repack_q4_k, embed_q4_k, matmul_q4_k;
     Q5K, repack_q5_k, embed_q5_k, matmul_q5_k;
     Q6K, repack_q6_k, embed_q6_k, matmul_q6_k;
+    IQ4NL, repack_iq4_nl, embed_iq4_nl, matmul_iq4_nl;
+    IQ4XS, repack_iq4_xs, embed_iq4_xs, matmul_iq4_xs;
+    Mxfp4, repack_mxfp4, embed_mxfp4, matmul_mxfp4;
 }

@@ -13,6 +13,7 @@ import { parseArgs } from "node:util";
 import { openModel } from "../../adapters/node/header.ts";
 import { openGpu } from "../../adapters/node/webgpu.ts";
 import { loadModel } from "../../core/model/load.ts";
+import { workloadOf } from "../../core/model/workload.ts";
 import { createRunner } from "../fixtures/runner.ts";
 import { GPU_DRIVERS, gpuEnvironment } from "../gpu/drivers.ts";
 
@@ -59,7 +60,6 @@ function takeTurns(): void {
 async function measure(): Promise<void> {
   const gpu = await openGpu();
   if ("reason" in gpu) throw new Error(gpu.detail);
-  const backend = await gpu.keep();
   const { gguf } = await openModel(model);
   const limits = {
     maxRows: prompt,
@@ -68,6 +68,7 @@ async function measure(): Promise<void> {
     blockSize: BLOCK,
     kvType: "f16",
   } as const;
+  const backend = await gpu.keep(workloadOf(gguf, limits));
   const loaded = await loadModel(gguf, backend, limits);
   const runner = createRunner(backend, loaded);
   const random = (count: number): number[] =>

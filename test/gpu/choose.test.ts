@@ -48,6 +48,16 @@ describe.skipIf(LAVAPIPE_DRIVER.missing)("which backend computes beside lavapipe
     expect(findings.get("demo model")).toMatchObject({ fine: true });
   });
 
+  test("a model that does not fit into --gpu-memory is refused with numbers", async () => {
+    const env = gpuEnvironment(LAVAPIPE_DRIVER) as Record<string, string>;
+    const args = ["run", "--backend", "webgpu", "--gpu-memory", "6M", "-p", "Once", "-n", "1"];
+    const { code, stdout, stderr } = await runCli(args, { env });
+    expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+    expect(stderr).toMatch(
+      /sirocco: Cannot load the model: it needs \d+ MiB: [\d.]+ MiB of weights, .*; the webgpu backend may take 6\.0 MiB\. /,
+    );
+  });
+
   test("it computes where it is asked for by name", { timeout: TIMEOUT_MS }, async () => {
     const { findings } = await doctor(["--backend", "webgpu"], {});
     expect(findings.get("backend")).toMatchObject({ backend: "webgpu", reason: "asked" });

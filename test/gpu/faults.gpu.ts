@@ -1,5 +1,7 @@
 import { describe, expect, test } from "vitest";
+import { checkFit } from "../../core/model/fit.ts";
 import { loadModel } from "../../core/model/load.ts";
+import { workloadOf } from "../../core/model/workload.ts";
 import { memoryModel } from "../fixtures/memory-model.ts";
 import { createRunner, prefill } from "../fixtures/runner.ts";
 import { createGpu, VARIANT } from "./backend.ts";
@@ -48,6 +50,26 @@ describe(`faults of ${VARIANT}`, () => {
     await backend.run((ops) => ops.addTo(x, x));
     expect([...(await backend.read(x))]).toEqual([2, 4, 6, 8]);
     await backend.close();
+  });
+
+  test("what a model needs is known before it is loaded, and enough for loading and computing", async () => {
+    const gguf = memoryModel({ vocabSize: 3000, dim: 256, hiddenDim: 512, matrices: "f32" });
+    const limits = { maxRows: 8, maxLogitRows: 1, blocks: 8, blockSize: 16 };
+    const workload = workloadOf(gguf, limits);
+    const probe = await createGpu();
+    const { weights, kv, activations } = probe.need(workload);
+    await probe.close();
+    const maxBytes = weights + kv + activations;
+    // Arenas that grow as they like would have taken 16 MiB at once.
+    expect(maxBytes).toBeLessThan(18 * MIB);
+    const backend = await createGpu({ maxBytes, workload });
+    const model = await loadModel(gguf, backend, limits);
+    expect(await prefill(createRunner(backend, model), model, [1, 2, 3])).toHaveLength(3000);
+    await backend.close();
+
+    const bounded = await createGpu({ maxBytes: maxBytes - 1, workload });
+    expect(() => checkFit(bounded, workload)).toThrow(/the webgpu backend may take 1\d MiB/);
+    await bounded.close();
   });
 
   test("a weight larger than what can be bound is split by rows and computes the same", async () => {

@@ -3,6 +3,7 @@ import { findFault } from "../../backends/self-test/self-test.ts";
 import { createMatmulKernels } from "../../backends/webgpu/matmul.ts";
 import type { MatmulKernels } from "../../backends/webgpu/spec.ts";
 import { workloadOf } from "../../core/model/workload.ts";
+import { goldenModel, readGoldens } from "../goldens/cases.ts";
 import { memoryModel } from "../fixtures/memory-model.ts";
 import { createGpu, VARIANT } from "./backend.ts";
 
@@ -17,6 +18,17 @@ describe(`findFault on ${VARIANT}`, () => {
     expect(weights + kv + activations).toBeLessThan(2 ** 20);
     await backend.close();
   });
+
+  const { cases, encoders } = readGoldens();
+  test.runIf(process.env["SIROCCO_GPU"] === "all").for([...cases, ...encoders])(
+    "finds nothing wrong for $name",
+    async (golden) => {
+      const backend = await createGpu();
+      const kinds = workloadOf(goldenModel(golden), LIMITS).operations;
+      expect(await findFault(backend, kinds)).toBeUndefined();
+      await backend.close();
+    },
+  );
 
   test("names the kernel that a driver compiles wrongly", async () => {
     const probe = await createGpu();

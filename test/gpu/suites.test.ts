@@ -42,13 +42,15 @@ async function expectPassed(...args: Parameters<typeof runSuites>): Promise<void
 
 describe.skipIf(LAVAPIPE_DRIVER.missing)("the WebGPU backend on lavapipe", () => {
   test(
-    "keeps the contract of backends and its promises about steps and faults",
+    "keeps the contract of backends and its promises about steps, faults and engines that break",
     { timeout: TIMEOUT_MS },
     () =>
       expectPassed(LAVAPIPE_DRIVER, [
         "conformance",
         "steps",
         "faults",
+        "revival",
+        "revival",
         "profile",
         "hand-over",
         "self-test",

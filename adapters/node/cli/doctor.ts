@@ -1,4 +1,4 @@
-import { availableParallelism, freemem, totalmem } from "node:os";
+import { availableParallelism, freemem } from "node:os";
 import { Command, Option } from "commander";
 import type { KvType } from "../../../core/tensor/kv-type.ts";
 import { GREEDY } from "../../../core/sampler/params.ts";
@@ -10,6 +10,7 @@ import {
   type BackendPreference,
 } from "../backend.ts";
 import { openModel } from "../header.ts";
+import { machineMemory } from "../machine-memory.ts";
 import { loadLocal } from "../load.ts";
 import { demoModelPath, packageVersion } from "../package-root.ts";
 import { ask, tokensPerSecond } from "./answering.ts";
@@ -82,9 +83,7 @@ function runtime(): Finding {
 }
 
 function memory(): Finding {
-  // A container's limit; 0 or beyond the machine's memory where there is none.
-  const constrained = process.constrainedMemory();
-  const limit = constrained > 0 && constrained < totalmem() ? constrained : totalmem();
+  const limit = machineMemory();
   const detail = `${formatBytes(limit)}, ${formatBytes(Math.min(limit, freemem()))} free`;
   return { check: "memory", fine: true, detail };
 }

@@ -6,6 +6,7 @@ import { KV_TYPES, type KvType } from "../../../core/tensor/kv-type.ts";
 import { BACKEND_PREFERENCES, type BackendPreference } from "../backend.ts";
 import { physicalCores } from "../cores.ts";
 import type { LoadOptions } from "../load.ts";
+import { parseSize } from "../size.ts";
 import { demoModelPath } from "../package-root.ts";
 
 /** Flags that say which model to load and how. */
@@ -18,6 +19,8 @@ export interface ModelFlags {
   readonly batchSize?: number;
   readonly parallel?: number;
   readonly kvType?: KvType;
+  /** Bytes, or a size as the configuration has it. */
+  readonly gpuMemory?: number | string;
   readonly quantize?: WeightType;
 }
 
@@ -92,6 +95,11 @@ export function addComputeOptions(command: Command): Command {
       ).argParser(integer(1)),
     )
     .addOption(kvTypeOption())
+    .addOption(
+      new Option("--gpu-memory <size>", "memory of the GPU that may be taken: 512M, 4G")
+        .env("SIROCCO_GPU_MEMORY")
+        .argParser(size),
+    )
     .addOption(quantizeOption());
 }
 
@@ -186,6 +194,7 @@ export function toLoadOptions(flags: ModelFlags): LoadOptions {
     ...(flags.batchSize === undefined ? {} : { batchSize: flags.batchSize }),
     ...(flags.parallel === undefined ? {} : { parallel: flags.parallel }),
     ...(flags.kvType === undefined ? {} : { kvType: flags.kvType }),
+    ...(flags.gpuMemory === undefined ? {} : { gpuBytes: size(String(flags.gpuMemory)) }),
     ...(flags.quantize === undefined ? {} : { quantize: flags.quantize }),
   };
 }
@@ -230,6 +239,13 @@ export function integer(
     const upTo = most === Number.MAX_SAFE_INTEGER ? "" : ` and at most ${most}`;
     throw new InvalidArgumentError(`Give a whole number of at least ${least}${upTo}.`);
   };
+}
+
+/** Bytes of a size: `512M`. */
+function size(text: string): number {
+  const bytes = parseSize(text);
+  if (bytes !== undefined) return bytes;
+  throw new InvalidArgumentError("Give a size: 512M, 4G, or a number of bytes.");
 }
 
 /** Parser of whole numbers of at least `least`, separated by commas. */

@@ -4,6 +4,7 @@ import { TARGET_TYPES } from "../../../core/quant/quantize.ts";
 import type { WeightType } from "../../../core/tensor/dtype.ts";
 import { KV_TYPES, type KvType } from "../../../core/tensor/kv-type.ts";
 import { BACKEND_PREFERENCES, type BackendPreference } from "../backend.ts";
+import { SIZE } from "../size.ts";
 
 /** A configuration file's content; {@linkcode CONFIG_SCHEMA} says what each setting means. */
 export interface ConfigFile {
@@ -17,6 +18,7 @@ export interface ConfigFile {
   readonly threads?: number | undefined;
   readonly backend?: BackendPreference | undefined;
   readonly kv_type?: KvType | undefined;
+  readonly gpu_memory?: number | string | undefined;
   readonly quantize?: WeightType | undefined;
   readonly host?: string | undefined;
   readonly port?: number | undefined;
@@ -166,6 +168,15 @@ export const CONFIG_SCHEMA: v.GenericSchema<unknown, ConfigFile> = v.strictObjec
   threads: described(v.optional(positive), "Threads that compute."),
   backend: described(v.optional(v.picklist(BACKEND_PREFERENCES)), "What computes."),
   kv_type: described(v.optional(v.picklist(KV_TYPES)), "How keys and values are cached."),
+  gpu_memory: described(
+    v.optional(
+      v.union([
+        positive,
+        v.pipe(v.string(), v.regex(SIZE, "expected a size: 512M, 4G, or a number of bytes")),
+      ]),
+    ),
+    "Memory of the GPU that may be taken: 512M, 4G, or a number of bytes.",
+  ),
   quantize: described(
     v.optional(v.picklist(TARGET_TYPES)),
     "Type that weights are given while they load; as in the file unless given.",

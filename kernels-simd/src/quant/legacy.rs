@@ -6,12 +6,12 @@ use super::unpack::*;
 use super::*;
 
 #[inline(always)]
-unsafe fn u16_at(p: Bytes, offset: usize) -> u16 {
+pub unsafe fn u16_at(p: Bytes, offset: usize) -> u16 {
     core::ptr::read_unaligned(p.add(offset) as *const u16)
 }
 
 /// Copy an f16 of each row's block to `record[at..]`; the rest of the eight stay zero.
-unsafe fn repack_halves(record: *mut u8, at: usize, blocks: Bytes, offset: usize, stride: usize, rows: usize) {
+pub unsafe fn repack_halves(record: *mut u8, at: usize, blocks: Bytes, offset: usize, stride: usize, rows: usize) {
     for r in 0..ROWS {
         let h = if r < rows { u16_at(blocks.add(r * stride), offset) } else { 0 };
         *(record.add(at + 2 * r) as *mut u16) = h;
@@ -20,7 +20,7 @@ unsafe fn repack_halves(record: *mut u8, at: usize, blocks: Bytes, offset: usize
 
 /// 32 quants in 16 bytes at `offset`: the first half of the columns is in the low nibbles.
 #[inline(always)]
-unsafe fn nibbles(block: Bytes, offset: usize) -> Row {
+pub unsafe fn nibbles(block: Bytes, offset: usize) -> Row {
     let (q, low) = (load(block, offset), u8x16_splat(15));
     Row(v128_and(q, low), v128_and(u16x8_shr(q, 4), low))
 }
@@ -39,7 +39,7 @@ unsafe fn with_fifth_bits(row: Row, block: Bytes, offset: usize) -> Row {
 /// A run of 32 columns of eight blocks, `f` giving one row's; rows past the end take `zero`, the quant that
 /// stands for 0.
 #[inline(always)]
-unsafe fn unpack(blocks: Bytes, stride: usize, rows: usize, zero: u8, f: impl Fn(Bytes) -> Row) -> Run {
+pub unsafe fn unpack(blocks: Bytes, stride: usize, rows: usize, zero: u8, f: impl Fn(Bytes) -> Row) -> Run {
     let mut run = [Row::of(zero); ROWS];
     let mut block = blocks;
     for row in run.iter_mut().take(rows) {
@@ -51,7 +51,7 @@ unsafe fn unpack(blocks: Bytes, stride: usize, rows: usize, zero: u8, f: impl Fn
 
 /// tile += sum · d · da.
 #[inline(always)]
-unsafe fn scale<const N: usize>(tile: &mut Tile, sums: Tile, record: Bytes, a: Bytes) {
+pub unsafe fn scale<const N: usize>(tile: &mut Tile, sums: Tile, record: Bytes, a: Bytes) {
     let d = Pair::halves(record, 0);
     tile.update::<N>(sums, a, |f, s, a, second| {
         mul_add(f32x4_convert_i32x4(s), f32x4_mul(splat32(a, FOLDED), d.of(second)), f)

@@ -10,6 +10,7 @@
 pub mod k_quants;
 pub mod legacy;
 pub mod pack;
+pub mod table;
 pub mod unpack;
 
 use crate::activation;

@@ -145,6 +145,43 @@ describe("chooseBackend", () => {
     expect((await chooseBackend(asked, model, asked)).choice.reason).toBe("faster");
   });
 
+  test.for([
+    ["memory", { weights: 2, kv: 1, activations: 1, limit: 3 }],
+    ["limits", new RangeError("activations take 9 bytes, the device binds 8 at once")],
+  ] as const)(
+    "a GPU that cannot hold the model is not tried, for its %s",
+    async ([reason, need]) => {
+      const spoil = (sound: Backend): Backend => ({
+        ...sound,
+        need() {
+          if (need instanceof RangeError) throw need;
+          return need;
+        },
+      });
+      const rig = createRig({ spoil });
+      const { backend, choice } = await chooseBackend(rig, model, rig);
+      expect(backend.name).toBe("cpu");
+      expect(choice.reason).toBe(reason);
+      expect(rig.now()).toBe(0);
+      expect([...rig.open]).toEqual(["cpu"]);
+    },
+  );
+
+  test("a GPU computes what the CPU cannot hold, however slowly", async () => {
+    const rig = createRig({ gpuMs: 100, cpuMs: 1 });
+    const small = async (): Promise<Backend> => ({
+      ...(await rig.cpu()),
+      need: () => ({ weights: 2, kv: 1, activations: 1, limit: 3 }),
+    });
+    const { backend, choice } = await chooseBackend({ ...rig, cpu: small }, model, rig);
+    expect(backend.name).toBe("gpu");
+    expect(choice).toEqual({
+      reason: "only",
+      detail: "acme fast-1; WebAssembly cannot hold the model",
+    });
+    expect([...rig.open]).toEqual(["device", "gpu"]);
+  });
+
   test("what is refused before is not tried, and the reason stays", async () => {
     const refusal = { reason: "no_gpu", detail: "none" } as const;
     const rig = createRig({ gpu: async () => refusal });

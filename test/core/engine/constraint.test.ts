@@ -83,9 +83,23 @@ describe("an answer of the demo model held to a constraint", () => {
     expect(told.tokens.length).toBe(told.done.usage.completionTokens);
   });
 
-  test("cut by maxTokens ends with length", async () => {
-    const { done } = await run(asJson, { maxTokens: 4 });
-    expect(done.reason).toBe("length");
+  test("is complete however few tokens there are, and refused where there are too few", async () => {
+    let refused = 0;
+    for (let maxTokens = 1; maxTokens < 45; maxTokens += 2) {
+      try {
+        const { text, done } = await run(asJson, { maxTokens, sampling: chance(maxTokens) });
+        const value = JSON.parse(text) as { name: string; count: number };
+        expect(value.name.length).toBeLessThanOrEqual(12);
+        expect(value.count).toBeGreaterThanOrEqual(3);
+        expect(done.usage.completionTokens).toBeLessThanOrEqual(maxTokens);
+      } catch (error) {
+        expect(error).toMatchObject({ code: "INVALID_REQUEST", param: "max_tokens" });
+        refused = maxTokens;
+      }
+    }
+    // `{"name":"","count":3}`: 21 bytes, fewer tokens.
+    expect(refused).toBeGreaterThan(3);
+    expect(refused).toBeLessThan(21);
   });
 
   test("repeats nothing of what bias and penalties forbid against the grammar", async () => {

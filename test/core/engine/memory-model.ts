@@ -97,6 +97,7 @@ export function createMemoryModel(
               ),
             )
           : Promise.reject(new Error("unknown tensor")),
+      need: () => ({ weights: 1, kv: 2, activations: 3, limit: Infinity }),
       memory: () => ({ weights: 1, kv: 2, activations: 3 }),
       close() {
         self.closed++;

@@ -30,20 +30,27 @@ const ask = (seed: number) =>
 
 describe("steer", () => {
   test("takes the first token that fits in place of one that does not", () => {
-    const steering = steer(request([1], { constraint: constraint("[c-e]z") }), createMatchers())!;
+    const steering = steer(
+      request([1], { constraint: constraint("[c-e]z") }),
+      createMatchers(),
+      100,
+    )!;
     expect(steering.mask()).toBeDefined();
     expect(steering.correct(9)).toBe(2);
+    steering.take(2);
     steering.mask();
     expect(steering.correct(25)).toBe(25);
+    steering.take(25);
     // The text is complete, and the vocabulary has no token to say so.
     expect(steering.mask()).toBeUndefined();
     expect(steering.correct(0)).toBe(END);
   });
 
   test("throws where no token of the vocabulary fits", () => {
-    const steering = steer(request([1], { constraint: constraint("aé") }), createMatchers())!;
+    const steering = steer(request([1], { constraint: constraint("aé") }), createMatchers(), 100)!;
     steering.mask();
     expect(steering.correct(0)).toBe(0);
+    steering.take(0);
     steering.mask();
     expect(() => steering.correct(0)).toThrow(expect.objectContaining({ code: "INVALID_REQUEST" }));
   });
@@ -78,7 +85,72 @@ describe("an engine", () => {
     );
     expect(answers.map(({ tokens }) => tokens)).toEqual(expected);
     expect(crowded.engine.stats().preemptions).toBeGreaterThan(0);
-    for (const { tokens } of answers) expect(tokens.length).toBe(24);
+    for (const [seed, { tokens }] of answers.entries()) {
+      const text = tokens.map((token) => String.fromCodePoint(97 + token)).join("");
+      expect(text).toMatch([/^([a-f]{2}x){8}$/, /^(ab|cd|[x-z]{3})*$/][seed % 2]!);
+      expect(text.length).toBeGreaterThan(21);
+    }
     await crowded.engine.close();
+  });
+});
+
+describe("an answer that runs out of tokens", () => {
+  test("is brought to an end, whatever is chosen, and says so", () => {
+    for (let limit = 4; limit < 20; limit++) {
+      const asked = request([1], { constraint: constraint("a(b|c(d|ef)*g)*z"), maxTokens: limit });
+      const steering = steer(asked, createMatchers(), 1 + limit)!;
+      let text = "";
+      // `c` opens what has to be closed, so it is chosen wherever it fits.
+      for (let room = limit; room > 0; room--) {
+        steering.mask();
+        const token = steering.correct(text.endsWith("c") ? 4 : 2);
+        steering.take(token);
+        if (token === END) break;
+        text += String.fromCodePoint(97 + token);
+      }
+      expect(text).toMatch(/^a(b|c(d|ef)*g)*z$/);
+      expect(steering.ending("length"), text).toBe("length");
+    }
+  });
+
+  test("has ended by itself where nothing else could have been said", () => {
+    const asked = request([1], { constraint: constraint("xyz"), maxTokens: 3 });
+    const steering = steer(asked, createMatchers(), 4)!;
+    for (let i = 0; i < 3; i++) {
+      steering.mask();
+      steering.take(steering.correct(0));
+    }
+    expect(steering.ending("length")).toBe("stop");
+  });
+
+  test("is refused where it could not be complete", () => {
+    const asked = request([1], { constraint: constraint("[a-z]{5,}"), maxTokens: 4 });
+    expect(() => steer(asked, createMatchers(), 5)).toThrow(
+      expect.objectContaining({
+        code: "INVALID_REQUEST",
+        param: "max_tokens",
+        message: expect.stringContaining("takes 5") as string,
+      }),
+    );
+    expect(() => steer({ ...asked, maxTokens: 9 }, createMatchers(), 5)).toThrow(
+      expect.objectContaining({ code: "CONTEXT_LENGTH_EXCEEDED" }),
+    );
+    expect(steer({ ...asked, maxTokens: 5 }, createMatchers(), 6)).toBeDefined();
+  });
+
+  test("is the same in a crowd, and its log-probabilities are those of what it was made of", async () => {
+    const { engine } = createRig();
+    const asked = request([4, 2], {
+      maxTokens: 6,
+      logprobs: 3,
+      constraint: constraint("([a-f]{2}x)*z"),
+    });
+    const alone = await collect(engine, asked);
+    const [other] = await Promise.all([collect(engine, asked), collect(engine, ask(3))]);
+    expect(other.tokens).toEqual(alone.tokens);
+    expect(alone.tokens.at(-1)).toBe(25);
+    expect(alone.done?.reason).toBe("length");
+    for (const { logprob } of alone.events) expect(logprob).toBeGreaterThan(-Infinity);
+    await engine.close();
   });
 });

@@ -73,6 +73,28 @@ describe("a server with a model and a pool", () => {
   });
 });
 
+test("equal requests that are not shared here meet at one node, which computes them once", async () => {
+  const nodeDeps = { caching: caching() };
+  const { edge, nodes } = await open([steady({ pace: tick }), steady({ pace: tick })], {
+    nodeDeps,
+  });
+  // What it answers shows that the node keeps answers.
+  for (let i = 0; i < 8; i++) {
+    const content = `Hello ${i}`;
+    await edge.post(CHAT, { ...ask, messages: [{ role: "user", content }] });
+  }
+  const before = asked(nodes).reduce((sum, count) => sum + count, 0);
+  const all = await Promise.all(
+    Array.from({ length: 100 }, async (_, i) =>
+      i % 2 === 0
+        ? contentOf(await edge.post(CHAT, ask))
+        : streamedText(await edge.post(CHAT, { ...ask, stream: true })),
+    ),
+  );
+  expect(new Set(all)).toEqual(new Set([TEXT]));
+  expect(asked(nodes).reduce((sum, count) => sum + count, 0) - before).toBe(1);
+});
+
 describe("below the last rung", () => {
   test("is a stale answer, and where there is none an error that says why", async () => {
     let time = 1_790_000_000_000;

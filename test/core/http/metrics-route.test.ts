@@ -58,7 +58,9 @@ test("sirocco_backend_info tells which backend computes now, and which did", asy
   let served: typeof before = { ...before, engine };
   const { get } = createScriptedApp({}, { models: () => [served] });
   const series = '{model_name="m",backend="webgpu",reason="faster"}';
-  expect((await scrape(get)).samples.get(`sirocco_backend_info${series}`)).toBe(1);
+  const onGpu = (await scrape(get)).samples;
+  expect(onGpu.get(`sirocco_backend_info${series}`)).toBe(1);
+  expect(onGpu.get('sirocco_memory_bytes{kind="gpu"}')).toBe(1230);
   served = before;
   const { samples } = await scrape(get);
   expect(samples.get(`sirocco_backend_info${series}`)).toBe(0);

@@ -85,13 +85,14 @@ export async function streamedText(response: Response): Promise<string> {
   return chunks.map(({ choices }) => choices[0]?.delta.content ?? "").join("");
 }
 
-export function caching(wallClock: () => number = Date.now): AnswerCaching {
+export function caching(wallClock: () => number = Date.now, shares = true): AnswerCaching {
   return {
     answers: createAnswerCache({
       secret: new Uint8Array(32),
       epoch: 1,
       stores: [],
       memoryBytes: 1e6,
+      shares,
       freshMs: 60_000,
       staleMs: 300_000,
       wallClock,

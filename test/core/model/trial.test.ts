@@ -1,10 +1,13 @@
 import { expect, test } from "vitest";
 import { createReferenceBackend } from "../../../backends/reference/backend.ts";
+import { findFault } from "../../../backends/self-test/self-test.ts";
 import { loadModel } from "../../../core/model/load.ts";
 import { tryModel } from "../../../core/model/trial.ts";
+import { workloadOf } from "../../../core/model/workload.ts";
 import type { Backend } from "../../../core/tensor/backend.ts";
 import { relativeError } from "../../conformance/backend/tensors.ts";
 import { wasmBackend } from "../../fixtures/kernels.ts";
+import { goldenModel, readGoldens } from "../../goldens/cases.ts";
 import { memoryModel } from "../../fixtures/memory-model.ts";
 import { createRunner, prefill } from "../../fixtures/runner.ts";
 
@@ -68,4 +71,18 @@ test("tryModel's logits are those of the same tokens on every backend", async ()
   const whole = await prefill(createRunner(plain, model), model, tokens);
   expect(relativeError(expected.logits, whole)).toBeLessThan(1e-6);
   await wasm.close();
+});
+
+const { cases, encoders } = readGoldens();
+test.for([...cases, ...encoders])("$name can be tested and tried", async (golden) => {
+  const gguf = goldenModel(golden);
+  const options = { kvType: "f32", now: () => performance.now() } as const;
+  const limits = { maxRows: 32, maxLogitRows: 1, blocks: 8, blockSize: 16 } as const;
+  const wasm = await wasmBackend("simd128");
+  expect(await findFault(wasm, workloadOf(gguf, limits).operations)).toBeUndefined();
+  const { promptMs, stepMs, logits } = await tryModel(gguf, wasm, options);
+  await wasm.close();
+  const expected = await tryModel(gguf, createReferenceBackend(), options);
+  expect(relativeError(logits, expected.logits)).toBeLessThan(0.1);
+  expect(Math.min(promptMs, stepMs)).toBeGreaterThan(0);
 });

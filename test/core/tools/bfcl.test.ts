@@ -124,7 +124,7 @@ describe.skipIf(!present)(
     }
 
     test.each(["BFCL_v4_simple_python.json", "BFCL_v4_multiple.json"])(
-      "%s: every turn that ends holds calls that parse and are valid",
+      "%s: every turn holds calls that parse and are valid",
       async (file) => {
         const ajv = new Ajv2020({ strict: false });
         let cut = 0;
@@ -134,9 +134,11 @@ describe.skipIf(!present)(
         for (const [i, question] of asked.entries()) {
           const turn = await ask(question, i);
           if (turn === undefined) tooLong++;
-          else if (turn.reason === "length") cut++;
           else {
-            expect(turn.reason, question.id).toBe("tool_calls");
+            // A turn that was running out of tokens was brought to an end.
+            if (turn.reason === "length") cut++;
+            else expect(turn.reason, question.id).toBe("tool_calls");
+            expect(turn.calls.length, question.id).toBeGreaterThan(0);
             for (const call of turn.calls) {
               const tool = turn.tools.tools.find(({ name }) => name === call.name);
               const valid = ajv.validate(tool!.parameters as object, JSON.parse(call.arguments));
@@ -146,7 +148,7 @@ describe.skipIf(!present)(
           }
         }
         console.log(
-          `${file}: ${asked.length} questions, ${calls} calls, ${cut} cut off, ${tooLong} too long`,
+          `${file}: ${asked.length} questions, ${calls} calls, ${cut} brought to an end, ${tooLong} too long`,
         );
         expect(calls).toBeGreaterThan(asked.length / 2);
       },

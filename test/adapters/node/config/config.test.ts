@@ -29,6 +29,8 @@ const WRONG: readonly (readonly [unknown, RegExp])[] = [
   [{ keys: [{ id: "a", hash: HASH, tokens_per_minute: 0 }] }, /keys\.0\.tokens_per_minute: /],
   [{ cors_origin: ["*"] }, /cors_origin\.0: expected an origin/],
   [{ backend: "cuda" }, /backend: /],
+  [{ gpu_memory: "much" }, /gpu_memory: .*a size/],
+  [{ gpu_memory: 0 }, /gpu_memory: /],
   [[], /Object/],
   [null, /Object/],
 ];
@@ -62,6 +64,7 @@ describe("parseConfig", () => {
       $schema: "./config.schema.json",
       model: "m.gguf",
       port: 0,
+      gpu_memory: "1.5 GiB",
       cors_origin: ["https://app.example", "http://localhost:5173"],
       limits: { body_bytes: 1000, body_timeout: 1.5, stream_stall: 2, loading_wait: 0 },
       keys: [

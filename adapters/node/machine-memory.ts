@@ -1,0 +1,8 @@
+import { totalmem } from "node:os";
+
+/** Bytes that this process may take: the machine's, or those of its container where that has fewer. */
+export function machineMemory(): number {
+  // 0 or beyond the machine's memory where there is no limit.
+  const constrained = process.constrainedMemory();
+  return constrained > 0 && constrained < totalmem() ? constrained : totalmem();
+}

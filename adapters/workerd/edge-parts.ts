@@ -1,0 +1,149 @@
+import { createAnswerCache } from "../../core/cache/answers.ts";
+import { guardStore } from "../../core/cache/guarded-store.ts";
+import type { CacheStore } from "../../core/cache/store.ts";
+import type { AnswerCaching, AppDeps, LogRecord } from "../../core/http/deps.ts";
+import { createAccess, type ApiKey } from "../../core/http/edge/access.ts";
+import type { OverflowLimits } from "../../core/pool/overflow.ts";
+import { createPool, type Pool } from "../../core/pool/pool.ts";
+import type { PoolNode } from "../../core/pool/nodes.ts";
+import { createFetchTransport } from "../../core/pool/transport.ts";
+import { createUpstream, type UpstreamOptions } from "../../core/pool/upstream.ts";
+
+/** What stands around the answers of a worker, computed here or elsewhere. Each is asked for once per isolate. */
+export interface EdgeOptions<Env> {
+  /** Servers of ours that answer what has no room here, or no model. */
+  readonly pool?: (env: Env) => WorkerPool;
+  /** When requests go over to the pool, where a model is here. */
+  readonly overflow?: Partial<OverflowLimits>;
+  /** Somebody else's server, for when there is room nowhere. */
+  readonly upstream?: (env: Env) => WorkerUpstream;
+  /** Keep answers. */
+  readonly cache?: (env: Env) => WorkerCache;
+  /** Who may do what; everybody everything unless given. */
+  readonly keys?: (env: Env) => readonly ApiKey[];
+  /** Takes a record of every request and of what happens to the pool; never prompts or answers. */
+  readonly log?: (record: LogRecord) => void;
+}
+
+/** A pool of servers. */
+export interface WorkerPool {
+  /** Where they are; addresses come from here and never from a request. */
+  readonly nodes: readonly PoolNode[];
+  /** What opens them. With the scope `relay` they keep tenants apart, and compute once what many isolates ask. */
+  readonly key?: string;
+}
+
+/** Somebody else's server that speaks OpenAI's API. */
+export type WorkerUpstream = Pick<UpstreamOptions, "url" | "key" | "model" | "requestsPerMinute">;
+
+/** Where answers are kept. */
+export interface WorkerCache {
+  /** At least 16 bytes that only those know who share a store; a secret of the worker. */
+  readonly secret: string;
+  /** Behind the isolate's own memory, the nearest first: the Cache API, KV. */
+  readonly stores: readonly CacheStore[];
+  /** Bytes of answers in the isolate's memory. */
+  readonly memoryBytes?: number;
+  /** Seconds for which an answer is fresh; a day unless given. */
+  readonly ttlSeconds?: number;
+}
+
+/** What the platform gives with a request. */
+export interface WorkerContext {
+  /** Keep the isolate for work that the response does not wait for. */
+  waitUntil(work: Promise<unknown>): void;
+}
+
+/** Parts of an application, and what each request has to do for them. */
+export interface EdgeParts {
+  readonly deps: Pick<AppDeps, "access" | "caching" | "log" | "overflow" | "pool" | "upstream">;
+  /** To be called before a request is answered. */
+  attend(request: Request, context: WorkerContext): Promise<void>;
+}
+
+/** A sixth of what an isolate may use. */
+const MEMORY_BYTES = 16 * 1024 * 1024;
+const DAY_SECONDS = 24 * 60 * 60;
+/** RFC 5861's windows. */
+const STALE = { whileRevalidateMs: 60_000, ifErrorMs: 300_000 };
+/** A store of the platform's own is asked over its network: more than in a data centre of one's own. */
+const STORE_DEADLINE_MS = 250;
+const VERIFY_ONE_IN = 1000;
+
+const now = (): number => performance.now();
+
+/** Open what is configured. To be called in a request: outside of one there is neither randomness nor time. */
+export function openEdge<Env>(options: EdgeOptions<Env>, env: Env): EdgeParts {
+  const { log = () => {}, overflow } = options;
+  const contexts = new WeakMap<Request, WorkerContext>();
+  const pool = openPool(options.pool?.(env), log);
+  const upstream = options.upstream?.(env);
+  const keys = options.keys?.(env);
+  const cache = options.cache?.(env);
+  return {
+    deps: {
+      log,
+      access: createAccess(keys, now),
+      ...(overflow === undefined ? {} : { overflow }),
+      ...(pool === undefined ? {} : { pool }),
+      ...(upstream === undefined
+        ? {}
+        : {
+            upstream: createUpstream({ ...upstream, transport: createFetchTransport(), now, log }),
+          }),
+      ...(cache === undefined ? {} : { caching: openCache(cache, pool === undefined, contexts) }),
+    },
+    async attend(request, context) {
+      contexts.set(request, context);
+      if (pool === undefined) return;
+      // Nothing runs between requests: each looks after the nodes, and only the first has to wait for them.
+      const tending = pool.tend();
+      if (pool.ready()) context.waitUntil(tending);
+      else await tending;
+    },
+  };
+}
+
+function openPool(
+  options: WorkerPool | undefined,
+  log: (record: LogRecord) => void,
+): Pool | undefined {
+  return (
+    options &&
+    createPool({
+      ...options,
+      transport: createFetchTransport(),
+      now,
+      random: Math.random,
+      log,
+    })
+  );
+}
+
+function openCache(
+  { secret, stores, memoryBytes = MEMORY_BYTES, ttlSeconds = DAY_SECONDS }: WorkerCache,
+  shares: boolean,
+  contexts: WeakMap<Request, WorkerContext>,
+): AnswerCaching {
+  return {
+    answers: createAnswerCache({
+      secret: new TextEncoder().encode(secret),
+      epoch: 1,
+      stores: stores.map((store) => guardStore(store, { now, deadlineMs: STORE_DEADLINE_MS })),
+      memoryBytes,
+      freshMs: ttlSeconds * 1000,
+      staleMs: STALE.ifErrorMs,
+      // An answer on its way from the pool belongs to the request that asked for it, and ends with it.
+      shares,
+      wallClock: Date.now,
+      random: Math.random,
+    }),
+    stale: STALE,
+    verifyOneIn: VERIFY_ONE_IN,
+    wallClock: Date.now,
+    background(work, request) {
+      // What is not kept, or not verified, is nobody's loss.
+      contexts.get(request)?.waitUntil(work.catch(() => undefined));
+    },
+  };
+}
