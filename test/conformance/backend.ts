@@ -25,7 +25,25 @@ export interface BackendSuiteOptions {
   readonly exact: boolean;
   /** The same for products alone, where it is not so for them. */
   readonly exactProducts?: boolean;
+  /** Parts of the suite to run; all unless given. */
+  readonly parts?: readonly SuitePart[];
 }
+
+/** The parts, in order. */
+const PARTS = {
+  memory: memoryTests,
+  weight: weightTests,
+  matmul: matmulTests,
+  elementwise: elementwiseTests,
+  activation: activationTests,
+  experts: expertsTests,
+  attention: attentionTests,
+  kv: kvTests,
+  reduce: reduceTests,
+} as const;
+
+/** A part of the suite. */
+export type SuitePart = keyof typeof PARTS;
 
 /** What each part of the suite is given. */
 export interface BackendSuite extends BackendSuiteOptions {
@@ -47,14 +65,8 @@ export function describeBackend(
     afterAll(() => backend.close());
 
     const suite: BackendSuite = { ...options, backend: () => backend };
-    memoryTests(suite);
-    weightTests(suite);
-    matmulTests(suite);
-    elementwiseTests(suite);
-    activationTests(suite);
-    expertsTests(suite);
-    attentionTests(suite);
-    kvTests(suite);
-    reduceTests(suite);
+    for (const [part, describeTests] of Object.entries(PARTS)) {
+      if (options.parts?.includes(part as SuitePart) ?? true) describeTests(suite);
+    }
   });
 }

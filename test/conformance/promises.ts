@@ -21,3 +21,12 @@ export const REFERENCE_PROMISES: BackendSuiteOptions = {
   attentionTolerance: 1e-6,
   exact: true,
 };
+
+/** What a GPU promises beside its own order of sums. */
+export const GPU_PROMISES: BackendSuiteOptions = {
+  weightTypes: Object.keys(WEIGHT_TYPES) as WeightType[],
+  tolerance: 2e-6,
+  matmulTolerance: () => 1e-5,
+  attentionTolerance: 1e-5,
+  exact: true,
+};

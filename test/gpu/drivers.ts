@@ -4,14 +4,13 @@ import path from "node:path";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { isMissing } from "../fixtures/runtimes.ts";
+import { MARK } from "./report.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 /** Where scripts/lavapipe.mjs puts the driver, and the Vulkan loader where the system has none. */
 const LAVAPIPE = path.join(ROOT, ".cache", "lavapipe");
 /** A case that hangs is killed: software drivers take seconds, never minutes. */
 const TIMEOUT_MS = 120_000;
-/** Marks the line of stdout that holds the result; drivers print lines of their own. */
-const MARK = "gpu-case:";
 
 /** A Vulkan driver that computes on the CPU. A process uses one: the loader reads its environment once. */
 export interface GpuDriver {
@@ -55,7 +54,7 @@ export function gpuEnvironment(chosen: GpuDriver): NodeJS.ProcessEnv {
 
 /**
  * Run a script of this folder in a process of its own on `chosen` and return what it handed to
- * {@linkcode report}. Its argument is JSON; `command` is another runtime than this Node. Rejects with what it printed when it fails.
+ * `report`. Its argument is JSON; `command` is another runtime than this Node. Rejects with what it printed when it fails.
  */
 export async function runOnGpu<T>(
   chosen: GpuDriver,
@@ -82,9 +81,4 @@ export async function runOnGpu<T>(
     throw new Error(`${script} on ${chosen.name} ended with ${code}:\n${out}\n${complaint}`);
   }
   return JSON.parse(line.slice(MARK.length)) as T;
-}
-
-/** Hand a result, as JSON, from the process of a case to its test. */
-export function report(value: unknown): void {
-  console.log(`${MARK}${JSON.stringify(value)}`);
 }

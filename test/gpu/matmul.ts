@@ -10,7 +10,7 @@ import type { Random } from "../fixtures/random.ts";
 import { randomWeight } from "../fixtures/random-weights.ts";
 import { openKernelDevice } from "./bench-device.ts";
 import type { KernelDevice } from "./bench-device.ts";
-import { report } from "./drivers.ts";
+import { report } from "./report.ts";
 import { asItIs, exactDot, exactGated, roundedToBytes } from "./matmul-oracle.ts";
 import type { Exact } from "./matmul-oracle.ts";
 

@@ -1,16 +1,14 @@
 import { describe, expect, test } from "vitest";
 import { BUN, DENO, isMissing } from "../fixtures/runtimes.ts";
 import { GPU_DRIVERS, LAVAPIPE_DRIVER, runOnGpu } from "./drivers.ts";
-import type { ModelCase, ModelResult } from "./model-case.ts";
+import type { ModelResult } from "./model-case.ts";
+import { type ModelCase, TOLERANCE } from "./tiny-model.ts";
 
 const CASES: readonly ModelCase[] = [
   { matrices: "f32", kvType: "f32" },
   { matrices: "q4_0", kvType: "f16" },
   { matrices: "q6_k", kvType: "q8_0" },
 ];
-
-/** Layers of f32 sums in other orders; a cache that rounds may round another way. */
-const TOLERANCE = { f32: 1e-5, f16: 2e-3, q8_0: 1e-2 } as const;
 
 /** A process, its driver's compiler and the reference; two cores may be shared. */
 const TIMEOUT_MS = 120_000;

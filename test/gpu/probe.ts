@@ -1,6 +1,6 @@
 /** Prints what an adapter offers, and what it computes: the known answer that an adapter must give first. */
 import { MAP_READ, openAdapter, openGpu, USAGE } from "./adapter.ts";
-import { report } from "./drivers.ts";
+import { report } from "./report.ts";
 
 const VALUES = 64;
 const SHADER = /* wgsl */ `

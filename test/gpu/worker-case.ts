@@ -6,7 +6,7 @@ import { loadLocal } from "../../adapters/node/load.ts";
 import { GREEDY } from "../../core/sampler/params.ts";
 import { FAULTS, type Fault } from "../fixtures/faults.ts";
 import { tinyModelGguf } from "../fixtures/tiny-model.ts";
-import { report } from "./drivers.ts";
+import { report } from "./report.ts";
 
 /** What came of it. */
 export interface WorkerResult {
