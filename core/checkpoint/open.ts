@@ -18,9 +18,6 @@ const INDEX = "model.safetensors.index.json";
 /** What a model's authors say about it; its front matter has the licence. */
 export const MODEL_CARD = "README.md";
 
-/** How sentence-transformers makes one vector of a text's. */
-const POOLING = "1_Pooling/config.json";
-
 /** `general.file_type` by the type of most weights, where GGUF has one. */
 const FILE_TYPES: ReadonlyMap<string, number> = new Map([
   ["f32", 0],
@@ -46,8 +43,7 @@ export async function openCheckpoint(
   if (values === undefined) throw malformed(fileIn(folder, CONFIG), "there is no such file");
   const writer = createMetadataWriter();
   const config = writeConfig(fileIn(folder, CONFIG), values, writer);
-  const pooling = await readObject(folder, POOLING);
-  writer.set(`${config.architecture.name}.pooling_type`, "u32", poolingType(pooling));
+  await writePooling(folder, config.architecture.name, writer);
   writer.set("general.name", "string", nameOf(folder));
   writer.set("general.license", "string", await readLicense(folder));
 
@@ -132,11 +128,27 @@ function shardNames(file: string, index: Readonly<Record<string, unknown>>): str
     .toSorted();
 }
 
-/** GGUF's number of what sentence-transformers asks for, where it has one. */
-function poolingType(pooling: Readonly<Record<string, unknown>> | undefined): number | undefined {
-  const modes = ["mean_tokens", "cls_token", "lasttoken"];
-  const at = modes.findIndex((mode) => pooling?.[`pooling_mode_${mode}`] === true);
-  return at < 0 ? undefined : at + 1;
+/** How sentence-transformers make one vector of a text: the file of its first pooling step. */
+export const POOLING_FILE = "1_Pooling/config.json";
+
+/** GGUF's number of each way, by the flag that says it. */
+const POOLINGS = [
+  ["pooling_mode_mean_tokens", 1],
+  ["pooling_mode_cls_token", 2],
+  ["pooling_mode_lasttoken", 3],
+] as const;
+
+async function writePooling(
+  folder: ModelFolder,
+  architecture: string,
+  writer: MetadataWriter,
+): Promise<void> {
+  const flags = await readObject(folder, POOLING_FILE);
+  const found = POOLINGS.filter(([flag]) => flags?.[flag] === true);
+  if (found.length > 1) {
+    throw malformed(fileIn(folder, POOLING_FILE), `it asks for ${found.length} poolings at once`);
+  }
+  writer.set(`${architecture}.pooling_type`, "u32", found[0]?.[1]);
 }
 
 function fileType({ tensors }: CheckpointTensors): number | undefined {

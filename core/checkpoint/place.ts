@@ -17,7 +17,7 @@ const PREFIX = /^(?:(?:model|language_model|bert)\.)+/;
 export function placeOf(name: string, architecture: CheckpointArchitecture): Place | undefined {
   const [, path, kind] = /^(.+)\.(weight|bias)$/.exec(name.replace(PREFIX, "")) ?? [];
   if (path === undefined || kind === undefined) return undefined;
-  const [, layer, part] = /^(?:layers|encoder\.layer)\.(\d{1,5})\.(.+)$/.exec(path) ?? [];
+  const [, layer, part] = /^(?:encoder\.layer|layers)\.(\d{1,5})\.(.+)$/.exec(path) ?? [];
   if (layer === undefined || part === undefined) {
     const outside = lookUp(architecture.outside, path);
     return outside === undefined ? undefined : { name: `${outside}.${kind}`, expert: undefined };

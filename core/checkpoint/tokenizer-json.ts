@@ -1,4 +1,4 @@
-/** `tokenizer.json` of Hugging Face's tokenizers: BPE over bytes, SentencePiece's BPE written down anew, or WordPiece. */
+/** `tokenizer.json` of Hugging Face's tokenizers: BPE over bytes, or SentencePiece's BPE written down anew. */
 import { malformed, quote, unsupported } from "../gguf/problem.ts";
 import { MAX_RANKS } from "../tokenizer/merge.ts";
 import { BLANK } from "../tokenizer/spm.ts";
@@ -13,7 +13,8 @@ export function parseTokenizerJson(file: string, json: JsonObject): TokenList {
   if (model === undefined) throw malformed(file, "it has no model");
   // Files of before 2021 do not name the kind, and merges tell it.
   const type = model["type"] ?? (Array.isArray(model["merges"]) ? "BPE" : undefined);
-  if (type !== "BPE" && type !== "WordPiece") {
+  if (type === "WordPiece") return wordPiece(file, json, model);
+  if (type !== "BPE") {
     throw unsupported(
       file,
       `its model is ${quote(JSON.stringify(type) ?? "of no kind")}, only BPE and WordPiece are supported`,
@@ -22,16 +23,37 @@ export function parseTokenizerJson(file: string, json: JsonObject): TokenList {
   const texts = parseVocab(file, model["vocab"]);
   const merges = parseMerges(file, model["merges"]);
   const added = parseAdded(file, json["added_tokens"]);
-  const list =
-    type === "WordPiece"
-      ? wordPiece(model, texts)
-      : isSentencePieceLike(json)
-        ? sentencePieceLike(file, json, model, texts, merges)
-        : byteLevel(file, json, texts, merges);
+  const list = isSentencePieceLike(json)
+    ? sentencePieceLike(file, json, model, texts, merges)
+    : byteLevel(file, json, texts, merges);
   addTokens(list, added);
   const begin = firstOfTemplate(json["post_processor"]);
   const bos = added.find(({ text }) => text === begin);
   return { ...list, addBos: bos !== undefined };
+}
+
+/** What stands before a token that goes on within a word. */
+const CONTINUED = "##";
+
+/** BERT's: in GGUF files tokens that begin a word are marked, and not those that go on. */
+function wordPiece(file: string, json: JsonObject, model: JsonObject): TokenList {
+  const prefix = model["continuing_subword_prefix"] ?? CONTINUED;
+  if (prefix !== CONTINUED) {
+    throw unsupported(
+      file,
+      `its words go on with ${quote(JSON.stringify(prefix))}, not ${CONTINUED}`,
+    );
+  }
+  const texts = Array.from(parseVocab(file, model["vocab"]), markWordBegin);
+  const list: TokenList = { model: "bert", pre: "default", texts, kinds: [], special: {} };
+  addTokens(list, parseAdded(file, json["added_tokens"]));
+  return list;
+}
+
+/** A token as `##` marks it, in the way of GGUF files; markers in brackets stay as they are. */
+export function markWordBegin(text: string | undefined): string | undefined {
+  if (text === undefined || /^\[.*\]$/u.test(text)) return text;
+  return text.startsWith(CONTINUED) ? text.slice(CONTINUED.length) : `${BLANK}${text}`;
 }
 
 function byteLevel(
@@ -42,23 +64,6 @@ function byteLevel(
 ): TokenList {
   const pre = preTokenizerName(file, json["pre_tokenizer"]);
   return { model: "gpt2", pre, texts, kinds: [], merges, special: {} };
-}
-
-/** What begins a word gets the blank that stands before it, what goes on loses its mark. */
-function wordPiece(model: JsonObject, texts: readonly (string | undefined)[]): TokenList {
-  const prefix = model["continuing_subword_prefix"];
-  const mark = typeof prefix === "string" && prefix !== "" ? prefix : "##";
-  const unk = texts.indexOf(String(model["unk_token"]));
-  return {
-    model: "bert",
-    pre: "default",
-    texts: texts.map((text) => {
-      if (text === undefined) return undefined;
-      return text.startsWith(mark) ? text.slice(mark.length) : `${BLANK}${text}`;
-    }),
-    kinds: [],
-    special: unk < 0 ? {} : { unk },
-  };
 }
 
 /** Blanks become {@linkcode BLANK} before anything else happens, and what is unknown falls back to bytes. */
