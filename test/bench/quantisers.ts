@@ -54,7 +54,8 @@ const { values } = parseArgs({
 async function run(): Promise<string> {
   const chunks = Number(values.chunks);
   const compute = values.threads === undefined ? {} : { threads: Number(values.threads) };
-  const { gguf, tokenizer, close } = await openHeader(smollm2File("Q4_1"));
+  const header = await openHeader(smollm2File("Q4_1"));
+  const { gguf, tokenizer } = header;
   const { name, text } = await judgedText();
   const bos = tokenizer.addBos ? tokenizer.bos : undefined;
   const judged: Judged = {
@@ -78,7 +79,7 @@ async function run(): Promise<string> {
     const seconds = ((performance.now() - started) / 1000).toFixed(0);
     process.stderr.write(`${type}: ${comparison.ppl.toFixed(4)} (${seconds} s)\n`);
   }
-  await close();
+  await header.close();
   const argv = process.argv.slice(2).filter((argument) => argument !== "--write");
   const command = ["npm run bench:quantisers", ...(argv.length > 0 ? ["--", ...argv] : [])];
   return [
