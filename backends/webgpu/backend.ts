@@ -18,7 +18,7 @@ import { Pipelines } from "./pipelines.ts";
 import { planStep } from "./planner.ts";
 import { type Plan, Plans } from "./plans.ts";
 import { type Profile, Profiler } from "./profile.ts";
-import { Readback } from "./readback.ts";
+import { type Piece, Readback } from "./readback.ts";
 import { type Op, type Owner, Recorder } from "./recorder.ts";
 import { Reducer } from "./reduce.ts";
 import type { MatmulKernels } from "./spec.ts";
@@ -179,19 +179,35 @@ export class WebGpuBackend implements Backend {
     return kv;
   }
 
+  async readKv(layer: KvLayer, first: number, count: number): Promise<Uint8Array> {
+    const { kv, pieces } = this.#slots(layer, first, count);
+    this.#check();
+    if (pieces.length === 0) return new Uint8Array(0);
+    const read = this.#readback.record(this.#commands.encoder(), kv.buffer, pieces);
+    this.#commands.flush();
+    const bytes = await read();
+    this.#check();
+    return new Uint8Array(bytes);
+  }
+
+  writeKv(layer: KvLayer, first: number, bytes: Uint8Array): void {
+    const slotWords = kvParts(this.#kv(layer)).reduce((sum, part) => sum + part.slotWords, 0);
+    const count = bytes.byteLength / (4 * slotWords);
+    const { kv, pieces } = this.#slots(layer, first, count);
+    // What was recorded before is not to see it.
+    this.#commands.flush();
+    let at = 0;
+    for (const piece of pieces) {
+      const part = bytes.slice(at, at + piece.bytes);
+      this.#device.queue.writeBuffer(kv.buffer, piece.offset, part);
+      at += piece.bytes;
+    }
+  }
+
   zeroKv(layer: KvLayer, first: number, count: number): void {
-    const kv = this.#kv(layer);
-    const whole = [first, count].every((n) => Number.isInteger(n / KV_BLOCK) && n >= 0);
-    if (!whole || first + count > kv.slots) {
-      throw new RangeError(
-        `Cannot reach ${count} slots from ${first} on of "${kv.label}": it has ${kv.slots} in blocks of ${KV_BLOCK}`,
-      );
-    }
+    const { kv, pieces } = this.#slots(layer, first, count);
     const encoder = this.#commands.encoder();
-    for (const { word, slotWords } of kvParts(kv)) {
-      const bytes = 4 * count * slotWords;
-      if (bytes > 0) encoder.clearBuffer(kv.buffer, 4 * (word + first * slotWords), bytes);
-    }
+    for (const { offset, bytes } of pieces) encoder.clearBuffer(kv.buffer, offset, bytes);
     this.#commands.submitLater();
   }
 
@@ -222,7 +238,8 @@ export class WebGpuBackend implements Backend {
     if (source.length === 0) return new Float32Array(0);
     const buffer = this.#bindings.refresh();
     const encoder = this.#commands.encoder();
-    const read = this.#readback.record(encoder, buffer, 4 * source.place.word, 4 * source.length);
+    const piece = { offset: 4 * source.place.word, bytes: 4 * source.length };
+    const read = this.#readback.record(encoder, buffer, [piece]);
     this.#commands.flush();
     const bytes = await read();
     this.#check();
@@ -369,6 +386,26 @@ export class WebGpuBackend implements Backend {
     const own = this.#own(tensor);
     if (own.place.kind === "activations") return own as Activations;
     throw new TypeError(`Cannot use tensor "${tensor.label}" here: it is a weight`);
+  }
+
+  /** Where slots of a cache lie. Throws `RangeError` for slots that are not there. */
+  #slots(
+    layer: KvLayer,
+    first: number,
+    count: number,
+  ): { readonly kv: GpuKv; readonly pieces: readonly Piece[] } {
+    const kv = this.#kv(layer);
+    const whole = [first, count].every((n) => Number.isInteger(n / KV_BLOCK) && n >= 0);
+    if (!whole || first + count > kv.slots) {
+      throw new RangeError(
+        `Cannot reach ${count} slots from ${first} on of "${kv.label}": it has ${kv.slots} in blocks of ${KV_BLOCK}`,
+      );
+    }
+    const pieces = kvParts(kv).map(({ word, slotWords }) => ({
+      offset: 4 * (word + first * slotWords),
+      bytes: 4 * count * slotWords,
+    }));
+    return { kv, pieces: pieces.filter(({ bytes }) => bytes > 0) };
   }
 
   #weights(tensor: Tensor): Weights {
