@@ -4,6 +4,8 @@ import { asObject, type JsonObject } from "./folder.ts";
 
 /** Typed access to `config.json`. Ranges are checked with the metadata that is made of it. */
 export interface ConfigFields {
+  /** For errors. */
+  readonly file: string;
   /** A finite number, or `undefined` where it is absent or null. Throws `MODEL_MALFORMED` for another type. */
   number(name: string): number | undefined;
   /** The same for one that has to be there. */
@@ -25,6 +27,7 @@ export function configFields(file: string, values: JsonObject): ConfigFields {
   };
   const number = (name: string): number | undefined => read(name, isNumber);
   return {
+    file,
     number,
     required(name) {
       const value = number(name);

@@ -8,7 +8,6 @@ import {
 import { configFields, type ConfigFields } from "./config-fields.ts";
 import { asArray, asObject, type JsonObject } from "./folder.ts";
 import type { MetadataWriter } from "./metadata-writer.ts";
-import { writeScaling } from "./rope-scaling.ts";
 
 /** What `config.json` says beyond metadata. */
 export interface CheckpointConfig {
@@ -37,7 +36,9 @@ export function writeConfig(
   refuseQuantised(file, whole);
   // Models that also see keep what concerns text apart.
   const text = asObject(values["text_config"]);
-  const config = text === undefined ? whole : configFields(file, text);
+  const merged = { ...architecture.defaults, ...(text ?? values) };
+  const config = configFields(file, merged);
+  checkActivation(config, architecture.activation);
 
   const write: KeyWriter = (key, type, value) =>
     writer.set(`${architecture.name}.${key}`, type, value);
@@ -47,7 +48,6 @@ export function writeConfig(
   const dim = config.required("hidden_size");
   const heads = config.required("num_attention_heads");
   const headDim = config.number("head_dim") ?? dim / heads;
-  const theta = ropeTheta(file, config);
   write("block_count", "u32", config.required("num_hidden_layers"));
   write("context_length", "u32", config.required("max_position_embeddings"));
   write("embedding_length", "u32", dim);
@@ -57,18 +57,24 @@ export function writeConfig(
   write("attention.key_length", "u32", headDim);
   write("attention.value_length", "u32", headDim);
   write("attention.layer_norm_rms_epsilon", "f32", config.number("rms_norm_eps"));
-  write("rope.dimension_count", "u32", headDim);
-  write("rope.freq_base", "f32", theta);
   write("vocab_size", "u32", config.number("vocab_size"));
-  const { divisors } = writeScaling(file, config, { dims: headDim, theta }, write);
-  architecture.writeConfig(config, write);
+  const divisors = architecture.writeConfig(config, write, headDim);
   return {
     architecture,
     headDim,
     tied: (config.flag("tie_word_embeddings") ?? whole.flag("tie_word_embeddings")) === true,
     divisors,
-    tokens: text === undefined ? values : { ...values, ...text },
+    tokens: { ...values, ...text },
   };
+}
+
+function checkActivation(config: ConfigFields, expected: string): void {
+  const found = config.text("hidden_activation") ?? config.text("hidden_act") ?? expected;
+  if (found === expected) return;
+  throw new RuntimeError(
+    "MODEL_UNSUPPORTED",
+    `Cannot use ${config.file}: its activation is ${quote(found)}, only ${expected} is supported`,
+  );
 }
 
 function architectureOf(file: string, values: JsonObject): CheckpointArchitecture {
@@ -91,10 +97,4 @@ function refuseQuantised(file: string, config: ConfigFields): void {
     "MODEL_UNSUPPORTED",
     `Cannot read ${file}: its weights are quantised with ${quote(JSON.stringify(method))}; use the original weights and --quantize`,
   );
-}
-
-function ropeTheta(file: string, config: ConfigFields): number {
-  const parameters = config.object("rope_parameters");
-  const nested = parameters === undefined ? undefined : configFields(file, parameters);
-  return config.number("rope_theta") ?? nested?.number("rope_theta") ?? 10_000;
 }

@@ -43,6 +43,7 @@ export async function openCheckpoint(
   if (values === undefined) throw malformed(fileIn(folder, CONFIG), "there is no such file");
   const writer = createMetadataWriter();
   const config = writeConfig(fileIn(folder, CONFIG), values, writer);
+  await writePooling(folder, config.architecture.name, writer);
   writer.set("general.name", "string", nameOf(folder));
   writer.set("general.license", "string", await readLicense(folder));
 
@@ -125,6 +126,29 @@ function shardNames(file: string, index: Readonly<Record<string, unknown>>): str
       throw malformed(file, `${quote(String(name))} is no name of a file of weights`);
     })
     .toSorted();
+}
+
+/** How sentence-transformers make one vector of a text: the file of its first pooling step. */
+export const POOLING_FILE = "1_Pooling/config.json";
+
+/** GGUF's number of each way, by the flag that says it. */
+const POOLINGS = [
+  ["pooling_mode_mean_tokens", 1],
+  ["pooling_mode_cls_token", 2],
+  ["pooling_mode_lasttoken", 3],
+] as const;
+
+async function writePooling(
+  folder: ModelFolder,
+  architecture: string,
+  writer: MetadataWriter,
+): Promise<void> {
+  const flags = await readObject(folder, POOLING_FILE);
+  const found = POOLINGS.filter(([flag]) => flags?.[flag] === true);
+  if (found.length > 1) {
+    throw malformed(fileIn(folder, POOLING_FILE), `it asks for ${found.length} poolings at once`);
+  }
+  writer.set(`${architecture}.pooling_type`, "u32", found[0]?.[1]);
 }
 
 function fileType({ tensors }: CheckpointTensors): number | undefined {

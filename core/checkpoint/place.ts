@@ -11,13 +11,13 @@ export interface Place {
 }
 
 /** Checkpoints of several kinds put the language model at different depths. */
-const PREFIX = /^(?:(?:model|language_model)\.)+/;
+const PREFIX = /^(?:(?:model|language_model|bert)\.)+/;
 
 /** The place of a name; `undefined` where the family has none. */
 export function placeOf(name: string, architecture: CheckpointArchitecture): Place | undefined {
   const [, path, kind] = /^(.+)\.(weight|bias)$/.exec(name.replace(PREFIX, "")) ?? [];
   if (path === undefined || kind === undefined) return undefined;
-  const [, layer, part] = /^layers\.(\d{1,5})\.(.+)$/.exec(path) ?? [];
+  const [, layer, part] = /^(?:encoder\.layer|layers)\.(\d{1,5})\.(.+)$/.exec(path) ?? [];
   if (layer === undefined || part === undefined) {
     const outside = lookUp(architecture.outside, path);
     return outside === undefined ? undefined : { name: `${outside}.${kind}`, expert: undefined };

@@ -3,46 +3,56 @@ import { quote } from "../gguf/problem.ts";
 import { log, pow } from "../numeric/log.ts";
 import { configFields, type ConfigFields } from "./config-fields.ts";
 import type { KeyWriter } from "./architectures.ts";
-
-/** What `rope_scaling` of a Hugging Face configuration becomes. */
-export interface Scaling {
-  /** Divisors of the frequencies [dims / 2], for models of the Llama 3.1 kind: a tensor of a GGUF file. */
-  readonly divisors?: Float32Array;
-}
+import { asObject } from "./folder.ts";
 
 /**
- * Write how the rotation is scaled. Throws `MODEL_UNSUPPORTED` for ways that are not known, whose answers would be
- * wrong.
+ * Write how positions rotate; gives the divisors of the frequencies [headDim / 2] for models of the Llama 3.1 kind,
+ * which are a tensor of a GGUF file. Throws `MODEL_UNSUPPORTED` for scalings that are not known, whose answers would
+ * be wrong.
  */
-export function writeScaling(
-  file: string,
+export function writeRope(
   config: ConfigFields,
-  rope: { readonly dims: number; readonly theta: number },
   write: KeyWriter,
-): Scaling {
-  // Newer configurations have both base and scaling in `rope_parameters`.
-  const given = config.object("rope_scaling") ?? config.object("rope_parameters");
-  if (given === undefined) return {};
-  const scaling = configFields(file, given);
-  const type = scaling.text("rope_type") ?? scaling.text("type") ?? "default";
+  headDim: number,
+): Float32Array | undefined {
+  const parameters = ropeParameters(config);
+  const theta = config.number("rope_theta") ?? parameters.number("rope_theta") ?? 10_000;
+  write("rope.dimension_count", "u32", headDim);
+  write("rope.freq_base", "f32", theta);
+  const type = parameters.text("rope_type") ?? parameters.text("type") ?? "default";
   switch (type) {
     case "default":
-      return {};
+      return undefined;
     case "linear":
       write("rope.scaling.type", "string", type);
-      write("rope.scaling.factor", "f32", scaling.required("factor"));
-      return {};
+      write("rope.scaling.factor", "f32", parameters.required("factor"));
+      return undefined;
     case "yarn":
-      writeYarn(scaling, write);
-      return {};
+      writeYarn(parameters, write);
+      return undefined;
     case "llama3":
-      return { divisors: llama3Divisors(scaling, rope) };
+      return llama3Divisors(parameters, { dims: headDim, theta });
     default:
       throw new RuntimeError(
         "MODEL_UNSUPPORTED",
-        `Cannot read ${file}: rope_scaling ${quote(type)} is not supported, only linear, yarn and llama3`,
+        `Cannot use ${config.file}: rope_scaling ${quote(type)} is not supported, only linear, yarn and llama3`,
       );
   }
+}
+
+/** Write how attention grows sharper with the position, as in Ministral 3. */
+export function writeTemperature(config: ConfigFields, write: KeyWriter): void {
+  const parameters = ropeParameters(config);
+  write("attention.temperature_scale", "f32", parameters.number("llama_4_scaling_beta"));
+}
+
+/**
+ * Newer configurations have both base and scaling in `rope_parameters`, and where layers differ, one for each kind of
+ * layer, of which that of the layers that see all is meant.
+ */
+function ropeParameters(config: ConfigFields): ConfigFields {
+  const given = config.object("rope_scaling") ?? config.object("rope_parameters") ?? {};
+  return configFields(config.file, asObject(given["full_attention"]) ?? given);
 }
 
 function writeYarn(scaling: ConfigFields, write: KeyWriter): void {
@@ -53,6 +63,7 @@ function writeYarn(scaling: ConfigFields, write: KeyWriter): void {
   write("rope.scaling.original_context_length", "u32", original);
   write("rope.scaling.yarn_beta_fast", "f32", scaling.number("beta_fast"));
   write("rope.scaling.yarn_beta_slow", "f32", scaling.number("beta_slow"));
+  write("rope.scaling.yarn_log_multiplier", "f32", scaling.number("mscale_all_dim"));
   const attention = scaling.number("attention_factor");
   if (attention === undefined) return;
   // GGML's factor comes on top of the one of the paper.

@@ -28,8 +28,13 @@ export function stackedReader(parts: readonly TensorReader[], partBytes: number)
   };
 }
 
-/** A vector of `values` numbers as float32, which is read as a whole the first time. */
-export function float32Reader(read: TensorReader, type: WeightType, values: number): TensorReader {
+/** A vector of `values` numbers as float32, each with `added`; it is read as a whole the first time. */
+export function float32Reader(
+  read: TensorReader,
+  type: WeightType,
+  values: number,
+  added = 0,
+): TensorReader {
   let bytes: Uint8Array | undefined;
   return async (offset, into) => {
     if (bytes === undefined) {
@@ -37,7 +42,7 @@ export function float32Reader(read: TensorReader, type: WeightType, values: numb
       await read(0, stored);
       const numbers = new Float32Array(values);
       dequantize(type, stored, numbers);
-      bytes = littleEndian(numbers);
+      bytes = littleEndian(added === 0 ? numbers : numbers.map((value) => value + added));
     }
     into.set(bytes.subarray(offset, offset + into.byteLength));
   };

@@ -13,10 +13,11 @@ export function parseTokenizerJson(file: string, json: JsonObject): TokenList {
   if (model === undefined) throw malformed(file, "it has no model");
   // Files of before 2021 do not name the kind, and merges tell it.
   const type = model["type"] ?? (Array.isArray(model["merges"]) ? "BPE" : undefined);
+  if (type === "WordPiece") return wordPiece(file, json, model);
   if (type !== "BPE") {
     throw unsupported(
       file,
-      `its model is ${quote(JSON.stringify(type) ?? "of no kind")}, only BPE is supported`,
+      `its model is ${quote(JSON.stringify(type) ?? "of no kind")}, only BPE and WordPiece are supported`,
     );
   }
   const texts = parseVocab(file, model["vocab"]);
@@ -29,6 +30,30 @@ export function parseTokenizerJson(file: string, json: JsonObject): TokenList {
   const begin = firstOfTemplate(json["post_processor"]);
   const bos = added.find(({ text }) => text === begin);
   return { ...list, addBos: bos !== undefined };
+}
+
+/** What stands before a token that goes on within a word. */
+const CONTINUED = "##";
+
+/** BERT's: in GGUF files tokens that begin a word are marked, and not those that go on. */
+function wordPiece(file: string, json: JsonObject, model: JsonObject): TokenList {
+  const prefix = model["continuing_subword_prefix"] ?? CONTINUED;
+  if (prefix !== CONTINUED) {
+    throw unsupported(
+      file,
+      `its words go on with ${quote(JSON.stringify(prefix))}, not ${CONTINUED}`,
+    );
+  }
+  const texts = Array.from(parseVocab(file, model["vocab"]), markWordBegin);
+  const list: TokenList = { model: "bert", pre: "default", texts, kinds: [], special: {} };
+  addTokens(list, parseAdded(file, json["added_tokens"]));
+  return list;
+}
+
+/** A token as `##` marks it, in the way of GGUF files; markers in brackets stay as they are. */
+export function markWordBegin(text: string | undefined): string | undefined {
+  if (text === undefined || /^\[.*\]$/u.test(text)) return text;
+  return text.startsWith(CONTINUED) ? text.slice(CONTINUED.length) : `${BLANK}${text}`;
 }
 
 function byteLevel(

@@ -14,7 +14,7 @@ import type { MetadataWriter } from "./metadata-writer.ts";
 import { isSentencePiece, parseSentencePiece } from "./sentencepiece.ts";
 import { parseTekken } from "./tekken.ts";
 import { addTokens, NO_SCORE, tokenId, type AddedToken, type TokenList } from "./token-list.ts";
-import { parseTokenizerJson } from "./tokenizer-json.ts";
+import { markWordBegin, parseTokenizerJson } from "./tokenizer-json.ts";
 
 /**
  * Write the vocabulary and the chat template of a folder. Rows of the embedding beyond the vocabulary get tokens that
@@ -57,11 +57,19 @@ async function readTokens(folder: ModelFolder): Promise<TokenList> {
   }
   const json = await readObject(folder, "tokenizer.json");
   if (json !== undefined) return parseTokenizerJson(fileIn(folder, "tokenizer.json"), json);
+  const words = await readText(folder, "vocab.txt");
+  if (words !== undefined) {
+    const texts = words
+      .replace(/\r?\n$/, "")
+      .split(/\r?\n/)
+      .map(markWordBegin);
+    return { model: "bert", pre: "default", texts, kinds: [], special: {} };
+  }
   const tekken = await readObject(folder, "tekken.json");
   if (tekken !== undefined) return parseTekken(fileIn(folder, "tekken.json"), tekken);
   throw malformed(
     folder.name,
-    "it has no vocabulary: expected tokenizer.json, tokenizer.model or tekken.json",
+    "it has no vocabulary: expected tokenizer.json, tokenizer.model, tekken.json or vocab.txt",
   );
 }
 

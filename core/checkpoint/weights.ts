@@ -74,6 +74,7 @@ function groupByPlace(
   const groups = new Map<string, Map<number, CheckpointEntry>>();
   for (const entry of entries) {
     if (REDUNDANT.test(entry.name) || ACTIVATION_SCALE.test(entry.name)) continue;
+    if (architecture.ignored?.test(entry.name) === true) continue;
     if (WEIGHT_SCALE.test(entry.name)) {
       scales.set(entry.name.replace(WEIGHT_SCALE, ""), entry);
       continue;
@@ -119,9 +120,10 @@ async function openGroup(
     if (part.type !== type) throw unsupported(file, `the experts of ${name} differ in type`);
     reads.push(paired(name, first, part.type, part.read, config));
   }
-  if (shape.length === 1 && reads.length === 1 && type !== "f32") {
+  const addsOne = config.architecture.normsAddOne === true && name.endsWith("norm.weight");
+  if (shape.length === 1 && reads.length === 1 && (type !== "f32" || addsOne)) {
     // Norms and biases are float32 in every GGUF file, whatever the matrices are.
-    reads[0] = float32Reader(reads[0]!, type!, values);
+    reads[0] = float32Reader(reads[0]!, type!, values, addsOne ? 1 : 0);
     type = "f32";
   }
   const each = byteLength(type!, values);
@@ -150,7 +152,7 @@ function paired(
   read: TensorReader,
   { architecture, headDim }: CheckpointConfig,
 ): TensorReader {
-  if (!architecture.paired || !/\.attn_[qk]\.(weight|bias)$/.test(name)) return read;
+  if (architecture.paired !== true || !/\.attn_[qk]\.(weight|bias)$/.test(name)) return read;
   const [rows = 0, columns = 1] = shape;
   if (headDim < 2 || headDim % 2 !== 0 || rows % headDim !== 0) {
     throw malformed(original, `its ${rows} rows are no whole heads of ${headDim}`);

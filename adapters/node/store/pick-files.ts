@@ -1,3 +1,4 @@
+import { POOLING_FILE } from "../../../core/checkpoint/open.ts";
 import { RuntimeError } from "../../../core/errors.ts";
 
 /** A file of a repository. */
@@ -30,6 +31,8 @@ const CHECKPOINT_FILES: ReadonlySet<string> = new Set([
   "chat_template.jinja",
   "chat_template.json",
   "README.md",
+  "vocab.txt",
+  POOLING_FILE,
 ]);
 
 /**

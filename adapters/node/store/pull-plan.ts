@@ -1,7 +1,9 @@
 /** What a source is made of: files, where their bytes are, and what they have to be. */
+import { existsSync } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { POOLING_FILE } from "../../../core/checkpoint/open.ts";
 import { RuntimeError } from "../../../core/errors.ts";
 import type { HttpSourceOptions } from "../sources/http-source.ts";
 import type { Expected } from "./blob.ts";
@@ -10,7 +12,7 @@ import { pickFiles } from "./pick-files.ts";
 
 /** One file to be brought. */
 export interface PlannedFile extends Expected {
-  /** Without folders. */
+  /** Without folders, but where these say what a file is. */
   readonly name: string;
   /** Bytes; `undefined` until a server says. */
   readonly size: number | undefined;
@@ -47,7 +49,7 @@ export async function planPull(
       name: picked.quant === undefined ? repository : `${repository}:${picked.quant}`,
       license,
       files: picked.files.map((file) =>
-        Object.assign({ name: basename(file.path), from: urlOf(file.path) }, file, {
+        Object.assign({ name: nameOf(file.path), from: urlOf(file.path) }, file, {
           headers: hub.headers,
         }),
       ),
@@ -61,6 +63,11 @@ export async function planPull(
     );
   }
   return planPath(/^file:\/\//i.test(source) ? fileURLToPath(source) : source);
+}
+
+/** By what other files of the model know one: folders count where they say what a file is. */
+function nameOf(path: string): string {
+  return path === POOLING_FILE ? path : basename(path);
 }
 
 function planUrl(url: URL): PullPlan {
@@ -87,7 +94,7 @@ async function planPath(path: string): Promise<PullPlan> {
     throw new RuntimeError("MODEL_NOT_FOUND", `Cannot pull ${path}: there is no such file`);
   }
   const folder = stats.isDirectory() ? path : dirname(path);
-  const names = stats.isDirectory() ? await readdir(path) : partNames(basename(path));
+  const names = stats.isDirectory() ? await folderNames(path) : partNames(basename(path));
   const sized = await Promise.all(
     names.map(async (name) => {
       const { size } = await stat(join(folder, name)).catch((cause: unknown) => {
@@ -109,6 +116,11 @@ async function planPath(path: string): Promise<PullPlan> {
       headers: {},
     })),
   };
+}
+
+async function folderNames(path: string): Promise<string[]> {
+  const names = await readdir(path);
+  return existsSync(join(path, POOLING_FILE)) ? [...names, POOLING_FILE] : names;
 }
 
 /** The names of all files of the model whose first file this is. */
