@@ -11,6 +11,7 @@ import { type Counters, createCounters } from "./counters.ts";
 import type { OpenDevice } from "./device.ts";
 import { encode } from "./encode.ts";
 import { expertsScratchWords } from "./experts.ts";
+import { KvSlots } from "./kv-slots.ts";
 import { createMatmulKernels } from "./matmul.ts";
 import { Memory, USAGE } from "./memory.ts";
 import { cacheBytes } from "./need.ts";
@@ -18,7 +19,7 @@ import { Pipelines } from "./pipelines.ts";
 import { planStep } from "./planner.ts";
 import { type Plan, Plans } from "./plans.ts";
 import { type Profile, Profiler } from "./profile.ts";
-import { type Piece, Readback } from "./readback.ts";
+import { Readback } from "./readback.ts";
 import { type Op, type Owner, Recorder } from "./recorder.ts";
 import { Reducer } from "./reduce.ts";
 import type { MatmulKernels } from "./spec.ts";
@@ -29,7 +30,6 @@ import {
   GpuTensor,
   KV_BLOCK,
   kvHeadBytes,
-  kvParts,
   MAX_HEAD_DIM,
   sizeOf,
   type Weights,
@@ -69,6 +69,7 @@ export class WebGpuBackend implements Backend {
   readonly #bindings: Bindings;
   readonly #commands: Commands;
   readonly #readback: Readback;
+  readonly #slots: KvSlots;
   readonly #plans: Plans;
   readonly #reducer: Reducer;
   readonly #matmul: MatmulKernels;
@@ -107,6 +108,7 @@ export class WebGpuBackend implements Backend {
     this.#profiler = profiler;
     this.#commands = new Commands(device, counters, profiler);
     this.#readback = new Readback(memory, counters);
+    this.#slots = new KvSlots(device.queue, this.#commands, this.#readback);
     this.#plans = new Plans(device.queue, pipelines, this.#bindings, counters);
     this.#reducer = new Reducer({
       device,
@@ -180,35 +182,18 @@ export class WebGpuBackend implements Backend {
   }
 
   async readKv(layer: KvLayer, first: number, count: number): Promise<Uint8Array> {
-    const { kv, pieces } = this.#slots(layer, first, count);
     this.#check();
-    if (pieces.length === 0) return new Uint8Array(0);
-    const read = this.#readback.record(this.#commands.encoder(), kv.buffer, pieces);
-    this.#commands.flush();
-    const bytes = await read();
+    const bytes = await this.#slots.read(this.#kv(layer), first, count);
     this.#check();
-    return new Uint8Array(bytes);
+    return bytes;
   }
 
   writeKv(layer: KvLayer, first: number, bytes: Uint8Array): void {
-    const slotWords = kvParts(this.#kv(layer)).reduce((sum, part) => sum + part.slotWords, 0);
-    const count = bytes.byteLength / (4 * slotWords);
-    const { kv, pieces } = this.#slots(layer, first, count);
-    // What was recorded before is not to see it.
-    this.#commands.flush();
-    let at = 0;
-    for (const piece of pieces) {
-      const part = bytes.slice(at, at + piece.bytes);
-      this.#device.queue.writeBuffer(kv.buffer, piece.offset, part);
-      at += piece.bytes;
-    }
+    this.#slots.write(this.#kv(layer), first, bytes);
   }
 
   zeroKv(layer: KvLayer, first: number, count: number): void {
-    const { kv, pieces } = this.#slots(layer, first, count);
-    const encoder = this.#commands.encoder();
-    for (const { offset, bytes } of pieces) encoder.clearBuffer(kv.buffer, offset, bytes);
-    this.#commands.submitLater();
+    this.#slots.zero(this.#kv(layer), first, count);
   }
 
   view(tensor: Tensor, rows: number): Tensor {
@@ -386,26 +371,6 @@ export class WebGpuBackend implements Backend {
     const own = this.#own(tensor);
     if (own.place.kind === "activations") return own as Activations;
     throw new TypeError(`Cannot use tensor "${tensor.label}" here: it is a weight`);
-  }
-
-  /** Where slots of a cache lie. Throws `RangeError` for slots that are not there. */
-  #slots(
-    layer: KvLayer,
-    first: number,
-    count: number,
-  ): { readonly kv: GpuKv; readonly pieces: readonly Piece[] } {
-    const kv = this.#kv(layer);
-    const whole = [first, count].every((n) => Number.isInteger(n / KV_BLOCK) && n >= 0);
-    if (!whole || first + count > kv.slots) {
-      throw new RangeError(
-        `Cannot reach ${count} slots from ${first} on of "${kv.label}": it has ${kv.slots} in blocks of ${KV_BLOCK}`,
-      );
-    }
-    const pieces = kvParts(kv).map(({ word, slotWords }) => ({
-      offset: 4 * (word + first * slotWords),
-      bytes: 4 * count * slotWords,
-    }));
-    return { kv, pieces: pieces.filter(({ bytes }) => bytes > 0) };
   }
 
   #weights(tensor: Tensor): Weights {
