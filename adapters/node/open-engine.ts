@@ -30,6 +30,11 @@ export interface EngineOptions extends RoomOptions {
   readonly profile?: boolean;
 }
 
+/** How to compute with models that are open already. */
+interface StartOptions extends Omit<EngineOptions, "model" | "draft"> {
+  readonly draft?: GgufModel | undefined;
+}
+
 /** Told of the backend once it is there. */
 export type OnBackend = (backend: Backend) => void;
 
@@ -50,7 +55,7 @@ export async function openEngine(
   try {
     const draft = await openDraft(options, signal);
     try {
-      return await startEngine(gguf, options, started, onProgress, signal, onBackend, draft);
+      return await startEngine(gguf, { ...options, draft }, started, onProgress, signal, onBackend);
     } finally {
       await draft?.close();
     }
@@ -74,13 +79,13 @@ async function openDraft(
 /** The same for a model that is open already, and stays so; `started` is when loading began, by `performance.now`. */
 export async function startEngine(
   gguf: GgufModel,
-  options: Omit<EngineOptions, "model" | "draft">,
+  options: StartOptions,
   started: number,
   onProgress?: LoadProgress,
   signal?: AbortSignal,
   onBackend?: OnBackend,
-  draft?: GgufModel,
 ): Promise<SteppedEngine> {
+  const { draft } = options;
   const preference = options.backend ?? "auto";
   const { backend, choice } = await createBackend({
     // Guesses are verified where a row's bits do not depend on the rows beside it.

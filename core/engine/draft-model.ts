@@ -127,14 +127,15 @@ export function createDraftModel(
     const rows: RowsOf[] = [];
     const queries: LogitQuery[] = [];
     const asking: number[] = [];
-    for (const [i, { sequence, count, ask }] of requests.entries()) {
+    for (const [i, request] of requests.entries()) {
+      const { sequence, count } = request;
       const draft = guesses[i]!;
       const { tokens, blocks } = sequence;
       const position = tokens.length - 1 + draft.length;
       if (draft.length >= count || sequence.state !== "running") continue;
       if (position >= Math.min(blocks.length * blockSize, config.contextLength)) continue;
       if (rows.length === Math.min(maxRows, limits.maxLogitRows)) break;
-      queries.push(ask(rows.length, draft.length));
+      queries.push(request.ask(rows.length, draft.length));
       rows.push({ sequence: { tokens, blocks, draft, computed: position }, rows: 1, logitRows: 1 });
       asking.push(i);
     }

@@ -1,26 +1,24 @@
 import type { Model } from "../model/model.ts";
-import type { Backend, Ops } from "../tensor/backend.ts";
+import type { Ops } from "../tensor/backend.ts";
 import { createDraftAccount } from "./draft-account.ts";
 import { createDraftModel, type GuessRequest } from "./draft-model.ts";
+import type { EngineOptions } from "./engine-options.ts";
 import type { Job, Tally } from "./job.ts";
 import type { Scheduler, StepPlan } from "./scheduler.ts";
 import type { Sequence } from "./sequence.ts";
 import type { StepCost } from "./step-cost.ts";
 
 /** What a draft model needs of an engine. */
-export interface DraftingContext {
-  readonly backend: Backend;
-  /** Of the larger model's vocabulary, on the same backend, its cache in the same blocks. */
-  readonly draft: Model;
-  readonly model: Model;
+export interface DraftingContext extends Pick<
+  EngineOptions,
+  "backend" | "model" | "draft" | "now"
+> {
   readonly jobs: ReadonlyMap<Sequence, Job>;
   readonly scheduler: Scheduler;
   readonly cost: StepCost;
   readonly tally: Tally;
   /** See `heartbeat.ts`. */
   readonly watched: (ops: Ops) => Ops;
-  /** Monotonic clock in milliseconds. */
-  readonly now: () => number;
 }
 
 /** Guesses before each step, by what was said before or else by a draft model, where that pays. */
@@ -28,14 +26,15 @@ export interface Drafting {
   /** Guess for those that are being answered. */
   guess(): Promise<void>;
   /** Of `guessed` guesses of the draft model for one sequence the first `right` ones were right. */
-  judge(guessed: number, right: number): void;
+  readonly judge: (guessed: number, right: number) => void;
   /** A step that verified guesses has been computed. */
   settle(plan: StepPlan, milliseconds: number): void;
 }
 
-/** See {@linkcode Drafting}. Throws `RangeError` for a draft model of another shape. */
-export function createDrafting(context: DraftingContext): Drafting {
+/** Nothing where there is no draft model. Throws `RangeError` for one of another shape. */
+export function createDrafting(context: DraftingContext): Drafting | undefined {
   const { backend, draft, model, jobs, scheduler, cost, tally, watched, now } = context;
+  if (draft === undefined) return undefined;
   checkShape(draft, model);
   const { maxLogitRows, maxRows } = model.limits;
   const drafts = createDraftModel(backend, draft, watched);

@@ -58,5 +58,17 @@ export interface Tally {
   modelAcceptedTokens: number;
 }
 
+/** Nothing yet. */
+export function createTally(): Tally {
+  return {
+    promptTokens: 0,
+    generatedTokens: 0,
+    draftedTokens: 0,
+    acceptedTokens: 0,
+    modelDraftedTokens: 0,
+    modelAcceptedTokens: 0,
+  };
+}
+
 /** No token. */
 export const NO_STOPS: ReadonlySet<number> = new Set();

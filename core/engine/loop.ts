@@ -3,7 +3,7 @@ import { createMatchers } from "../grammar/matcher.ts";
 import type { Batch } from "../model/model.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { createLayOut } from "./batch.ts";
-import { type Breakage, breakageOf, createBreakageLatch } from "./breakage.ts";
+import { type Breakage, breakageOf } from "./breakage.ts";
 import { checkEmbed, checkGenerate, checkGenerates, checkLimits, checkScore } from "./check.ts";
 import { createEmbedJob } from "./embed-job.ts";
 import { aborted, late, notReady, waitedTooLong } from "./endings.ts";
@@ -17,10 +17,11 @@ import type {
 import type { EngineOptions } from "./engine-options.ts";
 import { createExpertCounts } from "./expert-counts.ts";
 import { createGenerateJob } from "./generate-job.ts";
-import { canDraft, createDrafter, type Drafter, NO_LOOKUP } from "./drafter.ts";
+import { canDraft, drafterOf } from "./drafter.ts";
 import { createDrafting } from "./drafting.ts";
 import { createHeartbeat } from "./heartbeat.ts";
-import type { Job, Tally } from "./job.ts";
+import { createTally, type Job } from "./job.ts";
+import { createLatch } from "./latch.ts";
 import { steer } from "./steering.ts";
 import { poolStates, wantedStates } from "./states.ts";
 import { createSample } from "./sample.ts";
@@ -55,9 +56,6 @@ export function createEngine(options: EngineOptions): SteppedEngine {
   const speculate = (options.speculate ?? true) !== false && !backend.name.startsWith("webgpu");
   const maxJobs = checkLimits(options.maxSequences, chunk) + options.maxWaiting;
   const prefixes = createKvPrefixes(backend, model);
-  const erasers = [model, ...(options.draft === undefined ? [] : [options.draft])].map((one) =>
-    createKvEraser(backend, one),
-  );
   const scheduler = createScheduler({
     ...limits,
     maxSequences: options.maxSequences,
@@ -66,22 +64,13 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     sharePrefixes: options.sharePrefixes ?? true,
     whole: embedsOnly,
     fill: (sequence, computed) => prefixes.fill(sequence, computed),
-    handedOver(blocks) {
-      for (const erase of erasers) erase(blocks);
-    },
+    handedOver: createKvEraser(backend, model, options.draft),
   });
   const layOut = createLayOut(limits);
 
   const jobs = new Map<Sequence, Job>();
   const matchers = createMatchers();
-  const tally: Tally = {
-    promptTokens: 0,
-    generatedTokens: 0,
-    draftedTokens: 0,
-    acceptedTokens: 0,
-    modelDraftedTokens: 0,
-    modelAcceptedTokens: 0,
-  };
+  const tally = createTally();
   const cost = createStepCost();
   const experts = model.tallies && createExpertCounts(backend, model.tallies);
   let steps = 0;
@@ -90,34 +79,20 @@ export function createEngine(options: EngineOptions): SteppedEngine {
   let state: State = "open";
   /** When the last step ended, or the first request came after a time without. */
   let progressed = now();
-  const latch = createBreakageLatch();
+  const latch = createLatch<Breakage>();
   let heartbeat = nothing;
   const watched = createHeartbeat(now, (at) => {
     progressed = at;
     heartbeat();
   });
-  const drafting =
-    speculate && options.draft !== undefined
-      ? createDrafting({
-          backend,
-          draft: options.draft,
-          model,
-          jobs,
-          scheduler,
-          cost,
-          tally,
-          watched,
-          now,
-        })
-      : undefined;
+  const drafting = speculate
+    ? createDrafting({ ...options, jobs, scheduler, cost, tally, watched })
+    : undefined;
   const sample = createSample({ backend, jobs, vocabSize, tally, judge: drafting?.judge, now });
   let wake = nothing;
   let stepping = false;
   const ended = yieldTurn === undefined ? Promise.resolve() : loop(yieldTurn);
   void backend.failed?.then(breakDown);
-
-  const createLookup = (): Drafter =>
-    options.speculate === "model" ? NO_LOOKUP : createDrafter(cost);
 
   function isOpen(): boolean {
     return state === "open";
@@ -126,7 +101,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
   async function loop(yieldToOthers: () => Promise<void>): Promise<void> {
     try {
       while (isOpen()) {
-        await drafting?.guess();
+        if (drafting !== undefined) await drafting.guess();
         const plan = nextPlan();
         if (plan === undefined) {
           await new Promise<void>((resolve) => (wake = resolve));
@@ -277,7 +252,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
       job = createGenerateJob(request, limit, vocabSize, stream, {
         tally,
         steering: steer(request, matchers, limit),
-        drafter: speculate && canDraft(request) ? createLookup() : undefined,
+        drafter: speculate && canDraft(request) ? drafterOf(options, cost) : undefined,
         arrived: now(),
       });
       request.signal?.addEventListener("abort", abort);
@@ -374,7 +349,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     if (isOpen()) state = "closing";
     wake();
     // A step that an engine was given up for may never end.
-    if (latch.breakage === undefined) await ended;
+    if (latch.value === undefined) await ended;
     endAll(notReady);
     await backend.close();
   }
@@ -397,9 +372,11 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     stats,
     step: advance,
     get breakage() {
-      return latch.breakage;
+      return latch.value;
     },
-    broken: latch.broken,
+    get broken() {
+      return latch.promise;
+    },
     abandon,
     onHeartbeat(listener) {
       heartbeat = listener;

@@ -80,9 +80,11 @@ test("an engine refuses a draft model with other numbers of tokens", async () =>
   });
 });
 
+/** A vocabulary of these pieces. */
+const of = (...pieces: string[]) =>
+  pieceTokenizer(pieces.map((piece) => new TextEncoder().encode(piece)));
+
 test("vocabularyDifference names the first token that differs", () => {
-  const of = (...pieces: string[]) =>
-    pieceTokenizer(pieces.map((piece) => new TextEncoder().encode(piece)));
   expect(vocabularyDifference(of("a", "b"), of("a", "b"))).toBeUndefined();
   expect(vocabularyDifference(of("a", "b"), of("a", "c"))).toBe('token 1 is "b" and "c"');
   expect(vocabularyDifference(of("a"), of("a", "b"))).toBe("1 tokens and 2");

@@ -160,16 +160,16 @@ test("guesses of the same model are all right and change nothing, under any load
   expect(shares).toBeGreaterThan(0);
 });
 
-describe("createDraftAccount", () => {
-  /** An account for steps of 10 ms, 1 for each row more, and a draft model of so many. */
-  function opened(draftMs: number) {
-    const cost = createStepCost();
-    for (let i = 0; i < 100; i++) cost.learn(1 + (i % 4), 10 + (i % 4));
-    const account = createDraftAccount(cost);
-    for (let i = 0; i < 10; i++) account.learn(1, draftMs);
-    return account;
-  }
+/** An account for steps of 10 ms, 1 for each row more, and a draft model of so many. */
+function opened(draftMs: number) {
+  const cost = createStepCost();
+  for (let i = 0; i < 100; i++) cost.learn(1 + (i % 4), 10 + (i % 4));
+  const account = createDraftAccount(cost);
+  for (let i = 0; i < 10; i++) account.learn(1, draftMs);
+  return account;
+}
 
+describe("createDraftAccount", () => {
   test("makes more guesses the more of them are right, and none where they do not pay", () => {
     const account = opened(1);
     for (let i = 0; i < 200; i++) account.judge(8, 8);
