@@ -40,7 +40,7 @@ async function openAll(files: Readonly<Record<string, unknown>>): Promise<void> 
       await model.close();
     }
   } catch (error) {
-    expect(error).toSatisfy(RuntimeError.is, String(error));
+    expect(RuntimeError.is(error), String(error)).toBe(true);
   }
   expect([...folder.opened]).toEqual([]);
 }
@@ -110,7 +110,7 @@ test("openCheckpoint ends with a typed error for bytes in the place of any file"
       constantFrom("config.json", "tokenizer.model", "tokenizer.json", "README.md"),
       anything(),
       async (name, value) => {
-        const bytes = new TextEncoder().encode(`\n${String(JSON.stringify(value))}`);
+        const bytes = new TextEncoder().encode(`\n${JSON.stringify(value)}`);
         await openAll({ "config.json": CONFIG, "tokenizer.json": TOKENIZER, [name]: bytes });
       },
     ),
