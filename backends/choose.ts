@@ -1,6 +1,6 @@
 import type { Backend } from "../core/tensor/backend.ts";
 import type { Choice, ChoiceReason, Trial } from "../core/tensor/choice.ts";
-import type { Workload } from "../core/tensor/workload.ts";
+import type { MemoryNeed, Workload } from "../core/tensor/workload.ts";
 
 /** A GPU that may compute. */
 export interface GpuContender {
@@ -8,6 +8,8 @@ export interface GpuContender {
   readonly description: string;
   /** Whether the adapter says that it computes on the CPU. */
   readonly software: boolean;
+  /** What a workload would take, as {@linkcode Backend.need} tells it. */
+  need(workload: Workload): MemoryNeed;
   /** A new backend on it; closing that leaves the GPU open. */
   backend(): Promise<Backend>;
   /**

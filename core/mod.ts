@@ -150,6 +150,7 @@ export type { Attributes, AttributeValue, Span, Tracer } from "./trace/span.ts";
 export type { TraceContext } from "./trace/traceparent.ts";
 export type { Choice, ChoiceReason } from "./tensor/choice.ts";
 export type { RopeStyle } from "./tensor/backend.ts";
+export type { WeightType } from "./tensor/dtype.ts";
 export type { KvType } from "./tensor/kv-type.ts";
 export { GREEDY, type SamplingParams } from "./sampler/params.ts";
 export type { EncodeOptions, TokenDecoder, Tokenizer } from "./tokenizer/tokenizer.ts";

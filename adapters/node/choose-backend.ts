@@ -102,10 +102,10 @@ async function tryGpu(
   workload: Workload,
   options: TrialOptions,
 ): Promise<Trial | Refusal> {
+  const refusal = refuse({ name: "webgpu", need: (asked) => gpu.need(asked) }, workload);
+  if (refusal !== undefined) return refusal;
   const backend = await gpu.backend();
   try {
-    const refusal = refuse(backend, workload);
-    if (refusal !== undefined) return refusal;
     const fault = await findFault(backend, workload.operations);
     if (fault !== undefined) {
       return { reason: "wrong", detail: `${gpu.description}: ${fault}` };
@@ -133,7 +133,7 @@ async function tryCpu(
 }
 
 /** Why a backend cannot hold a workload, where it cannot. */
-function refuse(backend: Backend, workload: Workload): Refusal | undefined {
+function refuse(backend: Pick<Backend, "name" | "need">, workload: Workload): Refusal | undefined {
   try {
     checkFit(backend, workload);
     return undefined;

@@ -22,6 +22,7 @@ import { engineRecord } from "./engine-log.ts";
 import { DEFAULT_HOST, DEFAULT_PORT, listenFailure } from "./listen.ts";
 import { modelName } from "./model-name.ts";
 import { loadLocal, type LoadedModel, type LoadOptions } from "./load.ts";
+import { watchLoopLag } from "./loop-lag.ts";
 import { packageVersion } from "./package-root.ts";
 import { openRungs, type PoolSettings, type UpstreamSettings } from "./pool/open-pool.ts";
 
@@ -216,6 +217,7 @@ async function openServer(
   });
   const { shareModel = false } = options;
   const browserCode = shareModel ? await readBrowserCode() : undefined;
+  const lag = watchLoopLag();
   const app = createApp({
     models: () => served.models,
     state: () => served.state,
@@ -225,6 +227,7 @@ async function openServer(
     randomId: () => randomUUID(),
     log,
     memory: () => ({ rss: process.memoryUsage.rss() }),
+    loopLagMs: () => lag.milliseconds(),
     access,
     ...(Response === undefined ? {} : { Response }),
     ...(tracer === undefined ? {} : { tracer }),
@@ -241,6 +244,7 @@ async function openServer(
   try {
     listening = await listen((request) => app.fetch(request), host, port);
   } catch (error) {
+    lag.stop();
     await rungs.close();
     throw listenFailure(error, host, port);
   }
@@ -257,6 +261,7 @@ async function openServer(
     await rungs.close();
     await tracer?.close();
     await caching?.close();
+    lag.stop();
     log({ level: "info", event: "stopped" });
   };
   return {

@@ -62,15 +62,15 @@ export async function useGpu(
 ): Promise<Chosen> {
   const gpu = await openGpu(gpuOptions(profile, gpuBytes));
   if ("reason" in gpu) throw unusable(gpu.detail);
-  const tried = await gpu.backend();
-  const { limits } = planRoom(readConfig(gguf), room, tried.kvBlock);
+  const { limits } = planRoom(readConfig(gguf), room);
   const workload = workloadOf(gguf, limits);
   try {
-    checkFit(tried, workload);
+    checkFit({ name: "webgpu", need: (asked) => gpu.need(asked) }, workload);
   } catch (error) {
     gpu.close();
     throw error;
   }
+  const tried = await gpu.backend();
   const fault = await findFault(tried, workload.operations);
   await tried.close();
   if (fault !== undefined) {

@@ -3,6 +3,7 @@ import { WebGpuBackend, type WebGpuOptions } from "./backend.ts";
 import type { OpenDevice } from "./device.ts";
 import { createMatmulKernels } from "./matmul.ts";
 import { measureMatmul } from "./measure.ts";
+import { boundsOf, gpuNeed } from "./need.ts";
 
 /** A device as one that may compute: which of the matrix kernels are fast on it is measured once. */
 export function createContender(opened: OpenDevice, options: WebGpuOptions = {}): GpuContender {
@@ -16,6 +17,7 @@ export function createContender(opened: OpenDevice, options: WebGpuOptions = {})
   return {
     description: description === "" ? "a GPU without a name" : description,
     software,
+    need: (workload) => gpuNeed(workload, boundsOf(device, options.maxBytes, options.arenaBytes)),
     backend: () => make({ keepsDevice: true, profile: false }),
     keep: (workload) => make(workload === undefined ? {} : { workload }),
     close: () => device.destroy(),

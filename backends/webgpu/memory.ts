@@ -2,7 +2,7 @@ import { OutOfMemoryError } from "../../core/errors.ts";
 import type { DType } from "../../core/tensor/tensor.ts";
 import type { MemoryNeed, Workload } from "../../core/tensor/workload.ts";
 import type { Counters } from "./counters.ts";
-import { type DeviceBounds, gpuNeed, piecesOf, planArenas } from "./need.ts";
+import { boundsOf, type DeviceBounds, gpuNeed, piecesOf, planArenas } from "./need.ts";
 import { TENSOR_ALIGNMENT } from "./spec.ts";
 import { align, type Part } from "./tensors.ts";
 
@@ -10,9 +10,6 @@ const MIB = 2 ** 20;
 
 /** The first arena: a small model fits, and a tiny one does not waste much. */
 const FIRST_ARENA_BYTES = 16 * MIB;
-
-/** No arena is larger, whatever a device allows: drivers refuse what they advertise (runtimes differ). */
-const LARGEST_ARENA_BYTES = 512 * MIB;
 
 /** Activations grow at least by this much at once. */
 const LEAST_ACTIVATION_BYTES = MIB;
@@ -59,15 +56,13 @@ export class Memory {
     const { maxBytes, arenaBytes, workload } = limits;
     this.#device = device;
     this.#counters = counters;
-    const maxArena = Math.min(LARGEST_ARENA_BYTES, this.largestBuffer, arenaBytes);
-    this.#bounds = { largestBuffer: this.largestBuffer, maxArena, maxBytes };
-    this.#planned = workload === undefined ? [] : planArenas(workload, maxArena);
+    this.#bounds = boundsOf(device, maxBytes, arenaBytes);
+    this.#planned = workload === undefined ? [] : planArenas(workload, this.#bounds.maxArena);
   }
 
   /** Bytes of the largest buffer that can be bound whole. */
   get largestBuffer(): number {
-    const { maxStorageBufferBindingSize, maxBufferSize } = this.#device.limits;
-    return Math.min(maxStorageBufferBindingSize, maxBufferSize);
+    return this.#bounds.largestBuffer;
   }
 
   /** What a workload would take; see {@linkcode gpuNeed}. */

@@ -23,6 +23,20 @@ export interface DeviceBounds {
   readonly maxBytes: number;
 }
 
+/** No arena is larger, whatever a device allows: drivers refuse what they advertise (runtimes differ). */
+const LARGEST_ARENA_BYTES = 512 * 2 ** 20;
+
+/** What a device allows, and its user. */
+export function boundsOf(
+  { limits }: GPUDevice,
+  maxBytes: number = Infinity,
+  arenaBytes: number = Infinity,
+): DeviceBounds {
+  const largestBuffer = Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize);
+  const maxArena = Math.min(LARGEST_ARENA_BYTES, largestBuffer, arenaBytes);
+  return { largestBuffer, maxArena, maxBytes };
+}
+
 /** Rows of a weight that lie together. */
 export interface Piece {
   readonly firstRow: number;

@@ -184,6 +184,7 @@ export const CHECKPOINT_ARCHITECTURES: ReadonlyMap<string, CheckpointArchitectur
   ["MinistralForCausalLM", llama],
   ["MixtralForCausalLM", mixtral],
   ["Mistral3ForConditionalGeneration", mistral3],
+  ["Ministral3ForCausalLM", mistral3],
   ["Qwen2ForCausalLM", qwen2],
   ["Gemma3ForCausalLM", gemma3],
   ["Gemma3ForConditionalGeneration", gemma3],

@@ -1,7 +1,7 @@
 /** Graphs over characters: what constraints of a string become before they are put together. */
-import { ANY_CHAR, type CharSet, charsOf, complement, intersect } from "./chars.ts";
+import { ANY_CHAR, type CharSet, charSet, charsOf, complement, intersect, unite } from "./chars.ts";
 import type { Expression, Graph } from "./expression.ts";
-import { MAX_PRODUCT_STATES } from "./limits.ts";
+import { MAX_COMPLEMENT_WORK, MAX_PRODUCT_STATES } from "./limits.ts";
 import { tooLarge } from "./problem.ts";
 
 /** A set of texts as a graph without silent edges; state 0 is where a text begins. */
@@ -11,6 +11,8 @@ export interface CharGraph {
   /** [states] whether a text may end there. */
   readonly final: readonly boolean[];
 }
+
+const LAST_CHAR = ANY_CHAR.at(-1)![1];
 
 interface CharEdge {
   readonly set: CharSet;
@@ -74,6 +76,71 @@ export function intersectGraphs(a: CharGraph, b: CharGraph, param: string): Char
     edges.push(own);
   }
   return { edges, final: pairs.map(([i, j]) => a.final[i]! && b.final[j]!) };
+}
+
+/**
+ * The texts that are not among those of a graph: its states taken together as far as the same text leads, and what
+ * leads nowhere leads to all. Throws naming `param` where there are too many states.
+ */
+export function complementGraph({ edges, final }: CharGraph, param: string): CharGraph {
+  const numbers = new Map<string, number>();
+  const sums: (readonly number[])[] = [];
+  let work = 0;
+  const numberOf = (states: ReadonlySet<number>): number => {
+    const sorted = [...states].toSorted((a, b) => a - b);
+    const key = sorted.join();
+    let number = numbers.get(key);
+    if (number === undefined) {
+      number = sums.push(sorted) - 1;
+      if (number === MAX_PRODUCT_STATES) throw tooLarge(param, "states", MAX_PRODUCT_STATES);
+      numbers.set(key, number);
+    }
+    return number;
+  };
+  numberOf(new Set([0]));
+  const own: CharEdge[][] = [];
+  for (const states of sums) {
+    const leaving = states.flatMap((state) => edges[state]!);
+    const targets = new Map<number, CharSet[]>();
+    for (const part of pieces(leaving.map(({ set }) => set))) {
+      work += leaving.length;
+      if (work > MAX_COMPLEMENT_WORK) throw tooLarge(param, "steps", MAX_COMPLEMENT_WORK);
+      const [from] = part[0]!;
+      const reached = leaving.filter(({ set }) => holds(set, from)).map(({ to }) => to);
+      const target = numberOf(new Set(reached));
+      targets.set(target, [...(targets.get(target) ?? []), part]);
+    }
+    own.push([...targets].map(([to, sets]) => ({ set: unite(...sets), to })));
+  }
+  return { edges: own, final: sums.map((states) => !states.some((state) => final[state])) };
+}
+
+/** Sets into which all characters fall so that each of the given ones holds all of a piece or none. */
+function pieces(sets: readonly CharSet[]): CharSet[] {
+  const starts = new Set(ANY_CHAR.map(([from]) => from));
+  for (const [from, to] of sets.flat()) starts.add(from).add(to + 1);
+  const sorted = [...starts].toSorted((a, b) => a - b);
+  return sorted
+    .map((from, i) => charSet([from, (sorted[i + 1] ?? LAST_CHAR + 1) - 1]))
+    .filter((set) => set.length > 0);
+}
+
+function holds(set: CharSet, point: number): boolean {
+  return set.some(([from, to]) => from <= point && point <= to);
+}
+
+/** Whether a text is among those of a graph. */
+export function hasText({ edges, final }: CharGraph, text: string): boolean {
+  let at = new Set([0]);
+  for (const char of text) {
+    const point = char.codePointAt(0)!;
+    const next = new Set<number>();
+    for (const state of at) {
+      for (const { set, to } of edges[state]!) if (holds(set, point)) next.add(to);
+    }
+    at = next;
+  }
+  return [...at].some((state) => final[state]);
 }
 
 /** The texts of `min` to `max` characters. Throws naming `param` where those are too many states. */

@@ -30,6 +30,9 @@ export const MAX_EDGES = 300_000;
 /** States of an intersection of string constraints, such as two patterns. */
 export const MAX_PRODUCT_STATES = 20_000;
 
+/** Edges looked at to find what a pattern does not match: some tens of milliseconds. */
+export const MAX_COMPLEMENT_WORK = 2_000_000;
+
 /** How deep rules call one another in a text: brackets within brackets. JSON here may nest 64 deep, too. */
 export const MAX_CALL_DEPTH = 192;
 

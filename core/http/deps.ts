@@ -70,6 +70,8 @@ export interface AppDeps {
   log(record: LogRecord): void;
   /** Bytes in use by kind (`rss`, `wasm`, `gpu`, …), for metrics. */
   memory?(): Readonly<Record<string, number>>;
+  /** Milliseconds by which the event loop is late, where somebody watches it. */
+  loopLagMs?(): number;
   /** Who may do what; everybody everything where absent. */
   readonly access?: Access;
   /** Answers that are kept; none where absent. */
@@ -138,6 +140,8 @@ export interface HttpLimits {
   readonly loadingWaitMs: number;
   /** An engine that has work but has finished no step for this long counts as dead. */
   readonly engineStallMs: number;
+  /** A server whose event loop is later than this counts as dead: it answers nobody. */
+  readonly loopLagMs: number;
 }
 
 /** The defaults, for a server; workers want smaller bodies and a keep-alive of 250 ms. */
@@ -151,4 +155,5 @@ export const DEFAULT_LIMITS: HttpLimits = {
   stallMs: 30_000,
   loadingWaitMs: 60_000,
   engineStallMs: 10_000,
+  loopLagMs: 5000,
 };

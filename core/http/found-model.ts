@@ -1,3 +1,4 @@
+import type { EngineInfo } from "../engine/engine.ts";
 import { systemFingerprint } from "../receipt/fingerprint.ts";
 import type { PoolModel } from "../pool/node-models.ts";
 import type { AppDeps, ServedModel } from "./deps.ts";
@@ -40,15 +41,19 @@ export function stillServed({ models }: Pick<AppDeps, "models">, model: FoundMod
   return !isHere(model) || models().includes(model);
 }
 
-/** Models do not change while they are served. */
-const fingerprints = new WeakMap<ServedModel, string>();
+/** Of the engine that a model has now: the next one, where it breaks, may be of another kind. */
+const fingerprints = new WeakMap<
+  ServedModel,
+  { readonly info: EngineInfo; readonly made: string }
+>();
 
 /** `system_fingerprint` of a model's answers. */
 export function fingerprint(model: FoundModel): string {
   if (!isHere(model)) return model.fingerprint;
+  const { info } = model.engine;
   const known = fingerprints.get(model);
-  if (known !== undefined) return known;
-  const made = systemFingerprint(model.digest, model.engine.info);
-  fingerprints.set(model, made);
+  if (known?.info === info) return known.made;
+  const made = systemFingerprint(model.digest, info);
+  fingerprints.set(model, { info, made });
   return made;
 }

@@ -24,16 +24,16 @@ export interface Health {
   };
 }
 
-/** `/livez`: does every engine make progress? If not, only a restart helps. */
+/** `/livez`: does every engine make progress, and the server itself? If not, only a restart helps. */
 export function liveness(deps: AppDeps, limits: HttpLimits): Health {
-  return report(deps, stalls(deps.models(), limits));
+  return report(deps, [...blocks(deps, limits), ...stalls(deps.models(), limits)]);
 }
 
 /** `/readyz`: should requests be sent here now? */
 export function readiness(deps: AppDeps, limits: HttpLimits): Health {
   const state = deps.state();
   const models = deps.models();
-  const reasons = [...stalls(models, limits), ...absences(models)];
+  const reasons = [...blocks(deps, limits), ...stalls(models, limits), ...absences(models)];
   if (state !== "ready") reasons.unshift(`the server is ${state}`);
   else if (models.length === 0 && deps.pool?.ready() !== true)
     reasons.unshift("no model is served");
@@ -43,6 +43,11 @@ export function readiness(deps: AppDeps, limits: HttpLimits): Health {
 /** `/startupz`: has the first loading come to an end? */
 export function startup(deps: AppDeps): Health {
   return report(deps, deps.state() === "loading" ? ["the server is loading"] : []);
+}
+
+function blocks(deps: AppDeps, limits: HttpLimits): string[] {
+  const lag = deps.loopLagMs?.() ?? 0;
+  return lag < limits.loopLagMs ? [] : [`the event loop is ${Math.round(lag)} ms late`];
 }
 
 function stalls(models: readonly ServedModel[], limits: HttpLimits): string[] {

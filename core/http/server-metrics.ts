@@ -152,6 +152,8 @@ function collectBackends(metrics: Metrics, deps: AppDeps, known: Map<string, Gau
 
 /** Read what the engines count themselves. */
 function collect(metrics: Metrics, deps: AppDeps): void {
+  const lag = deps.loopLagMs?.();
+  if (lag !== undefined) metrics.gauge(names.LOOP_LAG_SECONDS, {}).set(lag / 1000);
   const memory = new Map(Object.entries(deps.memory?.() ?? {}));
   const add = (kind: string, bytes: number) => memory.set(kind, (memory.get(kind) ?? 0) + bytes);
   for (const { id, engine, condition } of deps.models()) {

@@ -254,6 +254,11 @@ export const POOL_IN_FLIGHT: GaugeSpec<"node"> = gauge(
   "Requests that a node of the pool has from this server.",
   ["node"],
 );
+export const LOOP_LAG_SECONDS: GaugeSpec<never> = gauge(
+  "sirocco_eventloop_lag_seconds",
+  "How late the server's event loop is.",
+  [],
+);
 export const MEMORY_BYTES: GaugeSpec<"kind"> = gauge(
   "sirocco_memory_bytes",
   "Bytes in use by kind; gpu is what of weights, kv and activations lies on a GPU.",

@@ -46,9 +46,10 @@ export function createWordPieceEncoder(
     if (token !== undefined) kinds[token] = TOKEN_KIND.control;
   }
   const longest = texts.reduce((most, text) => Math.max(most, text.length), 0);
-  // A vocabulary with capital letters was made of texts that kept them, and their accents.
+  // A vocabulary with capital letters was made of texts that kept them, and their accents. Symbols such as ℝ,
+  // which are capitals too, have no small form and stand in any.
   const cased = texts.some(
-    (text, token) => kinds[token] === TOKEN_KIND.normal && /\p{Lu}/u.test(text),
+    (text, token) => kinds[token] === TOKEN_KIND.normal && /[A-Z]/.test(text),
   );
 
   const addWord = (word: string, into: number[]): void => {
@@ -85,7 +86,7 @@ export function createWordPieceEncoder(
 const WORD = /[!-/:-@[-`{-~\p{P}]|[^\s!-/:-@[-`{-~\p{P}]+/gu;
 
 /** What is no text: controls but for tabs and line ends, and the replacement of broken bytes. */
-const REMOVED = /[\0\u{FFFD}]|(?![\t\n\r])\p{C}/gu;
+const REMOVED = /[\0\u{FFFD}]|(?![\t\n\r])[\p{Cc}\p{Cf}\p{Co}]/gu;
 
 /** Characters of Chinese, which stand alone: the blocks that BERT's tokenizer knows. */
 const IDEOGRAPH =

@@ -1,5 +1,6 @@
 import OpenAI from "openai";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { parsePrometheus } from "../fixtures/prometheus.ts";
 import { exitOf, runCli, startServer, type ServerProcess } from "../fixtures/cli.ts";
 
 const MODEL = "sirocco-demo.q8_0";
@@ -36,6 +37,23 @@ describe("sirocco serve", () => {
     expect(completion.usage?.total_tokens).toBe(
       completion.usage!.prompt_tokens + completion.usage!.completion_tokens,
     );
+  });
+
+  test("tells what computes and why: probes by a code, the log in full, memory once", async () => {
+    const [line] = /\{[^\n]*"event":"backend"[^\n]*/.exec(server.log()) ?? ["{}"];
+    const record = JSON.parse(line) as Readonly<Record<string, string>>;
+    expect(record).toMatchObject({ backend: expect.stringMatching(/^(wasm-|webgpu)/) as string });
+    expect(record["detail"]).not.toBe("");
+    const ready = await (await fetch(`${server.url}/readyz`)).text();
+    expect(ready).toContain(`"backend_reason":"${record["reason"]}"`);
+    expect(ready).not.toContain(record["detail"]);
+    const { samples } = parsePrometheus(await (await fetch(`${server.url}/metrics`)).text());
+    const labels = `model_name="${MODEL}",backend="${record["backend"]}",reason="${record["reason"]}"`;
+    expect(samples.get(`sirocco_backend_info{${labels}}`)).toBe(1);
+    // The file has 4.8 MB, of which WebAssembly makes 6.1; counted twice it would be 12.
+    const weights = samples.get('sirocco_memory_bytes{kind="weights"}')!;
+    expect(weights).toBeGreaterThan(4.5e6);
+    expect(weights).toBeLessThan(8e6);
   });
 
   test("streams the same answer in pieces, with usage at the end", async () => {

@@ -198,11 +198,11 @@ describe("the openai client", () => {
 
   test.each([
     [
-      "response_format.json_schema.schema.properties.a.not",
+      "response_format.json_schema.schema.properties.a.unevaluatedItems",
       {
         response_format: {
           type: "json_schema",
-          json_schema: { name: "x", schema: { properties: { a: { not: {} } } } },
+          json_schema: { name: "x", schema: { properties: { a: { unevaluatedItems: false } } } },
         },
       },
     ],

@@ -38,18 +38,26 @@ def values(name: str, shape: list[int], kind: str) -> np.ndarray:
     return (np.float32(scale) * fractions).reshape(shape)
 
 
+# What is read of a configuration; the rest is about training, or about nothing.
+KEYS = """vocab_size hidden_size intermediate_size num_hidden_layers num_attention_heads num_key_value_heads head_dim
+max_position_embeddings rms_norm_eps layer_norm_eps tie_word_embeddings sliding_window use_sliding_window
+max_window_layers layer_types rope_parameters""".split()
+
+
 class Case:
     """A checkpoint as GGUF has it, and the network that transformers makes of it."""
 
     def __init__(self, name: str, architecture: str, model: torch.nn.Module, fields: dict, paired: bool = True):
         self.name, self.architecture, self.model = name, architecture, model.float().eval()
         self.fields, self.paired, self.tensors, self.made = fields, paired, [], {}
+        self.parameters: dict[str, str] = {}
 
     def put(self, gguf: str, parameter: str, kind: str, shape: list[int] | None = None, heads: int = 0) -> None:
         """Give a parameter the values of a tensor; `heads` where its rows are interleaved in the file."""
         target = self.model.get_parameter(parameter)
         data = values(gguf, shape or list(target.shape), kind)
         self.tensors.append([gguf, list(data.shape), kind])
+        self.parameters[gguf] = parameter
         if heads and self.paired:
             rows = data.shape[0] // heads
             data = data.reshape(heads, rows // 2, 2, *data.shape[1:]).swapaxes(1, 2).reshape(data.shape)
@@ -120,6 +128,15 @@ class Case:
             f"{self.architecture}.{key}": value for key, value in self.fields.items()
         }
 
+    def checkpoint(self) -> dict:
+        """What `config.json` says, and what tensors are called in a checkpoint."""
+        config = self.model.config.to_dict()
+        kept = {key: config[key] for key in KEYS if config.get(key) is not None}
+        return {
+            "config": {"architectures": [type(self.model).__name__]} | kept,
+            "parameters": self.parameters,
+        }
+
     def golden(self, prompt: list[int] = PROMPT) -> dict:
         """Computed anew from the whole text for each token: no cache can be wrong."""
         tokens = list(prompt)
@@ -134,6 +151,7 @@ class Case:
         return {
             "name": self.name,
             "metadata": self.metadata(),
+            **self.checkpoint(),
             "tensors": self.tensors,
             "prompt": prompt,
             "logits": [float(f"{x:.7g}") for x in first],
@@ -330,6 +348,7 @@ def bert() -> dict:
     return {
         "name": "bert",
         "metadata": case.metadata(),
+        **case.checkpoint(),
         "tensors": case.tensors,
         "prompt": PROMPT,
         "states": [float(f"{x:.7g}") for x in states.flatten()],

@@ -10,6 +10,10 @@ export interface GoldenCheckpoint {
     shape: readonly number[],
     kind: string | readonly number[],
   ])[];
+  /** What the checkpoint's `config.json` says. */
+  readonly config: Readonly<Record<string, unknown>> & { readonly num_attention_heads: number };
+  /** What Hugging Face calls tensors, by their names in GGUF; those that it stacks otherwise are left out. */
+  readonly parameters: Readonly<Record<string, string>>;
   readonly prompt: readonly number[];
 }
 

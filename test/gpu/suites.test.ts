@@ -52,6 +52,7 @@ describe.skipIf(LAVAPIPE_DRIVER.missing)("the WebGPU backend on lavapipe", () =>
         "revival",
         "revival",
         "profile",
+        "prefixes",
         "hand-over",
         "self-test",
       ]),

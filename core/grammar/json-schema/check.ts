@@ -129,30 +129,46 @@ export function schemaOf({ schema, path }: Part, key: string): Place | undefined
   return value === undefined ? undefined : { schema: value, path: `${path}.${key}` };
 }
 
+/** The schemas of a keyword that holds them by name. */
+export function mapOf({ schema, path }: Part, key: string): ReadonlyMap<string, Place> {
+  const value = member(schema, key) ?? {};
+  if (!isObject(value)) throw malformed(`${path}.${key}`, "expected an object");
+  return new Map(
+    Object.entries(value).map(([name, one]) => [
+      name,
+      { schema: one, path: `${path}.${key}.${name}` },
+    ]),
+  );
+}
+
 const properties = new WeakMap<JsonObject, ReadonlyMap<string, Place>>();
 
 /** The schemas of properties by name. */
-export function propertiesOf({ schema, path }: Part): ReadonlyMap<string, Place> {
-  const known = properties.get(schema);
-  if (known !== undefined) return known;
-  const value = member(schema, "properties") ?? {};
-  if (!isObject(value)) throw malformed(`${path}.properties`, "expected an object");
-  const places = new Map(
-    Object.entries(value).map(([name, one]) => [
+export function propertiesOf(part: Part): ReadonlyMap<string, Place> {
+  let places = properties.get(part.schema);
+  if (places === undefined) properties.set(part.schema, (places = mapOf(part, "properties")));
+  return places;
+}
+
+/** The names that have to be there where another one is. */
+export function dependentRequiredOf(part: Part): ReadonlyMap<string, readonly string[]> {
+  const named = [...mapOf(part, "dependentRequired")];
+  return new Map(
+    named.map(([name, { schema, path }]) => [
       name,
-      { schema: one, path: `${path}.properties.${name}` },
+      namesOf(isList(schema) ? schema : undefined, path),
     ]),
   );
-  properties.set(schema, places);
-  return places;
 }
 
 /** The names of properties that have to be there. */
 export function requiredOf(part: Part): readonly string[] {
-  return (listOf(part, "required") ?? []).map((name) => {
-    if (typeof name === "string") return name;
-    throw malformed(`${part.path}.required`, "expected a list of names");
-  });
+  return namesOf(listOf(part, "required") ?? [], `${part.path}.required`);
+}
+
+function namesOf(list: readonly Json[] | undefined, path: string): readonly string[] {
+  if (list?.every((name) => typeof name === "string") === true) return list;
+  throw malformed(path, "expected a list of names");
 }
 
 /** What a `$ref` refers to. */

@@ -10,27 +10,38 @@ export const KEYWORDS: Readonly<Record<string, string>> = {
   allOf: "",
   anyOf: "",
   const: "",
+  contains: "",
+  dependentRequired: "",
+  dependentSchemas: "",
+  else: "",
   enum: "",
   exclusiveMaximum: "at most 15 digits",
   exclusiveMinimum: "at most 15 digits",
   format: "date, time, date-time, uuid, ipv4, email; others are refused",
+  if: "where it can be negated, see `not`",
   items: "a schema",
+  maxContains: "where `contains` can be negated, see `not`",
   maxItems: "",
   maxLength: "",
   maxProperties: "",
   maximum: "at most 15 digits",
+  minContains: "",
   minItems: "",
   minLength: "",
   minProperties: "above 1 only where `required` or `additionalProperties: false` decide",
   minimum: "at most 15 digits",
-  multipleOf: "a whole number up to 100",
-  oneOf: "where types, `const` or `enum` tell the alternatives apart",
+  multipleOf: "a number of at most 12 decimal places that is up to 100 without its point",
+  not: "of all keywords but `additionalProperties`, `format`, `multipleOf`, `oneOf`, `patternProperties`, `propertyNames` and `uniqueItems`",
+  oneOf: "where the alternatives can be told apart or negated, see `not`",
   pattern: "the regular expressions described above",
+  patternProperties: "at most 4 patterns",
   prefixItems: "",
   properties: "in this order",
+  propertyNames: "`type`, `const`, `enum`, `pattern`, `format`, `minLength` and `maxLength`",
   required: "",
+  then: "",
   type: "",
-  uniqueItems: "`false` only",
+  uniqueItems: "lists of at most one item, or of at most 10 different values",
 };
 
 /** Keywords that say nothing about what is valid. */
@@ -66,8 +77,31 @@ export const FORMATS: Readonly<Record<string, string>> = {
   email: "^[A-Za-z0-9]+([._+-][A-Za-z0-9]+)*@[A-Za-z0-9]+(-[A-Za-z0-9]+)*(\\.[A-Za-z]{2,10}){1,3}$",
 };
 
-/** The largest `multipleOf`: a graph has a state for each remainder at each digit. */
+/** The largest `multipleOf`, without its point: a graph has a state for each remainder at each digit. */
 export const MAX_DIVISOR = 100;
+
+/** Its most decimal places: the digits of a number have to hold them. */
+export const MAX_DECIMALS = 12;
+
+/** Patterns of property names: names are told apart by all of them, so that each doubles the alternatives. */
+export const MAX_NAME_PATTERNS = 4;
+
+/** Values of a list without repetition: each doubles the states. */
+export const MAX_UNIQUE_VALUES = 10;
+
+/**
+ * Keywords of schemas that say what is not valid. No schema that was sent may hold one.
+ *
+ * - a string that is none of these
+ * - a string that a pattern does not match
+ * - a number that is no whole number
+ * - a string that is one of these
+ */
+export const NOT_IN = "not in";
+export const NOT_PATTERN = "not pattern";
+export const FRACTION = "fraction";
+export const ONE_OF = "one of";
+export const MADE: ReadonlySet<string> = new Set([NOT_IN, NOT_PATTERN, FRACTION, ONE_OF]);
 
 /** JSON. */
 export type Json = null | boolean | number | string | readonly Json[] | JsonObject;

@@ -15,9 +15,20 @@ export interface NumberRange {
   readonly integer: boolean;
   readonly min?: Bound;
   readonly max?: Bound;
-  /** Whole numbers that it has to be divisible by. */
-  readonly divisor?: number;
+  /** Whether it must not be a whole number. */
+  readonly fraction?: boolean;
+  /** What it has to be divisible by. */
+  readonly divisor?: Divisor;
 }
+
+/** `value` / 10^`decimals`, both whole numbers. */
+export interface Divisor {
+  readonly value: number;
+  readonly decimals: number;
+}
+
+/** What all numbers of {@linkcode MAX_DIGITS} are divisible by, as far as it is asked. */
+export const ANY_DIVISOR: Divisor = { value: 1, decimals: MAX_DIGITS };
 
 /** A bound of a number without its sign: digits before and after the point, without needless zeros. */
 interface Limit {
@@ -32,10 +43,12 @@ const BEYOND = 10 ** MAX_DIGITS;
 
 /** Numbers of a range, each digit by digit; exponents only where nothing is asked for. Throws naming `param`. */
 export function numberIn(range: NumberRange, param: string): Expression {
-  const { integer, divisor = 1 } = range;
-  if (range.min === undefined && range.max === undefined && divisor === 1) {
+  const { integer, fraction = false, divisor = ANY_DIVISOR } = range;
+  if (range.min === undefined && range.max === undefined && divisor === ANY_DIVISOR && !fraction) {
     return integer ? INTEGER : NUMBER;
   }
+  if (integer && fraction) return NEVER;
+  const kind: Kind = { integer, fraction, divisor };
   const min = integer ? roundUp(range.min) : range.min;
   const max = integer ? roundDown(range.max) : range.max;
   const limit = (bound: Bound | undefined): Limit | undefined =>
@@ -43,11 +56,11 @@ export function numberIn(range: NumberRange, param: string): Expression {
   const parts: Expression[] = [];
   if (max === undefined || max.value >= 0) {
     const low = isAboveZero(min) ? limit(min) : undefined;
-    parts.push(magnitude(low, limit(max), integer, divisor));
+    parts.push(magnitude(low, limit(max), kind));
   }
   if (min === undefined || min.value < 0) {
     const low = max !== undefined && max.value < 0 ? toLimit(max, param) : ZERO;
-    parts.push(seq(literal("-"), magnitude(low, limit(min), integer, divisor)));
+    parts.push(seq(literal("-"), magnitude(low, limit(min), kind)));
   }
   return parts.length === 0 ? NEVER : choice(...parts);
 }
@@ -92,9 +105,11 @@ function toLimit({ value, exclusive }: Bound, param: string): Limit {
 function magnitude(
   low: Limit | undefined,
   high: Limit | undefined,
-  integer: boolean,
-  divisor: number,
+  { integer, fraction: broken, divisor }: Kind,
 ): Expression {
+  /** Whether digits up to that decimal place, of this remainder, are those of a multiple. */
+  const divides = (rest: number, decimals: number): boolean =>
+    (rest * (10 ** (divisor.decimals - decimals) % divisor.value)) % divisor.value === 0;
   return (graph, from, to) => {
     const states = new Map<string, number>();
     const stateOf = (key: string, draw: (state: number) => void): number => {
@@ -123,7 +138,7 @@ function magnitude(
       const digits = new Map<number, number[]>();
       for (let digit = least; digit <= most; digit++) {
         const next = narrow(bound, digit === least, digit === most);
-        const left = (rest * 10 + digit) % divisor;
+        const left = (rest * 10 + digit) % divisor.value;
         const key = `w${length},${place + 1},${next.low},${next.high},${left}`;
         const target = stateOf(key, (at) => wholePart(at, length, place + 1, next, left));
         digits.set(target, [...(digits.get(target) ?? []), digit]);
@@ -134,26 +149,37 @@ function magnitude(
     function afterWhole(state: number, length: number, bound: Bounds, rest: number): void {
       const enough = !bound.low || (low!.fraction === "" && !low!.exclusive);
       const fits = !bound.high || !high!.exclusive || high!.fraction !== "";
-      if (enough && fits && rest === 0) graph.nothing(state, to);
-      if (integer || divisor > 1 || length === MAX_DIGITS) return;
-      const point = stateOf(`p${length},${bound.low},${bound.high}`, (at) =>
-        fraction(at, 0, MAX_DIGITS - length, bound),
+      if (enough && fits && !broken && divides(rest, 0)) graph.nothing(state, to);
+      const room = Math.min(MAX_DIGITS - length, divisor.decimals);
+      if (integer || room === 0) return;
+      const point = stateOf(`p${length},${bound.low},${bound.high},${rest}`, (at) =>
+        fraction(at, 0, room, bound, rest, !broken),
       );
       graph.chars(state, charSet([0x2e, 0x2e]), point);
     }
 
-    function fraction(state: number, place: number, room: number, bound: Bounds): void {
+    /** `done`: digits so far are those of a number of the kind that is asked for. */
+    function fraction(
+      state: number,
+      place: number,
+      room: number,
+      bound: Bounds,
+      rest: number,
+      done: boolean,
+    ): void {
       const enough = !bound.low || (place >= low!.fraction.length && !low!.exclusive);
       const fits = !bound.high || !high!.exclusive || place < high!.fraction.length;
-      if (place > 0 && enough && fits) graph.nothing(state, to);
+      if (place > 0 && enough && fits && done && divides(rest, place)) graph.nothing(state, to);
       if (place === room) return;
       const least = bound.low ? digitAt(low!.fraction, place) : 0;
       const most = bound.high ? digitAt(high!.fraction, place) : 9;
       const digits = new Map<number, number[]>();
       for (let digit = least; digit <= most; digit++) {
         const next = narrow(bound, digit === least, digit === most);
-        const key = `f${place + 1},${room},${next.low},${next.high}`;
-        const target = stateOf(key, (at) => fraction(at, place + 1, room, next));
+        const left = (rest * 10 + digit) % divisor.value;
+        const whole = done || digit > 0;
+        const key = `f${place + 1},${room},${next.low},${next.high},${left},${whole}`;
+        const target = stateOf(key, (at) => fraction(at, place + 1, room, next, left, whole));
         digits.set(target, [...(digits.get(target) ?? []), digit]);
       }
       drawDigits(graph, state, digits);
@@ -167,6 +193,9 @@ function magnitude(
     }
   };
 }
+
+/** What is asked of a number beside its bounds. */
+type Kind = Required<Pick<NumberRange, "integer" | "fraction" | "divisor">>;
 
 /** Whether the digits so far are those of the limits. */
 interface Bounds {

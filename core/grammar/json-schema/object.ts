@@ -1,9 +1,10 @@
 /** Objects of a schema. */
-import { otherThan, spelled } from "../char-graph.ts";
-import { type Expression, literal, NEVER, seq, shared } from "../expression.ts";
+import { spelled } from "../char-graph.ts";
+import { choice, type Expression, literal, NEVER, seq, shared } from "../expression.ts";
 import { unsupported } from "../problem.ts";
-import { countOf, propertiesOf, requiredOf, schemaOf } from "./check.ts";
-import type { Part, Place } from "./keywords.ts";
+import { countOf, mapOf, propertiesOf, requiredOf, schemaOf } from "./check.ts";
+import type { Part } from "./keywords.ts";
+import type { Names } from "./names.ts";
 import type { Compile } from "./schema.ts";
 import { GAP, stringChar } from "./text.ts";
 
@@ -15,25 +16,30 @@ interface Property {
 }
 
 /**
- * Objects by `properties`, `required`, `additionalProperties`, `minProperties` and `maxProperties`: named properties
+ * Objects by `properties`, `required`, `minProperties`, `maxProperties` and what is asked of names: named properties
  * in the order in which they are named, then others, whose names are not looked at twice. Where `closed`, an object
- * that names properties has others only if `additionalProperties` says so.
+ * that names properties has others only if `additionalProperties` or `patternProperties` say so.
  */
 export function objectExpression(
   parts: readonly Part[],
+  names: Names,
   compile: Compile,
   closed: boolean,
 ): Expression {
   const required = new Set(parts.flatMap(requiredOf));
-  const names = new Set([...parts.flatMap((part) => [...propertiesOf(part).keys()]), ...required]);
+  const named = [
+    ...new Set([...parts.flatMap((part) => [...propertiesOf(part).keys()]), ...required]),
+  ];
   const min = Math.max(...parts.map((part) => countOf(part, "minProperties") ?? 0), 0);
   const max = Math.min(
     ...parts.map((part) => countOf(part, "maxProperties") ?? Infinity),
     Infinity,
   );
-  const others = parts.flatMap((part) => schemaOf(part, "additionalProperties") ?? []);
-  const said = others.length > 0 || names.size === 0 || !closed;
-  const open = said && others.every(({ schema }) => schema !== false);
+  const said = parts.some((part) => schemaOf(part, "additionalProperties") !== undefined);
+  const patterned = parts.some((part) => mapOf(part, "patternProperties").size > 0);
+  // Absent patterns, names are of one kind, free or none at all.
+  const others = names.others(named, closed && !said && (named.length > 0 || patterned));
+  const open = others.length > 0;
   if (min > Math.max(1, required.size) && open) {
     const part = parts.find((one) => countOf(one, "minProperties") === min)!;
     throw unsupported(
@@ -43,24 +49,22 @@ export function objectExpression(
   }
   if (min > max) return NEVER;
 
-  const properties: Property[] = [...names].map((name) => ({
+  const properties: Property[] = named.map((name) => ({
     key: literal(JSON.stringify(name)),
-    value: compile(parts.flatMap((part) => placesOf(part, name))),
+    value: names.allows(name) ? compile(names.placesOf(name)) : NEVER,
     required: required.has(name),
   }));
-  const extra = open
-    ? {
-        key: shared(seq(literal('"'), spelled(otherThan([...names]), stringChar), literal('"'))),
-        value: compile(others),
-      }
-    : undefined;
-  return draw(properties, extra, min, max);
-}
-
-/** What a schema asks of a property. */
-function placesOf(part: Part, name: string): readonly Place[] {
-  const place = propertiesOf(part).get(name) ?? schemaOf(part, "additionalProperties");
-  return place === undefined ? [] : [place];
+  const extra = shared(
+    choice(
+      ...others.map(({ graph, places }) =>
+        member({
+          key: seq(literal('"'), spelled(graph, stringChar), literal('"')),
+          value: compile(places),
+        }),
+      ),
+    ),
+  );
+  return draw(properties, open ? extra : undefined, min, max);
 }
 
 function member({ key, value }: Omit<Property, "required">): Expression {
@@ -74,7 +78,7 @@ function before(count: number): Expression {
 /** A state for each property that may come next and each number of properties that counts. */
 function draw(
   properties: readonly Property[],
-  extra: Omit<Property, "required"> | undefined,
+  extra: Expression | undefined,
   min: number,
   max: number,
 ): Expression {
@@ -109,7 +113,7 @@ function draw(
       const target = ends.get(more) ?? graph.state();
       ends.set(more, target);
       const after = graph.state();
-      seq(before(count), member(extra))(graph, state, after);
+      seq(before(count), extra)(graph, state, after);
       graph.nothing(after, target);
     }
     for (const [count, state] of ends) if (count >= min) GAP(graph, state, close);

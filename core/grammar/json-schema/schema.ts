@@ -14,11 +14,15 @@ import {
   type Rule,
 } from "../expression.ts";
 import { MAX_CONJUNCTIONS } from "../limits.ts";
+import { RuntimeError } from "../../errors.ts";
 import { malformed, tooLarge, unsupported } from "../problem.ts";
 import {
   checkKeywords,
   checkSize,
+  dependentRequiredOf,
+  mapOf,
   resolve,
+  schemaOf,
   schemasOf,
   type TypeName,
   typesOfAll,
@@ -28,22 +32,28 @@ import {
   isList,
   isObject,
   type Json,
+  type JsonObject,
   KEYWORDS,
+  MADE,
+  MAX_UNIQUE_VALUES,
   member,
+  ONE_OF,
   type Part,
   type Place,
 } from "./keywords.ts";
 import { arrayExpression } from "./list.ts";
+import { namesOf } from "./names.ts";
+import { createNegation } from "./negation.ts";
 import { numberExpression } from "./numeric.ts";
 import { objectExpression } from "./object.ts";
 import { stringExpression } from "./string.ts";
 import { VALUE } from "./text.ts";
-import { createValidator } from "./valid.ts";
+import { createValidator, isSame } from "./valid.ts";
 
 /** The text that is valid by all of these schemas. */
 export type Compile = (places: readonly Place[]) => Expression;
 
-/** Alternatives at a place: exactly one of the branches has to hold where `exclusive`, else any. */
+/** Alternatives at a place: any of the branches has to hold. */
 interface Branches {
   readonly branches: readonly Place[];
 }
@@ -73,8 +83,12 @@ export function schemaExpression(
 ): Expression {
   const root = checkSize(schema, param);
   const isValid = createValidator(root, param);
+  const negation = createNegation(root);
   const rules = new Map<string, Rule>();
   const numbers = new Map<Json, number>();
+  /** Schemas that were put together here. */
+  const conjoined = new Map<string, JsonObject>();
+  const conditions = new Map<JsonObject, readonly Branches[]>();
   let conjunctions = 0;
 
   const numberOf = (value: Json): number => {
@@ -116,7 +130,7 @@ export function schemaExpression(
       // What has to hold already need not hold twice; a reference to itself ends here.
       if (parts.has(one)) continue;
       const part = { schema: one, path };
-      checkKeywords(part, isObject(root) ? root : {});
+      if (!negation.isMade(one)) checkKeywords(part, isObject(root) ? root : {});
       parts.set(one, part);
       const referred = resolve(part, root);
       if (referred !== undefined) open.push(referred);
@@ -125,27 +139,94 @@ export function schemaExpression(
       if (any !== undefined) pending.push({ branches: any });
       const exact = schemasOf(part, "oneOf");
       if (exact !== undefined) pending.push({ branches: exclusive(exact, `${path}.oneOf`) });
+      const not = schemaOf(part, "not");
+      if (not !== undefined) open.push(negated(not));
+      pending.push(...conditionsOf(part));
     }
     return { parts: [...parts.values()], pending };
   }
 
-  /** Branches of which no two can hold at once are an `anyOf`. */
+  function negated(place: Place): Place {
+    return { schema: negation.negate(place), path: place.path };
+  }
+
+  /** Schemas that all have to hold, as one. */
+  function all(schemas: readonly Json[], path: string): Place {
+    return putTogether(schemas.map(numberOf).join(), { allOf: schemas }, path);
+  }
+
+  /** What a part asks for on a condition: either it does not hold, or what follows does. */
+  function conditionsOf(part: Part): readonly Branches[] {
+    const known = conditions.get(part.schema);
+    if (known !== undefined) return known;
+    const found: Branches[] = [];
+    conditions.set(part.schema, found);
+    const { path } = part;
+    const condition = schemaOf(part, "if");
+    const [then, otherwise] = [schemaOf(part, "then"), schemaOf(part, "else")];
+    if (condition !== undefined && (then !== undefined || otherwise !== undefined)) {
+      const not = negated(condition).schema;
+      found.push({
+        branches: [
+          all([condition.schema, then?.schema ?? true], then?.path ?? path),
+          all([not, otherwise?.schema ?? true], otherwise?.path ?? path),
+        ],
+      });
+    }
+    for (const [name, needed] of dependentRequiredOf(part)) {
+      found.push({ branches: [absent(name, path), present([name, ...needed], path)] });
+    }
+    for (const [name, place] of mapOf(part, "dependentSchemas")) {
+      const there = present([name], path).schema;
+      found.push({ branches: [absent(name, path), all([there, place.schema], place.path)] });
+    }
+    return found;
+  }
+
+  function absent(name: string, path: string): Place {
+    return putTogether(`no ${name}`, { properties: { [name]: false } }, path);
+  }
+
+  function present(names: readonly string[], path: string): Place {
+    return putTogether(JSON.stringify(names), { required: names }, path);
+  }
+
+  /** The same object under the same key, as rules are told apart by their schemas. */
+  function putTogether(key: string, fresh: JsonObject, path: string): Place {
+    const known = conjoined.get(key) ?? fresh;
+    conjoined.set(key, known);
+    return { schema: known, path };
+  }
+
+  /** Branches of which exactly one holds: those that can hold at once are held apart. */
   function exclusive(branches: readonly Place[], path: string): readonly Place[] {
     const flat = branches.map((branch) => flatten({ parts: [], pending: [] }, [branch]));
-    for (const [i, a] of flat.entries()) {
-      for (const b of flat.slice(0, i)) {
-        if (a === undefined || b === undefined || areDisjoint(a.parts, b.parts)) continue;
+    return branches.flatMap((branch, i) => {
+      const own = flat[i];
+      if (own === undefined) return [];
+      const others = branches.filter((_, j) => {
+        const other = j === i ? undefined : flat[j];
+        return other !== undefined && !areDisjoint(own.parts, other.parts);
+      });
+      if (others.length === 0) return [branch];
+      try {
+        return [
+          all([branch.schema, ...others.map((other) => negation.negate(other))], branch.path),
+        ];
+      } catch (error) {
+        if (!RuntimeError.is(error) || error.code !== "UNSUPPORTED_PARAMETER") throw error;
         throw unsupported(
           path,
-          "alternatives that no type, const or enum tells apart cannot be enforced; use anyOf",
+          `alternatives that no type, const or enum tells apart have to be negated: ${error.message}; use anyOf`,
         );
       }
-    }
-    return branches;
+    });
   }
 
   function expand(leaf: Leaf): Expression {
-    if (++conjunctions > MAX_CONJUNCTIONS) {
+    // Many schemas together take as long as several of a few.
+    conjunctions += Math.max(1, leaf.parts.length / FEW_SCHEMAS);
+    if (conjunctions > MAX_CONJUNCTIONS) {
       throw tooLarge(param, "combinations of alternatives", MAX_CONJUNCTIONS);
     }
     const [first, ...pending] = leaf.pending;
@@ -181,12 +262,42 @@ export function schemaExpression(
       case "string":
         return stringExpression(parts);
       case "array":
-        return arrayExpression(parts, compile);
+        return arrayExpression(parts, { compile, negate: negated, values: listValues });
       case "object":
-        return objectExpression(parts, compile, closed);
+        return objectExpression(parts, namesOf(parts, namesParts), compile, closed);
       default:
         return type satisfies never;
     }
+  }
+
+  /** All values that are valid by these schemas, each once; nothing where those are too many. */
+  function listValues(places: readonly Place[]): readonly Json[] | undefined {
+    const leaf = flatten({ parts: [], pending: [] }, places);
+    if (leaf === undefined) return [];
+    const { parts } = leaf;
+    const types = typesOfAll(parts);
+    const simple = types.every((type) => type === "null" || type === "boolean");
+    const listed = valuesOf(parts) ?? (simple ? [null, true, false] : undefined);
+    const valid = listed?.filter((value) => parts.every((part) => isValid(value, part))) ?? [];
+    const once = valid.filter((value, i) => !valid.slice(0, i).some((one) => isSame(one, value)));
+    return listed === undefined || once.length > MAX_UNIQUE_VALUES ? undefined : once;
+  }
+
+  /** The parts of what is asked of names; nothing where it allows none. */
+  function namesParts(places: readonly Place[]): readonly Part[] | undefined {
+    const leaf = flatten({ parts: [], pending: [] }, places);
+    if (leaf === undefined || !typesOfAll(leaf.parts).includes("string")) return undefined;
+    const values = valuesOf(leaf.parts);
+    if (leaf.pending.length > 0) {
+      throw unsupported(places[0]!.path, "alternatives of names cannot be enforced");
+    }
+    if (values === undefined) return leaf.parts;
+    const names = values.filter(
+      (value) => typeof value === "string" && leaf.parts.every((part) => isValid(value, part)),
+    ) as readonly string[];
+    return names.length === 0
+      ? undefined
+      : [{ schema: { [ONE_OF]: names }, path: places[0]!.path }];
   }
 
   return compile([
@@ -195,12 +306,28 @@ export function schemaExpression(
   ]);
 }
 
+/** Schemas that hold together in most places. */
+const FEW_SCHEMAS = 4;
+
 /** Keywords that have been followed when an alternative is put together. */
-const FOLLOWED: ReadonlySet<string> = new Set(["$ref", "allOf", "anyOf", "oneOf"]);
+const FOLLOWED: ReadonlySet<string> = new Set([
+  "$ref",
+  "allOf",
+  "anyOf",
+  "dependentRequired",
+  "dependentSchemas",
+  "else",
+  "if",
+  "not",
+  "oneOf",
+  "then",
+]);
 
 /** Whether a part says nothing of its own. */
 function isFree({ schema }: Part): boolean {
-  return Object.keys(schema).every((key) => FOLLOWED.has(key) || !Object.hasOwn(KEYWORDS, key));
+  return Object.keys(schema).every(
+    (key) => FOLLOWED.has(key) || !(Object.hasOwn(KEYWORDS, key) || MADE.has(key)),
+  );
 }
 
 /** The values of the first `const` or `enum`; without one there are too many to list. */

@@ -1,9 +1,11 @@
 /** Whether a value is valid by a schema: what decides which values of an `enum` may be written. */
-import type { CharGraph } from "../char-graph.ts";
+import { hasText } from "../char-graph.ts";
 import { MAX_CONJUNCTIONS } from "../limits.ts";
 import { tooLarge } from "../problem.ts";
 import {
   countOf,
+  dependentRequiredOf,
+  mapOf,
   numberOf,
   propertiesOf,
   requiredOf,
@@ -14,6 +16,7 @@ import {
   typesOf,
 } from "./check.ts";
 import {
+  FRACTION,
   isList,
   isObject,
   type Json,
@@ -22,7 +25,8 @@ import {
   type Part,
   type Place,
 } from "./keywords.ts";
-import { patternsOf } from "./string.ts";
+import { divisorOf, isMultiple } from "./numeric.ts";
+import { patternGraph, patternsOf } from "./string.ts";
 
 /** Whether a value is valid by a part; throws where that takes too long. */
 export type Validator = (value: Json, part: Part) => boolean;
@@ -43,7 +47,15 @@ export function createValidator(root: Json, param: string): Validator {
     const { schema } = part;
     const types = typesOf(part);
     if (types !== undefined && !typesOfValue(value).some((type) => types.has(type))) return false;
-    if (!isListed(value, schema)) return false;
+    if (!isListed(value, schema) || !holdsTogether(value, part)) return false;
+    if (typeof value === "number") return isNumberValid(value, part);
+    if (typeof value === "string") return isStringValid(value, part);
+    if (isList(value)) return isListValid(value, part);
+    return !isObject(value) || isObjectValid(value, part);
+  }
+
+  /** Whether a value is valid by the schemas that a part is put together from. */
+  function holdsTogether(value: Json, part: Part): boolean {
     const referred = resolve(part, root);
     if (referred !== undefined && !holds(value, referred)) return false;
     const fits = (place: Place): boolean => holds(value, place);
@@ -51,10 +63,14 @@ export function createValidator(root: Json, param: string): Validator {
     if (!(schemasOf(part, "anyOf")?.some(fits) ?? true)) return false;
     const exact = schemasOf(part, "oneOf");
     if (exact !== undefined && exact.filter(fits).length !== 1) return false;
-    if (typeof value === "number") return isNumberValid(value, part);
-    if (typeof value === "string") return isStringValid(value, part);
-    if (isList(value)) return isListValid(value, part);
-    return !isObject(value) || isObjectValid(value, part);
+    const not = schemaOf(part, "not");
+    if (not !== undefined && fits(not)) return false;
+    const condition = schemaOf(part, "if");
+    if (condition !== undefined) {
+      const follows = schemaOf(part, fits(condition) ? "then" : "else");
+      if (follows !== undefined && !fits(follows)) return false;
+    }
+    return true;
   }
 
   function isListValid(value: readonly Json[], part: Part): boolean {
@@ -62,6 +78,16 @@ export function createValidator(root: Json, param: string): Validator {
     if (value.length > (countOf(part, "maxItems") ?? Infinity)) return false;
     const prefix = schemasOf(part, "prefixItems") ?? [];
     const items = schemaOf(part, "items");
+    const unique = member(part.schema, "uniqueItems") === true;
+    if (unique && value.some((one, i) => value.slice(0, i).some((other) => isSame(one, other)))) {
+      return false;
+    }
+    const contains = schemaOf(part, "contains");
+    if (contains !== undefined) {
+      const count = value.filter((one) => holds(one, contains)).length;
+      if (count < (countOf(part, "minContains") ?? 1)) return false;
+      if (count > (countOf(part, "maxContains") ?? Infinity)) return false;
+    }
     return value.every((one, i) => {
       const place = prefix[i] ?? items;
       return place === undefined || holds(one, place);
@@ -75,9 +101,24 @@ export function createValidator(root: Json, param: string): Validator {
     if (!requiredOf(part).every((name) => Object.hasOwn(value, name))) return false;
     const properties = propertiesOf(part);
     const others = schemaOf(part, "additionalProperties");
+    const patterns = [...mapOf(part, "patternProperties")].map(
+      ([pattern, place]) => [patternGraph(pattern, place.path), place] as const,
+    );
+    const names = schemaOf(part, "propertyNames");
+    for (const [name, needed] of dependentRequiredOf(part)) {
+      if (!Object.hasOwn(value, name)) continue;
+      if (!needed.every((other) => Object.hasOwn(value, other))) return false;
+    }
+    for (const [name, place] of mapOf(part, "dependentSchemas")) {
+      if (Object.hasOwn(value, name) && !holds(value, place)) return false;
+    }
     return entries.every(([name, one]) => {
-      const place = properties.get(name) ?? others;
-      return place === undefined || holds(one, place);
+      if (names !== undefined && !holds(name, names)) return false;
+      const own = properties.get(name);
+      const places = patterns.filter(([graph]) => hasText(graph, name)).map(([, place]) => place);
+      if (own !== undefined) places.push(own);
+      else if (places.length === 0 && others !== undefined) places.push(others);
+      return places.every((place) => holds(one, place));
     });
   }
 
@@ -104,13 +145,14 @@ function simpleValues(listed: readonly Json[]): ReadonlySet<Json> {
 }
 
 function isNumberValid(value: number, part: Part): boolean {
-  const divisor = numberOf(part, "multipleOf");
+  const divisor = divisorOf(part);
+  if (member(part.schema, FRACTION) === true && Number.isInteger(value)) return false;
   return (
     value >= (numberOf(part, "minimum") ?? -Infinity) &&
     value <= (numberOf(part, "maximum") ?? Infinity) &&
     value > (numberOf(part, "exclusiveMinimum") ?? -Infinity) &&
     value < (numberOf(part, "exclusiveMaximum") ?? Infinity) &&
-    (divisor === undefined || Number.isInteger(value / divisor))
+    (divisor === undefined || isMultiple(value, divisor))
   );
 }
 
@@ -119,24 +161,8 @@ function isStringValid(value: string, part: Part): boolean {
   return (
     length >= (countOf(part, "minLength") ?? 0) &&
     length <= (countOf(part, "maxLength") ?? Infinity) &&
-    patternsOf(part).every(({ graph }) => matches(graph, value))
+    patternsOf(part).every(({ graph }) => hasText(graph, value))
   );
-}
-
-/** Whether a text is among those of a graph. */
-function matches({ edges, final }: CharGraph, text: string): boolean {
-  let at = new Set([0]);
-  for (const char of text) {
-    const point = char.codePointAt(0)!;
-    const next = new Set<number>();
-    for (const state of at) {
-      for (const { set, to } of edges[state]!) {
-        if (set.some(([low, high]) => low <= point && point <= high)) next.add(to);
-      }
-    }
-    at = next;
-  }
-  return [...at].some((state) => final[state]);
 }
 
 function typesOfValue(value: Json): readonly TypeName[] {

@@ -1,10 +1,11 @@
 import { readJson } from "../body.ts";
+import { type Capabilities, capabilitiesOf } from "../capabilities.ts";
 import { chatPrompt } from "../chat.ts";
 import { toTokens } from "../completions.ts";
 import type { ServedModel } from "../deps.ts";
 import type { EmbedRoute } from "../embeddings.ts";
 import type { Exchange } from "../exchange.ts";
-import { canFillIn, fillInTokens } from "../fill-in.ts";
+import { fillInTokens } from "../fill-in.ts";
 import { findModel } from "../find-model.ts";
 import type { Route, Server } from "../pipeline.ts";
 import { untilServing } from "../serving.ts";
@@ -92,7 +93,7 @@ export async function show(
       [`${model.architecture ?? "unknown"}.context_length`]: model.contextLength,
       "tokenizer.ggml.vocab_size": model.engine.info.vocabSize,
     },
-    capabilities: capabilitiesOf(model),
+    capabilities: namesOf(capabilitiesOf(model)),
     modified_at: modifiedAt(model),
   });
 }
@@ -124,8 +125,8 @@ function modifiedAt({ created }: ServedModel): string {
   return new Date(created * 1000).toISOString();
 }
 
-function capabilitiesOf({ tokenizer, template }: ServedModel): readonly string[] {
-  const has = { tools: template !== undefined, insert: canFillIn(tokenizer) };
-  const some = Object.entries(has).flatMap(([name, holds]) => (holds ? [name] : []));
-  return ["completion", "embedding", ...some];
+/** What it can be asked for, in Ollama's words. */
+function namesOf({ completion, embed, tools, fim }: Capabilities): readonly string[] {
+  const has = { completion, embedding: embed, tools, insert: fim };
+  return Object.entries(has).flatMap(([name, holds]) => (holds ? [name] : []));
 }

@@ -83,7 +83,7 @@ describe.skipIf(isMissing(CHROMIUM)).for([true, false])("cross-origin isolated: 
 
   async function open(): Promise<void> {
     await page.goto(server.base);
-    await page.waitForFunction("'leaveLoop' in globalThis");
+    await page.waitForFunction("'outlive' in globalThis");
     expect(await page.evaluate("crossOriginIsolated")).toBe(isolated);
   }
   const answer = (threads?: number): Promise<Found> =>
@@ -109,6 +109,19 @@ describe.skipIf(isMissing(CHROMIUM)).for([true, false])("cross-origin isolated: 
       else expect(found.threads).toBe(threads);
       expect(found).toEqual({ ...(await onNode()), threads: found.threads });
       expect(found.tokens).toHaveLength(REQUEST.maxTokens);
+    },
+  );
+
+  // A worker that is ended tells nobody, so that it is found as one that hangs is: after some seconds.
+  test.each(isolated ? [true, false] : [false])(
+    "an answer outlives its worker, whose end is silent: %s",
+    async (silent) => {
+      const { found, broken } = await page.evaluate<{
+        readonly found: Found;
+        readonly broken: Readonly<Record<string, number>>;
+      }>(`outlive(${JSON.stringify(REQUEST)}, ${silent})`);
+      expect(found).toEqual(await onNode());
+      expect(broken).toMatchObject({ died: silent ? 0 : 1, stalled: silent ? 1 : 0 });
     },
   );
 

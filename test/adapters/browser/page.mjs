@@ -25,6 +25,34 @@ async function answer(request, threads) {
   return found;
 }
 
+/** Workers of engines, from the oldest on. */
+const workers = [];
+globalThis.Worker = class extends Worker {
+  constructor(url, options) {
+    super(url, options);
+    if (String(url).endsWith("/engine-worker.js")) workers.push(this);
+  }
+};
+
+/** The same where the engine's worker is gone after some tokens, and the browser says so or not. */
+async function outlive(request, silent) {
+  const { engine, close } = await load(demoModel, { threads: 1 });
+  const tokens = [];
+  const logprobs = [];
+  for await (const event of engine.generate({ ...request, logprobs: 0 })) {
+    if (event.type !== "token") continue;
+    tokens.push(event.token);
+    logprobs.push(event.logprob);
+    if (tokens.length !== 20) continue;
+    const worker = workers.at(-1);
+    worker.terminate();
+    if (!silent) worker.dispatchEvent(new ErrorEvent("error", { message: "out of memory" }));
+  }
+  const { broken } = engine.condition();
+  await close();
+  return { found: { threads: 1, tokens, logprobs }, broken };
+}
+
 /** Whether the model is in the browser's cache by now. */
 async function isCached() {
   return (await caches.match(demoModel)) !== undefined;
@@ -89,4 +117,4 @@ async function until(condition) {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1));
 }
 
-Object.assign(globalThis, { answer, isCached, leaveHandler, leaveLoop });
+Object.assign(globalThis, { answer, isCached, leaveHandler, leaveLoop, outlive });

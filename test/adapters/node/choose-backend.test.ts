@@ -3,6 +3,7 @@ import { chooseBackend, type Contenders } from "../../../adapters/node/choose-ba
 import type { GpuContender } from "../../../backends/choose.ts";
 import { createReferenceBackend } from "../../../backends/reference/backend.ts";
 import type { Backend } from "../../../core/tensor/backend.ts";
+import type { MemoryNeed, Workload } from "../../../core/tensor/workload.ts";
 import { memoryModel } from "../../fixtures/memory-model.ts";
 import { ALL_OPERATIONS, leavingOut } from "../../fixtures/wrong-backend.ts";
 
@@ -22,7 +23,12 @@ interface RigOptions {
   readonly software?: boolean;
   readonly measureSoftware?: boolean;
   readonly spoil?: (backend: Backend) => Backend;
+  readonly need?: GpuContender["need"];
   readonly gpu?: Contenders["gpu"];
+}
+
+function needOf(workload: Workload): MemoryNeed {
+  return createReferenceBackend().need(workload);
 }
 
 function createRig(options: RigOptions = {}): Rig {
@@ -50,6 +56,7 @@ function createRig(options: RigOptions = {}): Rig {
   const contender: GpuContender = {
     description: "acme fast-1",
     software,
+    need: options.need ?? needOf,
     backend: async () => spoil(make("tried gpu", gpuMs)),
     keep: async () => spoil(make("gpu", gpuMs)),
     close: () => open.delete("device"),
@@ -151,18 +158,16 @@ describe("chooseBackend", () => {
   ] as const)(
     "a GPU that cannot hold the model is not tried, for its %s",
     async ([reason, need]) => {
-      const spoil = (sound: Backend): Backend => ({
-        ...sound,
+      const rig = createRig({
         need() {
           if (need instanceof RangeError) throw need;
           return need;
         },
       });
-      const rig = createRig({ spoil });
       const { backend, choice } = await chooseBackend(rig, model, rig);
       expect(backend.name).toBe("cpu");
       expect(choice.reason).toBe(reason);
-      expect(rig.now()).toBe(0);
+      expect(rig.made).toEqual(["cpu"]);
       expect([...rig.open]).toEqual(["cpu"]);
     },
   );
@@ -233,7 +238,14 @@ describe("chooseBackend", () => {
     await choosing;
     const close = vi.fn<() => void>();
     const backend = (): Promise<Backend> => rig.cpu();
-    opening.resolve({ description: "", software: false, backend, keep: backend, close });
+    opening.resolve({
+      description: "",
+      software: false,
+      need: needOf,
+      backend,
+      keep: backend,
+      close,
+    });
     await vi.advanceTimersByTimeAsync(0);
     expect(close).toHaveBeenCalledOnce();
   });

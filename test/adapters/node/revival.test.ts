@@ -9,7 +9,7 @@ import type { BreakReason } from "../../../core/engine/breakage.ts";
 import type { EngineChange } from "../../../core/engine/engine-succession.ts";
 import type { LogRecord } from "../../../core/http/deps.ts";
 import { DEMO_FILE } from "../../fixtures/demo.ts";
-import { FAULTS, type Fault } from "../../fixtures/faults.ts";
+import { FAULTS, type Fault, type KernelFault } from "../../fixtures/faults.ts";
 import { askMixed } from "../../fixtures/mixed-streams.ts";
 import { tinyModelGguf } from "../../fixtures/tiny-model.ts";
 
@@ -33,10 +33,9 @@ beforeAll(async () => {
   await model.close();
 });
 
-/** Ask everything of a model whose worker suffers `fault` once there are so many tokens. */
+/** Ask everything of a model whose worker suffers `fault` in the middle of it. */
 async function suffer(
   fault: Fault,
-  after: number,
   options: Partial<LoadOptions> = {},
 ): Promise<{ readonly model: LoadedModel; readonly changes: readonly EngineChange[] }> {
   const changes: EngineChange[] = [];
@@ -47,30 +46,29 @@ async function suffer(
     onEngineChange: (change) => changes.push(change),
     ...options,
   });
-  let tokens = 0;
-  const answers = await askMixed(model, () => {
-    if (++tokens === after) cause(fault);
-  });
+  cause(fault);
+  const answers = await askMixed(model);
   expect(answers).toEqual(reference);
   return { model, changes };
 }
 
 /** What happens to a worker, and what that counts as. */
-type Case = readonly [name: string, fault: Fault, reason: BreakReason];
+type Case = readonly [name: string, fault: KernelFault["type"], reason: BreakReason];
 const CASES: readonly Case[] = [
-  ["that is killed (F1)", { type: "exit" }, "died"],
-  ["that hangs (F2)", { type: "hang" }, "stalled"],
-  ["whose kernel traps (F5)", { type: "trap", calls: 77 }, "trap"],
-  ["whose memory cannot grow (F5)", { type: "memory", calls: 33 }, "memory"],
+  ["that is killed (F1)", "exit", "died"],
+  ["that hangs (F2)", "hang", "stalled"],
+  ["whose kernel traps (F5)", "trap", "trap"],
+  ["whose memory cannot grow (F5)", "memory", "memory"],
 ];
 
 describe("a model in a worker answers all it was asked, to the last bit", () => {
-  test.for(CASES)("%s", { timeout: 60_000 }, async ([, fault, reason]) => {
-    for (const [threads, after] of [
-      [1, 40],
-      [2, 200],
+  test.for(CASES)("%s", { timeout: 60_000 }, async ([, kind, reason]) => {
+    // Of some 5000 calls.
+    for (const [threads, calls] of [
+      [1, 700],
+      [2, 2000],
     ] as const) {
-      const { model, changes } = await suffer(fault, after, { threads });
+      const { model, changes } = await suffer({ type: kind, calls }, { threads });
       expect(changes.map(({ type }) => type)).toEqual(["broken", "replaced"]);
       expect(changes[1]).toMatchObject({ degraded: false, tookMs: expect.any(Number) as number });
       expect((changes[1] as { tookMs: number }).tookMs).toBeLessThan(RESPAWN_MS);
@@ -110,8 +108,8 @@ test("a server says that it is not ready while a worker is replaced, and lets re
   };
   const alone = await chat();
   expect((await get("/readyz")).status).toBe(200);
+  cause({ type: "exit", calls: 700 });
   const answers = [chat(), chat()];
-  cause({ type: "exit" });
   const ready: number[] = [];
   const live = new Set<number>();
   let reasons: readonly string[] = [];
@@ -150,7 +148,7 @@ test("a model's file that has changed is not loaded again", async () => {
     const supervision = { breakages: 3, firstDelayMs: 10 };
     const loaded = await loadLocal({ model, workerFile, supervision });
     await writeFile(model, tinyModelGguf(2, { dim: 128 }));
-    cause({ type: "exit" });
+    cause({ type: "exit", calls: 0 });
     expect(await loaded.died).toMatchObject({
       code: "MODEL_MALFORMED",
       message: expect.stringContaining("has changed") as string,
@@ -160,4 +158,21 @@ test("a model's file that has changed is not loaded again", async () => {
   } finally {
     await rm(folder, { recursive: true });
   }
+});
+
+test("F15: a server whose event loop is blocked is not alive until it goes on", async () => {
+  const server = await serve({ load: { model: DEMO_FILE }, port: 0, limits: { loopLagMs: 300 } });
+  await server.ready;
+  const live = async () => (await fetch(`${server.url}/livez`)).status;
+  expect(await live()).toBe(200);
+  const asked = live();
+  // The request is on its way; what blocks comes before it is read.
+  const until = performance.now() + 1200;
+  while (performance.now() < until);
+  expect(await asked).toBe(503);
+  const metrics = await (await fetch(`${server.url}/metrics`)).text();
+  const lag = /^sirocco_eventloop_lag_seconds (.+)$/m.exec(metrics)?.[1];
+  expect(Number(lag)).toBeGreaterThan(0.3);
+  await expect.poll(live, { timeout: 10_000 }).toBe(200);
+  await server.close();
 });

@@ -73,6 +73,59 @@ const HOSTILE: readonly (readonly [string, AnswerFormat])[] = [
       maxProperties: 2000,
     }),
   ],
+  [
+    "counts within counts",
+    schema({ contains: { contains: { type: "null" }, maxContains: 40 }, maxContains: 300 }),
+  ],
+  [
+    "fifty conditions",
+    schema({
+      type: "object",
+      dependentRequired: Object.fromEntries(
+        Array.from({ length: 50 }, (_, i) => [`p${i}`, [`p${i + 1}`]]),
+      ),
+    }),
+  ],
+  [
+    "alternatives that overlap",
+    schema({
+      oneOf: Array.from({ length: 60 }, (_, i) => ({
+        type: "object",
+        properties: { a: { minimum: i }, b: { maxLength: i } },
+        required: ["a"],
+      })),
+    }),
+  ],
+  ["a complement that blows up", schema({ not: { pattern: "(a|b)*a(a|b){30}$" } })],
+  [
+    "patterns of names that blow up",
+    schema({
+      patternProperties: Object.fromEntries(
+        ["^(a|b)*a(a|b){12}$", "^[a-f]{40}", "x{30}$", ".*y.{9}$"].map((name) => [name, true]),
+      ),
+    }),
+  ],
+  [
+    "negations of negations",
+    schema(Array.from({ length: 60 }).reduce((inner) => ({ not: inner }), { minimum: 1 })),
+  ],
+  [
+    "a chain of references, negated",
+    schema({
+      not: { $ref: "#/$defs/d0" },
+      $defs: Object.fromEntries(
+        Array.from({ length: 1500 }, (_, i) => [`d${i}`, { $ref: `#/$defs/d${(i + 1) % 1500}` }]),
+      ),
+    }),
+  ],
+  [
+    "lists of lists without repetition",
+    schema({ items: { uniqueItems: true, items: { enum: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9] } } }),
+  ],
+  [
+    "an enum of 20,000 values, negated",
+    schema({ not: { enum: Array.from({ length: 10_000 }, (_, i) => i) } }),
+  ],
   ["an unknown type", schema({ type: "dict" })],
   ["a schema that is none", schema(7)],
 ];

@@ -8,7 +8,7 @@ const WORDS = [
   ..."[PAD] [UNK] [CLS] [SEP] [MASK] the un ##aff ##able ##ab ##le cafe , . ' ! $ ##s dog".split(
     " ",
   ),
-  ..."中 文 a ##b ##bc ##c naive σ ##σ i".split(" "),
+  ..."中 文 a ##b ##bc ##c naive σ ##σ i ℝ".split(" "),
 ];
 
 function isMarker(word: string): boolean {

@@ -206,7 +206,10 @@ test.skipIf(!present).each(templates)(
 );
 
 test("parameters that cannot be enforced are refused by name, unless the tool is not strict", () => {
-  const tool = { name: "f", parameters: { type: "object", properties: { a: { not: {} } } } };
+  const tool = {
+    name: "f",
+    parameters: { type: "object", properties: { a: { unevaluatedItems: false } } },
+  };
   const build = (strict: boolean) =>
     buildGrammar(
       "",
@@ -216,7 +219,7 @@ test("parameters that cannot be enforced are refused by name, unless the tool is
   expect(() => build(true)).toThrow(
     expect.objectContaining({
       code: "UNSUPPORTED_PARAMETER",
-      param: "tools[0].function.parameters.properties.a.not",
+      param: "tools[0].function.parameters.properties.a.unevaluatedItems",
     }),
   );
   expect(() => build(false)).not.toThrow();
