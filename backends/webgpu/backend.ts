@@ -11,6 +11,7 @@ import { type Counters, createCounters } from "./counters.ts";
 import type { OpenDevice } from "./device.ts";
 import { encode } from "./encode.ts";
 import { expertsScratchWords } from "./experts.ts";
+import { KvSlots } from "./kv-slots.ts";
 import { createMatmulKernels } from "./matmul.ts";
 import { Memory, USAGE } from "./memory.ts";
 import { cacheBytes } from "./need.ts";
@@ -29,7 +30,6 @@ import {
   GpuTensor,
   KV_BLOCK,
   kvHeadBytes,
-  kvParts,
   MAX_HEAD_DIM,
   sizeOf,
   type Weights,
@@ -69,6 +69,7 @@ export class WebGpuBackend implements Backend {
   readonly #bindings: Bindings;
   readonly #commands: Commands;
   readonly #readback: Readback;
+  readonly #slots: KvSlots;
   readonly #plans: Plans;
   readonly #reducer: Reducer;
   readonly #matmul: MatmulKernels;
@@ -107,6 +108,7 @@ export class WebGpuBackend implements Backend {
     this.#profiler = profiler;
     this.#commands = new Commands(device, counters, profiler);
     this.#readback = new Readback(memory, counters);
+    this.#slots = new KvSlots(device.queue, this.#commands, this.#readback);
     this.#plans = new Plans(device.queue, pipelines, this.#bindings, counters);
     this.#reducer = new Reducer({
       device,
@@ -179,20 +181,19 @@ export class WebGpuBackend implements Backend {
     return kv;
   }
 
+  async readKv(layer: KvLayer, first: number, count: number): Promise<Uint8Array> {
+    this.#check();
+    const bytes = await this.#slots.read(this.#kv(layer), first, count);
+    this.#check();
+    return bytes;
+  }
+
+  writeKv(layer: KvLayer, first: number, bytes: Uint8Array): void {
+    this.#slots.write(this.#kv(layer), first, bytes);
+  }
+
   zeroKv(layer: KvLayer, first: number, count: number): void {
-    const kv = this.#kv(layer);
-    const whole = [first, count].every((n) => Number.isInteger(n / KV_BLOCK) && n >= 0);
-    if (!whole || first + count > kv.slots) {
-      throw new RangeError(
-        `Cannot reach ${count} slots from ${first} on of "${kv.label}": it has ${kv.slots} in blocks of ${KV_BLOCK}`,
-      );
-    }
-    const encoder = this.#commands.encoder();
-    for (const { word, slotWords } of kvParts(kv)) {
-      const bytes = 4 * count * slotWords;
-      if (bytes > 0) encoder.clearBuffer(kv.buffer, 4 * (word + first * slotWords), bytes);
-    }
-    this.#commands.submitLater();
+    this.#slots.zero(this.#kv(layer), first, count);
   }
 
   view(tensor: Tensor, rows: number): Tensor {
@@ -222,7 +223,8 @@ export class WebGpuBackend implements Backend {
     if (source.length === 0) return new Float32Array(0);
     const buffer = this.#bindings.refresh();
     const encoder = this.#commands.encoder();
-    const read = this.#readback.record(encoder, buffer, 4 * source.place.word, 4 * source.length);
+    const piece = { offset: 4 * source.place.word, bytes: 4 * source.length };
+    const read = this.#readback.record(encoder, buffer, [piece]);
     this.#commands.flush();
     const bytes = await read();
     this.#check();

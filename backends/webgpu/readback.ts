@@ -8,6 +8,12 @@ const RING = 3;
 /** The smallest of them: what a few queries about logits answer. */
 const LEAST_BYTES = 4096;
 
+/** Bytes of a buffer; both are multiples of 4. */
+export interface Piece {
+  readonly offset: number;
+  readonly bytes: number;
+}
+
 /** Brings bytes back from the device through a few buffers that can be mapped. */
 export class Readback {
   readonly #memory: Memory;
@@ -21,18 +27,22 @@ export class Readback {
   }
 
   /**
-   * Record a copy of `bytes` from `source`, a multiple of 4. What is returned is to be called once the
-   * commands are submitted; it resolves to a copy of the bytes.
+   * Record a copy of pieces of `source`. What is returned is to be called once the commands are submitted; it
+   * resolves to a copy of their bytes, one piece behind the other.
    */
   record(
     encoder: GPUCommandEncoder,
     source: GPUBuffer,
-    offset: number,
-    bytes: number,
+    pieces: readonly Piece[],
   ): () => Promise<ArrayBuffer> {
+    const bytes = pieces.reduce((sum, piece) => sum + piece.bytes, 0);
     const slot = this.#take(bytes);
     const buffer = this.#buffers[slot]!;
-    encoder.copyBufferToBuffer(source, offset, buffer, 0, bytes);
+    let at = 0;
+    for (const piece of pieces) {
+      encoder.copyBufferToBuffer(source, piece.offset, buffer, at, piece.bytes);
+      at += piece.bytes;
+    }
     this.#counters.readBytes += bytes;
     return async () => {
       try {

@@ -99,7 +99,9 @@ export class Reducer {
     }));
     encode(encoder, "reduce", dispatches, profiler);
     counters.dispatches += stages.length;
-    const read = readback.record(encoder, this.#results!, 0, 4 * tables.answerWords);
+    const read = readback.record(encoder, this.#results!, [
+      { offset: 0, bytes: 4 * tables.answerWords },
+    ]);
     commands.flush();
     return readAnswers(await read(), logits.width, queries);
   }

@@ -52,8 +52,10 @@ describe.skipIf(LAVAPIPE_DRIVER.missing)("the WebGPU backend on lavapipe", () =>
         "revival",
         "revival",
         "profile",
+        "prefixes",
         "hand-over",
         "self-test",
+        "choose",
       ]),
   );
 
