@@ -103,7 +103,9 @@ export function planRoom(
   const own = kvBytesPerToken(config, kvType);
   const perToken = own + (beside === undefined ? 0 : kvBytesPerToken(beside, kvType));
   const affordable = Math.floor((options.kvBytes ?? DEFAULT_KV_BYTES) / (perToken * blockSize));
-  const blocks = Math.max(one, Math.min(one * parallel, affordable));
+  // Texts that come in one step are out of the cache after it.
+  const useful = embedsOnly ? Math.ceil(maxRows / blockSize) + parallel : one * parallel;
+  const blocks = Math.max(one, Math.min(useful, affordable));
   return {
     limits: {
       maxRows,
