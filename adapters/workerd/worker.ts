@@ -207,8 +207,11 @@ export function createWorker<Env>(options: WorkerOptions<Env>): WorkerHandler<En
 
   return {
     async fetch(request, env, context) {
-      parts ??= openEdge(options, env);
-      app ??= makeApp(parts);
+      if (parts === undefined || app === undefined) {
+        parts = openEdge(options, env);
+        app = makeApp(parts);
+        parts.countIn(app.metrics);
+      }
       await parts.attend(request, context);
       // Probes that come meanwhile are told so.
       if (loading === undefined || request.method === "POST") {

@@ -183,7 +183,9 @@ export class Recorder implements Ops {
     }
     const entry = this.#tables.layout(layout, queries.rows, cache.label, cache.slots);
     const { chunks } = attentionGroup(heads, cache.shape);
-    this.cacheReads.push(positionsSeen(layout, window) * this.#positionBytes(cache, chunks));
+    this.cacheReads.push(
+      positionsSeen(layout, window, bidirectional) * this.#positionBytes(cache, chunks),
+    );
     this.ops.push({
       kind: "attention",
       out: o,

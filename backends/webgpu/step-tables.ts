@@ -135,9 +135,18 @@ function checkLayout(layout: BatchLayout, rows: number, label: string, slots: nu
   }
 }
 
-/** Positions that the rows of a layout see in all. */
-export function positionsSeen({ positions }: BatchLayout, window: number): number {
+/** Positions that the rows of a layout see in all: those up to their own, or those of their sequence. */
+export function positionsSeen(
+  { positions, starts }: BatchLayout,
+  window: number,
+  bidirectional: boolean,
+): number {
   let seen = 0;
-  for (const position of positions) seen += Math.min(position + 1, window);
+  for (let s = 0; s + 1 < starts.length; s++) {
+    const end = starts[s + 1]!;
+    for (let row = starts[s]!; row < end; row++) {
+      seen += Math.min(positions[bidirectional ? end - 1 : row]! + 1, window);
+    }
+  }
   return seen;
 }

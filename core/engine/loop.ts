@@ -171,12 +171,14 @@ export function createEngine(options: EngineOptions): SteppedEngine {
       const job = jobs.get(sequence);
       if (job?.capture !== undefined) await job.capture();
     }
+    // Before anyone is told of the step: what is said of it is complete.
+    await experts?.step();
     for (const { sequence, reason } of scheduler.commit(plan, sampled)) {
       const job = jobs.get(sequence);
       forget(sequence);
       job?.finish(reason);
     }
-    await experts?.step(jobs.size === 0);
+    if (jobs.size === 0) await experts?.idle();
   }
 
   async function run(batch: Batch): Promise<Tensor> {
