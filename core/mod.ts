@@ -46,11 +46,10 @@ export type { EngineChange, OpenContext, OpenedEngine } from "./engine/engine-su
 export type { WaitLimits } from "./engine/engine-waiters.ts";
 export type { RestartLimits } from "./engine/restart-policy.ts";
 export type { StallLimits } from "./engine/stall-watch.ts";
+export { type EngineCondition, type SupervisedEngine } from "./engine/lasting-engine.ts";
 export {
   superviseEngine,
   SUPERVISION_LIMITS,
-  type EngineCondition,
-  type SupervisedEngine,
   type SupervisionLimits,
   type SupervisionOptions,
 } from "./engine/supervised.ts";

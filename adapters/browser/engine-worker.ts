@@ -4,11 +4,10 @@
  */
 import { hostEngine } from "../../core/engine/host.ts";
 import { toPlainError } from "../../core/engine/wire.ts";
-import { openGguf } from "../../core/gguf/parse.ts";
 // Core, nothing of Node.
 import { startOn } from "../node/start-on.ts";
 import { chooseBackend } from "./choose-backend.ts";
-import { openSource, siblingOpener } from "./source.ts";
+import { openModel } from "./source.ts";
 import { createTurns } from "./turn.ts";
 import type { WorkerMessage, WorkerTask } from "./worker-messages.ts";
 
@@ -25,7 +24,7 @@ async function run(task: WorkerTask): Promise<void> {
   const { model, headers, room, port } = task;
   let told = 0;
   try {
-    const gguf = await openGguf(await openSource(model, headers), siblingOpener(model, headers));
+    const gguf = await openModel(model, headers);
     try {
       // The page renders and tokenises; it gets what it needs for that from the same download.
       say({ type: "opened", metadata: gguf.metadata });

@@ -1,4 +1,6 @@
-import type { OpenSibling } from "../../core/gguf/parse.ts";
+import { openCheckpoint } from "../../core/checkpoint/open.ts";
+import type { GgufModel } from "../../core/gguf/gguf.ts";
+import { openGguf, type OpenSibling } from "../../core/gguf/parse.ts";
 import type { ByteSource } from "../../core/gguf/source.ts";
 import { checkRange } from "../../core/gguf/source.ts";
 import { fetchSource } from "../portable/fetch-source.ts";
@@ -9,14 +11,30 @@ type Headers = Readonly<Record<string, string>>;
 /** Where downloaded models are kept, in the browser's Cache storage. */
 const CACHE_NAME = "sirocco-models";
 
+/** What a checkpoint's URL ends with: a slash, or a file of weights. */
+const CHECKPOINT = /\/$|\.safetensors(?:\.index\.json)?$/i;
+
+/** Open what `model` names: a GGUF file, or by its URL a folder with weights in safetensors. */
+export async function openModel(model: string | Blob, headers: Headers): Promise<GgufModel> {
+  const openSibling = siblingOpener(model, headers);
+  if (typeof model === "string" && openSibling !== undefined) {
+    const { origin, pathname } = new URL(model);
+    if (CHECKPOINT.test(pathname)) {
+      const name = `${origin}${pathname.replace(/[^/]*$/, "")}`;
+      return openCheckpoint({ name, open: openSibling });
+    }
+  }
+  return openGguf(await openSource(model, headers), openSibling);
+}
+
 /** A source over what `model` names. A model that was fetched before comes from the browser's cache. */
-export function openSource(model: string | Blob, headers: Headers): Promise<ByteSource> {
+function openSource(model: string | Blob, headers: Headers): Promise<ByteSource> {
   if (typeof model === "string") return fetchSource(new URL(model), cachedFetch(headers));
   return Promise.resolve(blobSource(model));
 }
 
 /** Opens the further files of a split model by their names, beside the first. */
-export function siblingOpener(model: string | Blob, headers: Headers): OpenSibling | undefined {
+function siblingOpener(model: string | Blob, headers: Headers): OpenSibling | undefined {
   if (typeof model !== "string") return undefined;
   return (name) => {
     const sibling = new URL(model);

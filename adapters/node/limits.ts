@@ -102,7 +102,9 @@ export function planRoom(
   const affordable = Math.floor(
     (options.kvBytes ?? DEFAULT_KV_BYTES) / (kvBytesPerToken(config, kvType) * blockSize),
   );
-  const blocks = Math.max(one, Math.min(one * parallel, affordable));
+  // Texts that come in one step are out of the cache after it.
+  const useful = embedsOnly ? Math.ceil(maxRows / blockSize) + parallel : one * parallel;
+  const blocks = Math.max(one, Math.min(useful, affordable));
   return {
     limits: {
       maxRows,

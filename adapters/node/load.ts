@@ -1,12 +1,8 @@
 import type { ChatTemplate } from "../../core/chat/template.ts";
 import type { Engine } from "../../core/engine/engine.ts";
 import type { EngineChange } from "../../core/engine/engine-succession.ts";
-import {
-  superviseEngine,
-  UNBROKEN,
-  type EngineCondition,
-  type SupervisionLimits,
-} from "../../core/engine/supervised.ts";
+import { UNBROKEN, type EngineCondition } from "../../core/engine/lasting-engine.ts";
+import { superviseEngine, type SupervisionLimits } from "../../core/engine/supervised.ts";
 import { RuntimeError } from "../../core/errors.ts";
 import { readConfig } from "../../core/model/config.ts";
 import type { LoadProgress } from "../../core/model/load.ts";

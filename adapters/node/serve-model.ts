@@ -13,7 +13,7 @@ import type {
 import { createAccess, type ApiKey } from "../../core/http/edge/access.ts";
 import { allowedHosts } from "../../core/http/edge/host.ts";
 import { RuntimeError } from "../../core/errors.ts";
-import { POOL_EVENTS, TRACE_SPANS_LOST } from "../../core/metrics/names.ts";
+import { POOL_EVENTS, POOL_GAP_SECONDS, TRACE_SPANS_LOST } from "../../core/metrics/names.ts";
 import type { OverflowLimits } from "../../core/pool/overflow.ts";
 import { createFetchTransport, type Transport } from "../../core/pool/transport.ts";
 import { createExporter, type ExporterOptions } from "../../core/trace/exporter.ts";
@@ -213,6 +213,7 @@ async function openServer(
     createTransport,
     log,
     onEvent: (event) => app.metrics.counter(POOL_EVENTS, { event }).add(),
+    onGap: (ms) => app.metrics.histogram(POOL_GAP_SECONDS, {}).observe(ms / 1000),
   });
   const { shareModel = false } = options;
   const browserCode = shareModel ? await readBrowserCode() : undefined;

@@ -60,10 +60,10 @@ export async function useGpu(
   profile: boolean,
   gpuBytes: number | undefined,
 ): Promise<Chosen> {
-  const gpu = await openGpu(gpuOptions(profile, gpuBytes));
-  if ("reason" in gpu) throw unusable(gpu.detail);
   const { limits } = planRoom(readConfig(gguf), room);
   const workload = workloadOf(gguf, limits);
+  const gpu = await openGpu(gpuOptions(profile, gpuBytes));
+  if ("reason" in gpu) throw unusable(gpu.detail);
   try {
     checkFit({ name: "webgpu", need: (asked) => gpu.need(asked) }, workload);
   } catch (error) {
@@ -89,7 +89,7 @@ function gpuOptions(profile: boolean, gpuBytes: number | undefined): WebGpuOptio
 function unusable(why: string): RuntimeError {
   return new RuntimeError(
     "INSUFFICIENT_RESOURCES",
-    `Cannot use the webgpu backend: ${why}; or use --backend wasm`,
+    `Cannot use the webgpu backend: ${why}; --backend wasm does without a GPU`,
   );
 }
 

@@ -1,4 +1,4 @@
-import type { Engine, GenerateEvent } from "../../core/engine/engine.ts";
+import type { GenerateEvent, MortalEngine } from "../../core/engine/engine.ts";
 import type { SteppedEngine } from "../../core/engine/stepped-engine.ts";
 
 /**
@@ -6,11 +6,22 @@ import type { SteppedEngine } from "../../core/engine/stepped-engine.ts";
  * a loop begun in one request would stop when that request's client leaves, with everybody else's answers
  * in it. Here each reader that waits runs steps, for all of them, between turns of its own timers.
  */
-export function driveByReaders(engine: SteppedEngine): Engine {
+export function driveByReaders(engine: SteppedEngine): MortalEngine {
   const drive = <T>(wanted: Promise<T>): Promise<T> => driveSteps(engine, wanted);
 
   return {
-    ...engine,
+    get info() {
+      return engine.info;
+    },
+    get breakage() {
+      return engine.breakage;
+    },
+    get broken() {
+      return engine.broken;
+    },
+    stats: () => engine.stats(),
+    abandon: (breakage) => engine.abandon(breakage),
+    close: () => engine.close(),
     generate(request) {
       return {
         [Symbol.asyncIterator](): AsyncIterator<GenerateEvent, undefined> {

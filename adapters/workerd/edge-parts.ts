@@ -4,7 +4,9 @@ import type { CacheStore } from "../../core/cache/store.ts";
 import type { AnswerCaching, AppDeps, LogRecord } from "../../core/http/deps.ts";
 import { createAccess, type ApiKey } from "../../core/http/edge/access.ts";
 import type { OverflowLimits } from "../../core/pool/overflow.ts";
-import { createPool, type Pool } from "../../core/pool/pool.ts";
+import type { Metrics } from "../../core/metrics/metrics.ts";
+import { POOL_EVENTS, POOL_GAP_SECONDS } from "../../core/metrics/names.ts";
+import { createPool, type Pool, type PoolOptions } from "../../core/pool/pool.ts";
 import type { PoolNode } from "../../core/pool/nodes.ts";
 import { createFetchTransport } from "../../core/pool/transport.ts";
 import { createUpstream, type UpstreamOptions } from "../../core/pool/upstream.ts";
@@ -57,6 +59,8 @@ export interface WorkerContext {
 /** Parts of an application, and what each request has to do for them. */
 export interface EdgeParts {
   readonly deps: Pick<AppDeps, "access" | "caching" | "log" | "overflow" | "pool" | "upstream">;
+  /** Count what happens there from now on. */
+  countIn(metrics: Metrics): void;
   /** To be called before a request is answered. */
   attend(request: Request, context: WorkerContext): Promise<void>;
 }
@@ -76,7 +80,12 @@ const now = (): number => performance.now();
 export function openEdge<Env>(options: EdgeOptions<Env>, env: Env): EdgeParts {
   const { log = () => {}, overflow } = options;
   const contexts = new WeakMap<Request, WorkerContext>();
-  const pool = openPool(options.pool?.(env), log);
+  let metrics: Metrics | undefined;
+  const pool = openPool(options.pool?.(env), {
+    log,
+    onEvent: (event) => metrics?.counter(POOL_EVENTS, { event }).add(),
+    onGap: (ms) => metrics?.histogram(POOL_GAP_SECONDS, {}).observe(ms / 1000),
+  });
   const upstream = options.upstream?.(env);
   const keys = options.keys?.(env);
   const cache = options.cache?.(env);
@@ -93,6 +102,9 @@ export function openEdge<Env>(options: EdgeOptions<Env>, env: Env): EdgeParts {
           }),
       ...(cache === undefined ? {} : { caching: openCache(cache, pool === undefined, contexts) }),
     },
+    countIn(counted) {
+      metrics = counted;
+    },
     async attend(request, context) {
       contexts.set(request, context);
       if (pool === undefined) return;
@@ -105,19 +117,12 @@ export function openEdge<Env>(options: EdgeOptions<Env>, env: Env): EdgeParts {
 }
 
 function openPool(
-  options: WorkerPool | undefined,
-  log: (record: LogRecord) => void,
+  pool: WorkerPool | undefined,
+  listeners: Pick<PoolOptions, "log" | "onEvent" | "onGap">,
 ): Pool | undefined {
-  return (
-    options &&
-    createPool({
-      ...options,
-      transport: createFetchTransport(),
-      now,
-      random: Math.random,
-      log,
-    })
-  );
+  if (pool === undefined) return undefined;
+  const transport = createFetchTransport();
+  return createPool({ ...pool, ...listeners, transport, now, random: Math.random });
 }
 
 function openCache(

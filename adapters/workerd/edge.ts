@@ -26,17 +26,20 @@ export function createEdgeWorker<Env>(options: EdgeWorkerOptions<Env>): EdgeWork
   let app: App | undefined;
   return {
     async fetch(request, env, context) {
-      parts ??= openEdge(options, env);
-      app ??= createApp({
-        models: () => [],
-        state: () => "ready",
-        version: "edge",
-        now: () => performance.now(),
-        wallClock: () => Date.now(),
-        randomId: () => crypto.randomUUID(),
-        ...parts.deps,
-        limits: { ...WORKER_LIMITS, ...options.limits },
-      });
+      if (parts === undefined || app === undefined) {
+        parts = openEdge(options, env);
+        app = createApp({
+          models: () => [],
+          state: () => "ready",
+          version: "edge",
+          now: () => performance.now(),
+          wallClock: () => Date.now(),
+          randomId: () => crypto.randomUUID(),
+          ...parts.deps,
+          limits: { ...WORKER_LIMITS, ...options.limits },
+        });
+        parts.countIn(app.metrics);
+      }
       await parts.attend(request, context);
       return app.fetch(request);
     },

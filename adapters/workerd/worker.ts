@@ -1,3 +1,7 @@
+import { createBreakTally } from "../../core/engine/break-tally.ts";
+import type { MortalEngine } from "../../core/engine/engine.ts";
+import { createLastingEngine } from "../../core/engine/lasting-engine.ts";
+import type { StallWatch } from "../../core/engine/stall-watch.ts";
 import { createApp, type App } from "../../core/http/app.ts";
 import type { HttpLimits, ServedModel, ServerState } from "../../core/http/deps.ts";
 import { toFailure } from "../../core/http/failure.ts";
@@ -7,12 +11,13 @@ import { openGguf } from "../../core/gguf/parse.ts";
 import { streamSource } from "../../core/gguf/stream-source.ts";
 // Plain numbers, nothing of Node.
 import { kvBytesPerToken, type RoomOptions } from "../node/limits.ts";
-import { readVocabulary } from "../portable/load-model.ts";
+import { readVocabulary, type Vocabulary } from "../portable/load-model.ts";
 import { startEngine } from "../portable/start-engine.ts";
 import { BUDGET_BYTES, planMemory } from "./budget.ts";
 import { driveByReaders } from "./driven-engine.ts";
 import { workerdKernels } from "./kernels.ts";
 import { type EdgeOptions, type EdgeParts, openEdge, type WorkerContext } from "./edge-parts.ts";
+import { createReaderSuccession } from "./reader-succession.ts";
 import { type ModelBody, unbroken } from "./sources.ts";
 import { type WarmStart, warmUp } from "./warm.ts";
 import { WORKER_LIMITS } from "./worker-limits.ts";
@@ -51,6 +56,14 @@ export const WORKER_ROOM: RoomOptions & { readonly parallel: number } = {
   kvBytes: 16 * 1024 * 1024,
 };
 
+/** The engine computes in this very thread: while it hangs nobody could notice. */
+const NOBODY_WATCHES: StallWatch = { enter: () => {}, leave: () => {} };
+
+/** Work of whichever request misses an engine that broke; nothing of it has to outlive that. */
+function inBackground(work: Promise<unknown>): void {
+  work.catch(() => undefined);
+}
+
 /** Between two looks at whether the model is there: little beside the second that loading takes. */
 const LOOK_MS = 10;
 
@@ -70,6 +83,50 @@ export function createWorker<Env>(options: WorkerOptions<Env>): WorkerHandler<En
   let parts: EdgeParts | undefined;
 
   async function load(env: Env, later: (work: Promise<unknown>) => void): Promise<void> {
+    const { engine: first, vocabulary, version } = await start(env, later);
+    const tally = createBreakTally();
+    const engines = createReaderSuccession({
+      first,
+      async open() {
+        const next = await start(env, inBackground);
+        // Answers would go on with other weights than they began with.
+        if (next.version === version) return next.engine;
+        throw new RuntimeError(
+          "MODEL_MALFORMED",
+          `Cannot load ${options.name} again: it has changed since it was loaded`,
+        );
+      },
+      tally,
+      now: () => performance.now(),
+    });
+    const engine = createLastingEngine({
+      engines,
+      tally,
+      watch: NOBODY_WATCHES,
+      now: () => performance.now(),
+    });
+    models.push({
+      ...vocabulary,
+      id: options.name,
+      created: Math.floor(Date.now() / 1000),
+      engine,
+      condition: () => engine.condition(),
+      contextLength: engine.info.contextLength,
+      digest: version,
+      ownedBy: "sirocco",
+    });
+    state = "ready";
+  }
+
+  /** Fetch the model and start an engine for it. */
+  async function start(
+    env: Env,
+    later: (work: Promise<unknown>) => void,
+  ): Promise<{
+    readonly engine: MortalEngine;
+    readonly vocabulary: Vocabulary;
+    readonly version: string;
+  }> {
     const object = await options.open(env, later);
     if (object === null) {
       throw new RuntimeError(
@@ -99,16 +156,7 @@ export function createWorker<Env>(options: WorkerOptions<Env>): WorkerHandler<En
           snapshot: await warmUp(engine, beginning, version, warm, env, later),
         };
       }
-      models.push({
-        ...vocabulary,
-        id: options.name,
-        created: Math.floor(Date.now() / 1000),
-        engine: driveByReaders(engine),
-        contextLength: engine.info.contextLength,
-        digest: version,
-        ownedBy: "sirocco",
-      });
-      state = "ready";
+      return { engine: driveByReaders(engine), vocabulary, version };
     } finally {
       await gguf.close();
     }
@@ -159,8 +207,11 @@ export function createWorker<Env>(options: WorkerOptions<Env>): WorkerHandler<En
 
   return {
     async fetch(request, env, context) {
-      parts ??= openEdge(options, env);
-      app ??= makeApp(parts);
+      if (parts === undefined || app === undefined) {
+        parts = openEdge(options, env);
+        app = makeApp(parts);
+        parts.countIn(app.metrics);
+      }
       await parts.attend(request, context);
       // Probes that come meanwhile are told so.
       if (loading === undefined || request.method === "POST") {

@@ -1,4 +1,4 @@
-import type { Engine, GenerateRequest, GenerateTimings } from "../engine/engine.ts";
+import type { Engine, GenerateEvent, GenerateRequest, GenerateTimings } from "../engine/engine.ts";
 import type { Constraint } from "../grammar/constraint.ts";
 import type { Grammar } from "../grammar/grammar.ts";
 import { tokenBytes } from "../grammar/vocabulary.ts";
@@ -23,6 +23,13 @@ export interface AnswerRequest {
   readonly grammar?: Grammar;
   /** Control tokens that are to be seen in the text, and how they are written there. */
   readonly spelled?: ReadonlyMap<number, string>;
+  /**
+   * Tokens that were generated elsewhere, by a server that was lost: their text comes at once, and the answer goes
+   * on behind them as if it had been computed here from its beginning. Not with `logprobs`.
+   */
+  readonly emitted?: readonly number[];
+  /** See `GenerateRequest`. */
+  readonly admitted?: boolean;
   /** Ends the answer with `ABORTED`. */
   readonly signal?: AbortSignal;
   /** Whose it is; see `GenerateRequest`. */
@@ -94,24 +101,27 @@ export async function* answer(
   const details = createTokenQueue(tokenizer, request.logprobs !== undefined);
   const asked = now();
   let first: number | undefined;
-  let last = asked;
+  let last: number | undefined;
   let completionTokens = 0;
   let cachedTokens = 0;
   let reason: AnswerDone["reason"] = "stop";
   let stopped: StopResult | undefined;
   let timings: GenerateTimings | undefined;
 
-  for await (const event of engine.generate(toGenerate(request, tokenizer))) {
+  const { emitted = [] } = request;
+  for await (const event of generated(engine, toGenerate(request, tokenizer))) {
     if (event.type === "done") {
       reason = event.reason;
       timings = event.timings;
       break;
     }
-    last = now();
-    first ??= last;
     completionTokens++;
+    if (completionTokens > emitted.length) {
+      last = now();
+      first ??= last;
+      request.onToken?.();
+    }
     cachedTokens += event.cachedTokens ?? 0;
-    request.onToken?.();
     const decoded = decoder.push(event.token);
     details.add(event, decoded);
     const released = stops.push(decoded);
@@ -134,12 +144,38 @@ export async function* answer(
     reason: tail.stop === undefined ? reason : "stop",
     ...(tail.stop === undefined ? {} : { stopSequence: tail.stop }),
     usage: { promptTokens: request.prompt.length, cachedTokens, completionTokens },
-    timings: {
-      firstTokenMs: (first ?? now()) - asked,
-      decodeMs: first === undefined ? 0 : last - first,
-      ...(timings === undefined ? {} : { engine: timings }),
-    },
+    timings: toTimings(asked, first ?? now(), last, timings),
   };
+}
+
+/** Durations of an answer: from `asked` to its first token, and to its last one where there was any. */
+function toTimings(
+  asked: number,
+  first: number,
+  last: number | undefined,
+  engine: GenerateTimings | undefined,
+): AnswerTimings {
+  return {
+    firstTokenMs: first - asked,
+    decodeMs: last === undefined ? 0 : last - first,
+    ...(engine === undefined ? {} : { engine }),
+  };
+}
+
+/** Tokens that are known, as events, and then those that are generated behind them. */
+function generated(engine: Engine, request: GenerateRequest): AsyncIterable<GenerateEvent> {
+  const { emitted } = request;
+  // One generator less for each token, where there are none.
+  return emitted === undefined ? engine.generate(request) : behind(emitted, engine, request);
+}
+
+async function* behind(
+  emitted: readonly number[],
+  engine: Engine,
+  request: GenerateRequest,
+): AsyncGenerator<GenerateEvent, void, undefined> {
+  for (const token of emitted) yield { type: "token", token };
+  yield* engine.generate(request);
 }
 
 /** A decoder that writes some control tokens out. */
@@ -152,8 +188,8 @@ function spelling(
 }
 
 function toGenerate(request: AnswerRequest, tokenizer: Tokenizer): GenerateRequest {
-  const { prompt, maxTokens, sampling, logprobs, grammar, tenant, priority, deadlineMs, signal } =
-    request;
+  const { prompt, maxTokens, sampling, logprobs, grammar, tenant, priority, deadlineMs } = request;
+  const { emitted, admitted, signal } = request;
   return {
     tokens: prompt,
     maxTokens,
@@ -164,6 +200,8 @@ function toGenerate(request: AnswerRequest, tokenizer: Tokenizer): GenerateReque
     ...(tenant === undefined ? {} : { tenant }),
     ...(priority === undefined ? {} : { priority }),
     ...(deadlineMs === undefined ? {} : { deadlineMs }),
+    ...(emitted === undefined ? {} : { emitted }),
+    ...(admitted === undefined ? {} : { admitted }),
     ...(signal === undefined ? {} : { signal }),
   };
 }

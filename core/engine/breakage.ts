@@ -49,31 +49,3 @@ function reasonOf(cause: unknown, backend: string): BreakReason {
 function isTrap(cause: unknown): boolean {
   return cause instanceof Error && cause.name === "RuntimeError" && !RuntimeError.is(cause);
 }
-
-/** Holds an engine's breakage from when it is known. */
-export interface BreakageLatch {
-  readonly breakage: Breakage | undefined;
-  /** Resolves with it. */
-  readonly broken: Promise<Breakage>;
-  /** Only the first counts. */
-  set(breakage: Breakage): void;
-}
-
-/** Nothing is broken yet. */
-export function createBreakageLatch(): BreakageLatch {
-  let known: Breakage | undefined;
-  let tell: ((breakage: Breakage) => void) | undefined;
-  const broken = new Promise<Breakage>((resolve) => {
-    tell = resolve;
-  });
-  return {
-    get breakage() {
-      return known;
-    },
-    broken,
-    set(breakage) {
-      known ??= breakage;
-      tell?.(breakage);
-    },
-  };
-}

@@ -71,6 +71,8 @@ export function continueAnswer(
           moves++;
           delayed = true;
           events = undefined;
+          // What broke can be forgotten, its memory before all.
+          engine = undefined;
           source.moved();
           continue;
         }

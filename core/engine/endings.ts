@@ -20,3 +20,10 @@ export function late(): RuntimeError {
 export function aborted(): RuntimeError {
   return new RuntimeError("ABORTED", "The request was aborted");
 }
+
+export function loadingAgain(): RuntimeError {
+  return new RuntimeError(
+    "MODEL_LOADING",
+    "The engine broke, and the model is still being loaded again: try again soon",
+  );
+}

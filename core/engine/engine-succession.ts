@@ -3,6 +3,7 @@ import { type Breakage, type BreakReason, isGpu } from "./breakage.ts";
 import { aborted, notReady } from "./endings.ts";
 import { createEngineWaiters, type Patience, type WaitLimits } from "./engine-waiters.ts";
 import type { EngineInfo, MortalEngine } from "./engine.ts";
+import { createLatch } from "./latch.ts";
 import { openInTime } from "./open-in-time.ts";
 import { createRestartPolicy, type RestartLimits } from "./restart-policy.ts";
 
@@ -98,10 +99,7 @@ export async function beginSuccession(
   let since = now();
   let degraded = false;
   let last: RuntimeError | undefined;
-  let tellGone: ((error: RuntimeError) => void) | undefined;
-  const gone = new Promise<RuntimeError>((resolve) => {
-    tellGone = resolve;
-  });
+  const gone = createLatch<RuntimeError>();
   let opened: OpenedEngine | undefined = await open({
     degraded,
     signal: signal ?? closing.signal,
@@ -178,7 +176,7 @@ export async function beginSuccession(
     const error = last ?? notReady();
     become("gone");
     onChange({ type: "given_up", error });
-    tellGone?.(error);
+    gone.set(error);
     waiters.refuse(notReady);
   }
 
@@ -224,7 +222,9 @@ export async function beginSuccession(
     get waiting() {
       return waiters.size;
     },
-    gone,
+    get gone() {
+      return gone.promise;
+    },
     next,
     close: () => (closed ??= shutDown()),
   };

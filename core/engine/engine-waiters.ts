@@ -1,5 +1,5 @@
 import { RuntimeError } from "../errors.ts";
-import { aborted, late } from "./endings.ts";
+import { aborted, late, loadingAgain } from "./endings.ts";
 import type { MortalEngine } from "./engine.ts";
 
 /** How long somebody waits for an engine. */
@@ -59,7 +59,10 @@ export function createEngineWaiters(
       return await new Promise<MortalEngine>((resolve, reject) => {
         waiter = { admitted, resolve, reject };
         waiters.add(waiter);
-        timer = setTimeout(() => reject(most < waitMs ? late() : loading()), Math.max(most, 0));
+        timer = setTimeout(
+          () => reject(most < waitMs ? late() : loadingAgain()),
+          Math.max(most, 0),
+        );
         signal?.addEventListener("abort", abort);
       });
     } finally {
@@ -83,11 +86,4 @@ export function createEngineWaiters(
       for (const waiter of waiters) waiter.reject(error());
     },
   };
-}
-
-function loading(): RuntimeError {
-  return new RuntimeError(
-    "MODEL_LOADING",
-    "The engine broke, and the model is still being loaded again: try again soon",
-  );
 }

@@ -3,7 +3,7 @@ import { createMatchers } from "../grammar/matcher.ts";
 import type { Batch } from "../model/model.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { createLayOut } from "./batch.ts";
-import { type Breakage, breakageOf, createBreakageLatch } from "./breakage.ts";
+import { type Breakage, breakageOf } from "./breakage.ts";
 import { checkEmbed, checkGenerate, checkGenerates, checkLimits, checkScore } from "./check.ts";
 import { createEmbedJob } from "./embed-job.ts";
 import { aborted, late, notReady, waitedTooLong } from "./endings.ts";
@@ -20,6 +20,7 @@ import { createGenerateJob } from "./generate-job.ts";
 import { canDraft, createDrafter } from "./drafter.ts";
 import { createHeartbeat } from "./heartbeat.ts";
 import type { Job } from "./job.ts";
+import { createLatch } from "./latch.ts";
 import { steer } from "./steering.ts";
 import { poolStates, wantedStates } from "./states.ts";
 import { createSample } from "./sample.ts";
@@ -78,7 +79,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
   let state: State = "open";
   /** When the last step ended, or the first request came after a time without. */
   let progressed = now();
-  const latch = createBreakageLatch();
+  const latch = createLatch<Breakage>();
   let heartbeat = nothing;
   const watched = createHeartbeat(now, (at) => {
     progressed = at;
@@ -170,12 +171,14 @@ export function createEngine(options: EngineOptions): SteppedEngine {
       const job = jobs.get(sequence);
       if (job?.capture !== undefined) await job.capture();
     }
+    // Before anyone is told of the step: what is said of it is complete.
+    await experts?.step();
     for (const { sequence, reason } of scheduler.commit(plan, sampled)) {
       const job = jobs.get(sequence);
       forget(sequence);
       job?.finish(reason);
     }
-    await experts?.step(jobs.size === 0);
+    if (jobs.size === 0) await experts?.idle();
   }
 
   async function run(batch: Batch): Promise<Tensor> {
@@ -339,7 +342,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     if (isOpen()) state = "closing";
     wake();
     // A step that an engine was given up for may never end.
-    if (latch.breakage === undefined) await ended;
+    if (latch.value === undefined) await ended;
     endAll(notReady);
     await backend.close();
   }
@@ -362,9 +365,11 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     stats,
     step: advance,
     get breakage() {
-      return latch.breakage;
+      return latch.value;
     },
-    broken: latch.broken,
+    get broken() {
+      return latch.promise;
+    },
     abandon,
     onHeartbeat(listener) {
       heartbeat = listener;

@@ -1,5 +1,6 @@
 import { RuntimeError } from "../errors.ts";
-import { type Breakage, createBreakageLatch } from "./breakage.ts";
+import type { Breakage } from "./breakage.ts";
+import { createLatch } from "./latch.ts";
 import type {
   EmbedRequest,
   EngineInfo,
@@ -81,7 +82,7 @@ function createConnection(
   let latest = firstStats;
   /** When the engine last finished a step, or got something to do. */
   let progressed = now();
-  const latch = createBreakageLatch();
+  const latch = createLatch<Breakage>();
   /** Nobody is at the other end any more; an engine that broke by itself can still be closed. */
   let gone = false;
   let closed = false;
@@ -106,8 +107,8 @@ function createConnection(
   function refusal(signal: AbortSignal | undefined): RuntimeError | undefined {
     if (signal?.aborted === true) return aborted();
     if (closing !== undefined) return new RuntimeError("NOT_READY", "The engine has been closed");
-    if (latch.breakage === undefined) return undefined;
-    const { error } = latch.breakage;
+    if (latch.value === undefined) return undefined;
+    const { error } = latch.value;
     return new RuntimeError("NOT_READY", error.message, { cause: error });
   }
 
@@ -219,7 +220,7 @@ function createConnection(
 
   function stats(): EngineStats {
     // A request may be under way to the host, or the host unable to say that it is stuck.
-    const idle = readers.size === 0 && latest.stalledMs === 0 && latch.breakage === undefined;
+    const idle = readers.size === 0 && latest.stalledMs === 0 && latch.value === undefined;
     return { ...latest, stalledMs: idle ? 0 : now() - progressed };
   }
 
@@ -260,9 +261,11 @@ function createConnection(
     stats,
     close,
     get breakage() {
-      return latch.breakage;
+      return latch.value;
     },
-    broken: latch.broken,
+    get broken() {
+      return latch.promise;
+    },
     abandon,
   };
   return { engine, hear };

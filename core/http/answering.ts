@@ -15,6 +15,10 @@ export interface AnswerJob extends Prompt, Partial<Urgency> {
   readonly candidate: number;
   readonly signal: AbortSignal;
   readonly onToken: () => void;
+  /** What a server that was lost had generated of it. */
+  readonly emitted?: readonly number[];
+  /** Whether it was let in there. */
+  readonly admitted?: boolean;
 }
 
 /** An answer behind the text that it has to open with. */

@@ -2,7 +2,7 @@ import type { AnswerCache } from "../cache/answers.ts";
 import type { StaleLimits } from "../cache/freshness.ts";
 import type { ChatTemplate } from "../chat/template.ts";
 import type { Engine } from "../engine/engine.ts";
-import type { EngineCondition } from "../engine/supervised.ts";
+import type { EngineCondition } from "../engine/lasting-engine.ts";
 import type { Pooling } from "../model/model.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { OverflowLimits } from "../pool/overflow.ts";

@@ -16,7 +16,13 @@ import { planAnswer } from "./answer-plan.ts";
 import { keepLikeliest } from "./likeliest.ts";
 import { receiptWriter, wantsReceipt, type ReceiptWriter } from "./receipt.ts";
 import { recompute } from "./recompute.ts";
-import { checkFingerprint, refuseRelayed, relayedLimits, relayedRoute } from "./relayed.ts";
+import {
+  checkFingerprint,
+  refuseRelayed,
+  relayedLimits,
+  relayedRoute,
+  type RelayedComputing,
+} from "./relayed.ts";
 import type { RequestMemo } from "./request-memo.ts";
 import { respondInPieces, respondWhole } from "./respond.ts";
 import { resumption, type Resumption } from "./resume.ts";
@@ -32,6 +38,8 @@ export interface Route<A extends Asked> {
   readonly idPrefix: string;
   /** Tells apart formats of one path; absent for the path's own. */
   readonly form?: string;
+  /** Of a request that was passed on. */
+  readonly relayed?: RelayedComputing;
   parse(body: unknown): A;
   prompts(model: ServedModel, asked: A, now: Date): readonly Prompt[];
   format(head: Head, asked: A): Format;
@@ -243,7 +251,12 @@ async function prepare<A extends Asked>(
   const most = reserve(exchange, asked, promptTokens, rooms);
   // An answer that the caller's allowance cuts short is no answer for anybody else.
   if (asked.maxTokens === undefined && most < Infinity) turn.keepNothing();
-  const receipt = receiptWriter(request.headers, model, asked, prompts.length);
+  const relayed = prompts.length * asked.candidates === 1 ? route.relayed : undefined;
+  const goOn = asked.logprobs === undefined ? relayed?.goOn(exchange.caller.relays) : undefined;
+  // Who says what was generated before could say anything.
+  if (goOn !== undefined) turn.keepNothing();
+  const watched = relayed?.watch(model) ?? model;
+  const receipt = receiptWriter(request.headers, watched, asked, prompts.length);
   const start =
     (whose: Urgency): Start =>
     (all) =>
@@ -256,7 +269,7 @@ async function prepare<A extends Asked>(
               exchange.token();
             };
             const maxTokens = Math.min(most, rooms[i]!);
-            const job = { ...prompt, ...whose, maxTokens, candidate, signal, onToken };
+            const job = { ...prompt, ...whose, ...goOn, maxTokens, candidate, signal, onToken };
             return metered(receipt.watch(answerTo(receipt.model, asked, job, deps)), meter);
           }),
         ),

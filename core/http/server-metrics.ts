@@ -1,5 +1,5 @@
 import { BREAK_REASONS } from "../engine/breakage.ts";
-import type { EngineCondition } from "../engine/supervised.ts";
+import type { EngineCondition } from "../engine/lasting-engine.ts";
 import type { TurnDone } from "../tools/events.ts";
 import type { Counter, Gauge, Histogram, Metrics } from "../metrics/metrics.ts";
 import * as names from "../metrics/names.ts";

@@ -238,6 +238,12 @@ export const POOL_EVENTS: CounterSpec<"event"> = counter(
   "What the pool did for requests: retry, hedge, hedge_won, move (a node was lost before its first byte), continue (after it).",
   ["event"],
 );
+export const POOL_GAP_SECONDS: HistogramSpec<never> = histogram(
+  "sirocco_pool_gap_seconds",
+  "How long an answer stood still between the loss of its node and the next event of another.",
+  [],
+  FIRST_TOKEN_BUCKETS,
+);
 export const POOL_NODE_IN: GaugeSpec<"node"> = gauge(
   "sirocco_pool_node_in",
   "1 where a node of the pool gets requests, 0 where it gets none.",

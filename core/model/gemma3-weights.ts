@@ -1,6 +1,15 @@
 import type { Tensor } from "../tensor/tensor.ts";
 import type { ModelConfig } from "./model.ts";
-import { type Present, shapesOf, take } from "./weight-names.ts";
+import {
+  attentionShapes,
+  decoderEnds,
+  type DecoderEnds,
+  decoderShapes,
+  denseShapes,
+  type Present,
+  shapesOf,
+  take,
+} from "./weight-names.ts";
 
 /** Weights of one layer. Files hold norms as what is multiplied with: 1 + w of the published ones. */
 export interface Gemma3Layer {
@@ -20,12 +29,8 @@ export interface Gemma3Layer {
 }
 
 /** Weights of the whole network. */
-export interface Gemma3Weights {
-  readonly embedding: Tensor; // [vocab, dim]
+export interface Gemma3Weights extends DecoderEnds {
   readonly layers: readonly Gemma3Layer[];
-  readonly norm: Tensor; // [dim]
-  /** The embedding itself where the two are tied. */
-  readonly head: Tensor; // [vocab, dim]
 }
 
 /** Every tensor of a Gemma 3 by its name in the file. */
@@ -33,28 +38,19 @@ export function gemma3Shapes(
   config: ModelConfig,
   present: Present,
 ): ReadonlyMap<string, readonly number[]> {
-  const { dim, hiddenDim, heads, kvHeads, headDim, vocabSize } = config;
+  const { dim, headDim } = config;
   return shapesOf(
     config,
     {
-      whole: {
-        "token_embd.weight": [vocabSize, dim],
-        "output_norm.weight": [dim],
-        ...(present("output.weight") ? { "output.weight": [vocabSize, dim] } : {}),
-      },
+      whole: decoderShapes(config, present),
       layer: {
         "attn_norm.weight": [dim],
-        "attn_q.weight": [heads * headDim, dim],
-        "attn_k.weight": [kvHeads * headDim, dim],
-        "attn_v.weight": [kvHeads * headDim, dim],
+        ...attentionShapes(config),
         "attn_q_norm.weight": [headDim],
         "attn_k_norm.weight": [headDim],
-        "attn_output.weight": [dim, heads * headDim],
         "post_attention_norm.weight": [dim],
         "ffn_norm.weight": [dim],
-        "ffn_gate.weight": [hiddenDim, dim],
-        "ffn_up.weight": [hiddenDim, dim],
-        "ffn_down.weight": [dim, hiddenDim],
+        ...denseShapes(config),
         "post_ffw_norm.weight": [dim],
       },
     },
@@ -85,11 +81,8 @@ export function gemma3Weights(
       ffnPostNorm: of("post_ffw_norm"),
     };
   };
-  const embedding = take(tensors, "token_embd.weight");
   return {
-    embedding,
+    ...decoderEnds(tensors),
     layers: Array.from({ length: config.layers }, (_, i) => layer(i)),
-    norm: take(tensors, "output_norm.weight"),
-    head: tensors.get("output.weight") ?? embedding,
   };
 }

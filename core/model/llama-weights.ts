@@ -1,6 +1,15 @@
 import type { Tensor } from "../tensor/tensor.ts";
 import type { ModelConfig } from "./model.ts";
-import { type Present, shapesOf, take } from "./weight-names.ts";
+import {
+  attentionShapes,
+  decoderEnds,
+  type DecoderEnds,
+  decoderShapes,
+  denseShapes,
+  type Present,
+  shapesOf,
+  take,
+} from "./weight-names.ts";
 
 /** Weights of one layer. */
 export interface LlamaLayer {
@@ -35,12 +44,8 @@ export interface ExpertWeights {
 }
 
 /** Weights of the whole network. */
-export interface LlamaWeights {
-  readonly embedding: Tensor; // [vocab, dim]
+export interface LlamaWeights extends DecoderEnds {
   readonly layers: readonly LlamaLayer[];
-  readonly norm: Tensor; // [dim]
-  /** The embedding itself where the two are tied. */
-  readonly head: Tensor; // [vocab, dim]
 }
 
 /** Every tensor of a Llama by its name in the file; without `output.weight` the embedding serves twice. */
@@ -48,14 +53,10 @@ export function llamaShapes(
   config: ModelConfig,
   present: Present,
 ): ReadonlyMap<string, readonly number[]> {
-  const { dim, hiddenDim, heads, kvHeads, headDim, vocabSize, experts } = config;
-  const feedForward: Record<string, readonly number[]> =
+  const { dim, hiddenDim, heads, kvHeads, headDim, experts } = config;
+  const feedForward =
     experts === undefined
-      ? {
-          "ffn_gate.weight": [hiddenDim, dim],
-          "ffn_up.weight": [hiddenDim, dim],
-          "ffn_down.weight": [dim, hiddenDim],
-        }
+      ? denseShapes(config)
       : {
           "ffn_gate_inp.weight": [experts.count, dim],
           "ffn_gate_exps.weight": [experts.count, hiddenDim, dim],
@@ -65,17 +66,10 @@ export function llamaShapes(
   return shapesOf(
     config,
     {
-      whole: {
-        "token_embd.weight": [vocabSize, dim],
-        "output_norm.weight": [dim],
-        ...(present("output.weight") ? { "output.weight": [vocabSize, dim] } : {}),
-      },
+      whole: decoderShapes(config, present),
       layer: {
         "attn_norm.weight": [dim],
-        "attn_q.weight": [heads * headDim, dim],
-        "attn_k.weight": [kvHeads * headDim, dim],
-        "attn_v.weight": [kvHeads * headDim, dim],
-        "attn_output.weight": [dim, heads * headDim],
+        ...attentionShapes(config),
         "ffn_norm.weight": [dim],
         ...feedForward,
       },
@@ -120,11 +114,8 @@ export function llamaWeights(
             },
     };
   };
-  const embedding = take(tensors, "token_embd.weight");
   return {
-    embedding,
+    ...decoderEnds(tensors),
     layers: Array.from({ length: config.layers }, (_, i) => layer(i)),
-    norm: take(tensors, "output_norm.weight"),
-    head: tensors.get("output.weight") ?? embedding,
   };
 }

@@ -28,10 +28,9 @@ export function createLlama(
   limits: ModelLimits,
 ): Model {
   const { hiddenDim, experts } = config;
-  const ends = { embedding: weights.embedding, norm: weights.norm, head: weights.head };
   if (experts === undefined) {
     return createDecoder<DenseName>(backend, config, limits, {
-      ...ends,
+      ...weights,
       shapes: { gate: [hiddenDim], up: [hiddenDim] },
       layers: (wave, cache) =>
         weights.layers.map((layer, i) => {
@@ -42,7 +41,7 @@ export function createLlama(
   }
   const tallies = weights.layers.map((_, i) => backend.alloc(`blk.${i}.tally`, [experts.count]));
   const model = createDecoder<ExpertName>(backend, config, limits, {
-    ...ends,
+    ...weights,
     shapes: { router: [experts.count] },
     layers: (wave, cache) =>
       weights.layers.map((layer, i) => {

@@ -36,3 +36,54 @@ export function take(tensors: ReadonlyMap<string, Tensor>, name: string): Tensor
   if (tensor === undefined) throw new TypeError(`Cannot make the model: ${name} is not loaded`);
   return tensor;
 }
+
+/** The tensors outside of a decoder's layers; without `output.weight` the embedding serves twice. */
+export function decoderShapes(
+  { dim, vocabSize }: ModelConfig,
+  present: Present,
+): NamedShapes["whole"] {
+  return {
+    "token_embd.weight": [vocabSize, dim],
+    "output_norm.weight": [dim],
+    ...(present("output.weight") ? { "output.weight": [vocabSize, dim] } : {}),
+  };
+}
+
+/** The matrices of a decoder's attention. */
+export function attentionShapes({
+  dim,
+  heads,
+  kvHeads,
+  headDim,
+}: ModelConfig): NamedShapes["layer"] {
+  return {
+    "attn_q.weight": [heads * headDim, dim],
+    "attn_k.weight": [kvHeads * headDim, dim],
+    "attn_v.weight": [kvHeads * headDim, dim],
+    "attn_output.weight": [dim, heads * headDim],
+  };
+}
+
+/** A feed-forward layer that all rows take. */
+export function denseShapes({ dim, hiddenDim }: ModelConfig): NamedShapes["layer"] {
+  return {
+    "ffn_gate.weight": [hiddenDim, dim],
+    "ffn_up.weight": [hiddenDim, dim],
+    "ffn_down.weight": [dim, hiddenDim],
+  };
+}
+
+/** Weights outside of a decoder's layers. */
+export interface DecoderEnds {
+  readonly embedding: Tensor; // [vocab, dim]
+  readonly norm: Tensor; // [dim]
+  /** The embedding itself where the two are tied. */
+  readonly head: Tensor; // [vocab, dim]
+}
+
+/** Those that were loaded. Throws `TypeError` where one is missing. */
+export function decoderEnds(tensors: ReadonlyMap<string, Tensor>): DecoderEnds {
+  const embedding = take(tensors, "token_embd.weight");
+  const norm = take(tensors, "output_norm.weight");
+  return { embedding, norm, head: tensors.get("output.weight") ?? embedding };
+}

@@ -1,4 +1,3 @@
-import type { ChoiceEvent } from "../answer/several.ts";
 import { ERRORS, RuntimeError } from "../errors.ts";
 import { linesOf } from "./lines.ts";
 import { NodeFailure } from "./node-failure.ts";
@@ -6,6 +5,7 @@ import {
   parseRelayedLine,
   RELAYED_TYPE,
   relayedError,
+  type RelayedEvent,
   type RelayedFailure,
 } from "./relayed-events.ts";
 import type { Head } from "../http/wire/format.ts";
@@ -25,8 +25,10 @@ export interface Attempt {
 /** An answer of which the first event is there. */
 export interface Begun {
   readonly head: Head;
+  /** So many tokens that were sent along it goes on behind. */
+  readonly behind: number;
   /** All events. Throws {@linkcode NodeFailure}, and `RuntimeError` for what is the request's own fault. */
-  readonly events: AsyncGenerator<ChoiceEvent, void, undefined>;
+  readonly events: AsyncGenerator<RelayedEvent, void, undefined>;
 }
 
 /**
@@ -56,7 +58,7 @@ export async function attempt(transport: Transport, asked: Attempt): Promise<Beg
   };
   async function* read(
     lines: AsyncGenerator<string, void, undefined>,
-  ): AsyncGenerator<ChoiceEvent, void, undefined> {
+  ): AsyncGenerator<RelayedEvent, void, undefined> {
     try {
       for await (const text of lines) {
         const line = parseRelayedLine(text);
@@ -89,22 +91,22 @@ export async function attempt(transport: Transport, asked: Attempt): Promise<Beg
     const first = opening.done === true ? undefined : parseRelayedLine(opening.value);
     if (first !== undefined && "failed" in first) throw toFailure(node, first.failed);
     if (first === undefined || !("head" in first)) throw lost(node, "its answer was cut off");
-    const { head } = first;
+    const { head, behind = 0 } = first;
     if (head.fingerprint !== asked.fingerprint)
       throw other(node, `it is ${head.fingerprint.slice(0, 40)}`);
     const events = read(lines);
     const next = await events.next();
-    return { head, events: next.done === true ? events : behind(next.value, events) };
+    return { head, behind, events: next.done === true ? events : after(next.value, events) };
   } catch (error) {
     throw fail(error);
   }
 }
 
 /** `first`, and then the others. */
-async function* behind(
-  first: ChoiceEvent,
-  others: AsyncGenerator<ChoiceEvent, void, undefined>,
-): AsyncGenerator<ChoiceEvent, void, undefined> {
+async function* after(
+  first: RelayedEvent,
+  others: AsyncGenerator<RelayedEvent, void, undefined>,
+): AsyncGenerator<RelayedEvent, void, undefined> {
   try {
     yield first;
     yield* others;

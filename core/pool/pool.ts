@@ -8,7 +8,7 @@ import { createLeases } from "./leases.ts";
 import { NodeFailure } from "./node-failure.ts";
 import type { PoolModel } from "./node-models.ts";
 import { createNodes, LONGEST_ANSWER_MS, type KnownNode, type PoolNode } from "./nodes.ts";
-import { RELAY_HEADER, writeRelay, type Relay } from "./relay-header.ts";
+import { MOST_EMITTED, RELAY_HEADER, writeRelay, type Relay } from "./relay-header.ts";
 import { backoffMs, mayRetry } from "./retry.ts";
 import { createTogether } from "./together.ts";
 import type { Transcript } from "./transcript.ts";
@@ -88,6 +88,8 @@ export interface PoolOptions {
   readonly log: (record: LogRecord) => void;
   /** Hears what the pool does for requests. */
   readonly onEvent?: (event: PoolEvent) => void;
+  /** Hears for how long an answer stood still, from the loss of its node to the next event of another. */
+  readonly onGap?: (milliseconds: number) => void;
 }
 
 /** Nodes that one request is given to, one after the other: two may die in its time, four are a bug. */
@@ -109,7 +111,9 @@ export function createPool(options: PoolOptions): Pool {
   async function ask(node: KnownNode, question: Question, signal: AbortSignal): Promise<Begun> {
     const { fingerprint } = question;
     const model = node.models.find((one) => one.fingerprint === fingerprint)?.id ?? "";
-    const relay = writeRelay({ hops: 1, model, ...question.relay });
+    const emitted = question.transcript.emitted?.slice(0, MOST_EMITTED);
+    const told = emitted === undefined ? {} : { emitted };
+    const relay = writeRelay({ hops: 1, model, ...question.relay, ...told });
     const began = now();
     const { identity } = question;
     const part = identity === undefined ? nothing : together.join(identity, node.name);
@@ -128,7 +132,7 @@ export function createPool(options: PoolOptions): Pool {
         signal,
       });
       latencies.add(now() - began);
-      return { head: begun.head, events: watched(node, begun.events, free) };
+      return { ...begun, events: watched(node, begun.events, free) };
     } catch (error) {
       free();
       if (error instanceof NodeFailure) nodes.failed(node.name, error.kind);
@@ -140,7 +144,7 @@ export function createPool(options: PoolOptions): Pool {
     node: KnownNode,
     events: Begun["events"],
     free: () => void,
-  ): AsyncGenerator<ChoiceEvent, void, undefined> {
+  ): Begun["events"] {
     try {
       yield* events;
       nodes.answered(node.name);
@@ -202,14 +206,22 @@ export function createPool(options: PoolOptions): Pool {
     const { transcript } = question;
     let avoid: ReadonlySet<string> = new Set();
     let endRetry = nothing;
+    let lostAt: number | undefined;
     const end = running.take();
     try {
       for (let number = 1; ; number++) {
         try {
           const { name, begun } = await begin(question, avoid, signal, number === 1);
-          transcript.rewind();
+          transcript.rewind(begun.behind);
           question.onBegun(name, begun.head);
-          for await (const event of begun.events) if (transcript.isNew(event)) yield event;
+          for await (const { choice, event, ids } of begun.events) {
+            transcript.generated(ids);
+            const item = { choice, event };
+            if (!transcript.isNew(item)) continue;
+            if (lostAt !== undefined) options.onGap?.(now() - lostAt);
+            lostAt = undefined;
+            yield item;
+          }
           return;
         } catch (error) {
           endRetry();
@@ -222,6 +234,7 @@ export function createPool(options: PoolOptions): Pool {
           // load is added. Anything else is a retry, of which a pool in trouble must not get many.
           if (kind === "lost" || kind === "other") {
             count(transcript.size > 0 ? "continue" : "move");
+            if (transcript.size > 0) lostAt ??= now();
             continue;
           }
           if (transcript.size === 0 && !mayRetry(running.count, retries.count)) throw told;

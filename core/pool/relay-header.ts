@@ -1,4 +1,5 @@
 import { RuntimeError } from "../errors.ts";
+import { readTokens, writeTokens } from "./tokens-text.ts";
 
 /**
  * The header of a request that one server of ours passes on to another. The body and the path are the
@@ -18,6 +19,11 @@ export interface Relay {
   readonly seed: number;
   /** Tokens that the answer may have at most, beside what the body says. */
   readonly most?: number;
+  /**
+   * Tokens of the answer that another node had generated before it was lost: the answer goes on behind them. Whoever
+   * says so could say anything, so that an answer with them is never kept nor shared.
+   */
+  readonly emitted?: readonly number[];
   /** Whose request it is; believed only from a key with the scope `relay`. */
   readonly tenant?: string;
 }
@@ -25,17 +31,20 @@ export interface Relay {
 /** A request is passed on once: from the edge to the pool. */
 export const MOST_HOPS = 1;
 
-/** Longer values are none of ours: an id of a model and the name of a tenant, escaped. */
-const LONGEST = 2000;
+/** Tokens that are sent along: two or three bytes each, and servers take 16 KiB of headers. What is over is computed again. */
+export const MOST_EMITTED = 2000;
 
-const FIELD = /^(hops|model|fingerprint|seed|most|tenant)=([\w.~%!*'()-]{1,900})$/;
+/** Longer values are none of ours: an id of a model, the name of a tenant, and tokens. */
+const LONGEST = 12_000;
+
+const FIELD = /^(hops|model|fingerprint|seed|most|tenant|emitted)=([\w.~%!*'()-]{1,10000})$/;
 
 /** The value of {@linkcode RELAY_HEADER}. */
 export function writeRelay(relay: Relay): string {
-  return Object.entries(relay)
-    .filter(([, value]) => value !== undefined)
-    .map(([name, value]) => `${name}=${encodeURIComponent(String(value))}`)
-    .join(";");
+  const { emitted, ...rest } = relay;
+  const fields = Object.entries(rest).filter(([, value]) => value !== undefined);
+  if (emitted !== undefined) fields.push(["emitted", writeTokens(emitted)]);
+  return fields.map(([name, value]) => `${name}=${encodeURIComponent(String(value))}`).join(";");
 }
 
 /**
@@ -57,6 +66,7 @@ export function readRelay(headers: Headers): Relay | undefined {
   const model = fields.get("model");
   const fingerprint = fields.get("fingerprint");
   const tenant = fields.get("tenant");
+  const emitted = fields.has("emitted") ? readTokens(fields.get("emitted") ?? "") : undefined;
   if (hops === undefined || seed === undefined || seed >= 2 ** 32 || !model || !fingerprint) {
     throw new RuntimeError("INVALID_REQUEST", `Cannot read ${RELAY_HEADER}: it is not ours`, {
       param: RELAY_HEADER,
@@ -69,6 +79,7 @@ export function readRelay(headers: Headers): Relay | undefined {
     seed,
     ...(most === undefined ? {} : { most }),
     ...(tenant === undefined ? {} : { tenant }),
+    ...(emitted === undefined ? {} : { emitted }),
   };
 }
 

@@ -8,10 +8,22 @@ export const RELAYED_TYPE = "application/x-sirocco-events+ndjson";
 
 /** A line of a relayed answer. An answer without `end` or `failed` has been cut off. */
 export type RelayedLine =
-  | { readonly head: Head }
-  | ChoiceEvent
+  | RelayedOpening
+  | RelayedEvent
   | { readonly end: true }
   | { readonly failed: RelayedFailure };
+
+/** How a relayed answer begins. */
+export interface RelayedOpening {
+  readonly head: Head;
+  /** So many of the tokens that the request brought along it goes on behind. */
+  readonly behind?: number;
+}
+
+/** An event, and where they are known the tokens that were generated since the one before. */
+export interface RelayedEvent extends ChoiceEvent {
+  readonly ids?: readonly number[];
+}
 
 /** An error after the answer had begun. */
 export interface RelayedFailure {
@@ -35,7 +47,10 @@ export function parseRelayedLine(line: string): RelayedLine {
   if (!isRecord(value)) throw malformed();
   const { head, event, choice, end, failed } = value;
   if (end === true) return { end };
-  if (isHead(head)) return { head };
+  if (isHead(head)) {
+    const { behind } = value;
+    return typeof behind === "number" ? { head, behind } : { head };
+  }
   if (
     isRecord(failed) &&
     typeof failed["status"] === "number" &&
@@ -43,8 +58,10 @@ export function parseRelayedLine(line: string): RelayedLine {
   )
     return { failed: failed as unknown as RelayedFailure };
   const known = typeof choice === "number" && Number.isInteger(choice);
-  if (known && choice >= 0 && choice < MOST_CHOICES && isEvent(event))
-    return value as unknown as ChoiceEvent;
+  const { ids = [] } = value;
+  const told = Array.isArray(ids) && ids.every(isCount);
+  if (known && choice >= 0 && choice < MOST_CHOICES && isEvent(event) && told)
+    return value as unknown as RelayedEvent;
   throw malformed();
 }
 

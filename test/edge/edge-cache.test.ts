@@ -155,7 +155,13 @@ describe.skipIf(!hasRedis())("an edge without a model in front of a pool", () =>
       ),
     );
     expect(new Set(all).size).toBe(1);
-    expect((await computed()) - before).toBe(1);
+    // A machine so busy that it seems lost, or late, makes the pool ask another: those are told.
+    const text = await (await fetch(new URL("/metrics", url))).text();
+    const events = [...text.matchAll(/^sirocco_pool_events_total\{[^}]*\} (\d+)$/gm)];
+    const others = events.reduce((sum, [, count]) => sum + Number(count), 0);
+    const computations = (await computed()) - before;
+    expect(computations).toBeGreaterThanOrEqual(1);
+    expect(computations).toBeLessThanOrEqual(1 + others);
   });
 
   test("streams piece by piece, and a client that leaves frees the machine", async () => {

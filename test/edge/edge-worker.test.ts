@@ -77,6 +77,15 @@ async function textOf(response: Response): Promise<string> {
     .join("");
 }
 
+/** The text of an answer, streamed or whole. */
+async function answerOf(response: Response, { stream }: Asked): Promise<string> {
+  if (stream === true) return textOf(response);
+  const { choices } = (await response.json()) as {
+    readonly choices: readonly { readonly message: { readonly content: string } }[];
+  };
+  return choices[0]!.message.content;
+}
+
 describe("the edge worker", () => {
   test("answers at once and as a stream", async () => {
     const { choices } = (await (await ask()).json()) as {
@@ -100,6 +109,35 @@ describe("the edge worker", () => {
   test("is small without its weights", () => {
     const bytes = gzipSync(edge.script).byteLength + gzipSync(edge.kernels).byteLength;
     expect(bytes).toBeLessThanOrEqual(MOST_BUNDLE_BYTES);
+  });
+});
+
+describe("a kernel that traps in workerd (F5)", () => {
+  let trapping: Miniflare;
+  beforeAll(async () => {
+    trapping = await startEdge(await bundleEdgeWorker("test/edge/trapping-worker.js"), FILES);
+    url = await trapping.ready;
+  });
+  afterAll(async () => {
+    url = await worker.ready;
+    await trapping.dispose();
+  });
+
+  test("breaks no answer: the first of its readers loads the model again", async () => {
+    const asked = Array.from({ length: 4 }, (_, seed) => ({
+      stream: seed % 2 === 0,
+      more: { temperature: 0.8, seed, max_tokens: 60 },
+    }));
+    const answers = () => Promise.all(asked.map(async (one) => answerOf(await ask(one), one)));
+    const undisturbed = await answers();
+    for (const calls of [300, 1500]) {
+      await fetch(new URL(`/trap?calls=${calls}`, url));
+      expect(await answers(), `after ${calls} calls`).toEqual(undisturbed);
+    }
+    const broken = 'sirocco_engines_broken_total{model_name="sirocco-demo",reason="trap"}';
+    expect(await metric(broken)).toBe(2);
+    expect(await metric("sirocco_migrations_total")).toBeGreaterThanOrEqual(2);
+    expect((await fetch(new URL("/readyz", url))).status).toBe(200);
   });
 });
 

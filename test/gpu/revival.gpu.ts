@@ -7,11 +7,8 @@ import type { WebGpuBackend } from "../../backends/webgpu/backend.ts";
 import type { TokenEvent } from "../../core/engine/engine.ts";
 import type { OpenContext, OpenedEngine } from "../../core/engine/engine-succession.ts";
 import { createEngine } from "../../core/engine/loop.ts";
-import {
-  superviseEngine,
-  type SupervisedEngine,
-  type SupervisionLimits,
-} from "../../core/engine/supervised.ts";
+import { type SupervisedEngine } from "../../core/engine/lasting-engine.ts";
+import { superviseEngine, type SupervisionLimits } from "../../core/engine/supervised.ts";
 import { loadModel } from "../../core/model/load.ts";
 import type { Backend } from "../../core/tensor/backend.ts";
 import { askAll, STREAMS } from "../core/engine/supervised-rig.ts";

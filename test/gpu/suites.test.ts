@@ -55,6 +55,7 @@ describe.skipIf(LAVAPIPE_DRIVER.missing)("the WebGPU backend on lavapipe", () =>
         "prefixes",
         "hand-over",
         "self-test",
+        "choose",
       ]),
   );
 

@@ -71,6 +71,7 @@ export async function killing(rig: KillRig, kills: number, baseMs: number): Prom
     }
   });
   const events = await poolEvents(edge.url);
+  const gaps = await gapBounds(edge.url);
   const continued = events.get("continue") ?? 0;
   if (continued === 0) wrong.push("no stream was continued: nothing was shown");
   return {
@@ -78,6 +79,8 @@ export async function killing(rig: KillRig, kills: number, baseMs: number): Prom
       kills,
       answers: with9.length,
       continued,
+      "gap p50 ms, at most": gaps(0.5),
+      "gap p99 ms, at most": gaps(0.99),
       moved: events.get("move") ?? 0,
       "p50 ms": at(with9, 0.5),
       "p50 ms without": at(base, 0.5),
@@ -129,6 +132,20 @@ async function nodeMetric(url: string, name: string, node: number): Promise<numb
   const [, value] =
     new RegExp(`^sirocco_pool_${name}\\{node="n${node}"\\} (\\S+)$`, "m").exec(text) ?? [];
   return Number(value);
+}
+
+/** By a share of the gaps in answers that went on elsewhere, the bound below which it lies, in milliseconds. */
+async function gapBounds(url: string): Promise<(share: number) => number> {
+  const text = await (await fetch(`${url}/metrics`)).text();
+  const buckets = Array.from(
+    text.matchAll(/^sirocco_pool_gap_seconds_bucket\{le="([^"]+)"\} (\d+)$/gm),
+    ([, bound, count]) => ({
+      bound: Number(bound?.replace("+Inf", "Infinity")),
+      count: Number(count),
+    }),
+  );
+  const total = buckets.at(-1)?.count ?? 0;
+  return (share) => 1000 * (buckets.find(({ count }) => count >= share * total)?.bound ?? NaN);
 }
 
 async function poolEvents(url: string): Promise<ReadonlyMap<string, number>> {

@@ -42,6 +42,7 @@ export interface RungOptions {
   readonly createTransport: () => Transport;
   readonly log: (record: LogRecord) => void;
   readonly onEvent: (event: PoolEvent) => void;
+  readonly onGap: (milliseconds: number) => void;
 }
 
 const now = (): number => performance.now();
@@ -51,7 +52,7 @@ const TEND_MS = 1000;
 
 /** Open what is configured, and look after it. Throws `INVALID_REQUEST` for addresses that are none. */
 export function openRungs(options: RungOptions): Rungs {
-  const { pool, upstream, overflow, createTransport, log, onEvent } = options;
+  const { pool, upstream, overflow, createTransport, log, onEvent, onGap } = options;
   const opened =
     pool === undefined
       ? undefined
@@ -62,6 +63,7 @@ export function openRungs(options: RungOptions): Rungs {
           random: Math.random,
           log,
           onEvent,
+          onGap,
           ...(pool.key === undefined ? {} : { key: pool.key }),
         });
   const afar =

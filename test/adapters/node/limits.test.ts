@@ -66,3 +66,14 @@ test("planRoom rounds the block size up to what the backend groups keys by", () 
 test("planRoom asks for no more rows of logits than a step has rows", () => {
   expect(planRoom(CONFIG, { batchSize: 4 }).limits).toMatchObject({ maxRows: 4, maxLogitRows: 4 });
 });
+
+test("planRoom has an encoder's text in one step, and no more cache than a step takes", () => {
+  const encoder: ModelConfig = { ...CONFIG, contextLength: 512, embedsOnly: true };
+  const { limits, contextLength } = planRoom(encoder, {});
+  expect(contextLength).toBe(512);
+  expect(limits).toMatchObject({ maxRows: 512, maxLogitRows: 512, blocks: 32 + 8 });
+  // Who wants smaller steps gets a shorter context.
+  const small = planRoom(encoder, { batchSize: 100 });
+  expect(small.contextLength).toBe(100);
+  expect(small.limits).toMatchObject({ maxRows: 100, maxLogitRows: 100 });
+});

@@ -1,11 +1,8 @@
 import { afterEach, expect } from "vitest";
 import type { Engine, GenerateRequest } from "../../../core/engine/engine.ts";
 import type { EngineChange, OpenContext } from "../../../core/engine/engine-succession.ts";
-import {
-  superviseEngine,
-  type SupervisedEngine,
-  type SupervisionLimits,
-} from "../../../core/engine/supervised.ts";
+import { type SupervisedEngine } from "../../../core/engine/lasting-engine.ts";
+import { superviseEngine, type SupervisionLimits } from "../../../core/engine/supervised.ts";
 import { compileFormat } from "../../../core/grammar/compile.ts";
 import { tokenBytes } from "../../../core/grammar/vocabulary.ts";
 import type { Constraint } from "../../../core/grammar/constraint.ts";

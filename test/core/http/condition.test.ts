@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { UNBROKEN, type EngineCondition } from "../../../core/engine/supervised.ts";
+import { UNBROKEN, type EngineCondition } from "../../../core/engine/lasting-engine.ts";
 import { createAnswerCache } from "../../../core/cache/answers.ts";
 import { createMemoryStore } from "../../../core/cache/memory-store.ts";
 import type { ServedModel } from "../../../core/http/deps.ts";

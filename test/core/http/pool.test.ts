@@ -3,15 +3,16 @@ import { createScriptedApp, eventsOf } from "../../fixtures/scripted-app.ts";
 
 import {
   CHAT,
-  ask,
   TEXT,
-  open,
-  steady,
-  served,
+  ask,
   asked,
+  caching,
   contentOf,
-  streamedText,
   failing,
+  open,
+  served,
+  steady,
+  streamedText,
 } from "./pool-rig.ts";
 
 const timeless = (text: string) =>
@@ -111,6 +112,33 @@ describe("a node that is lost", () => {
     }
   });
 
+  test("what was generated need not be generated again, and what a client says was is believed by nobody else", async () => {
+    const nodeDeps = { caching: caching() };
+    const { edge, cuts, nodes } = await open([steady(), steady()], { nodeDeps });
+    cuts.push(20);
+    const response = await edge.post(CHAT, { ...ask, stream: true });
+    expect(await streamedText(response)).toBe(TEXT);
+    const [first, second] = nodes
+      .flatMap(({ engine }) => engine.requests)
+      .toSorted((a, b) => (a.emitted?.length ?? 0) - (b.emitted?.length ?? 0));
+    expect(first!.emitted).toBeUndefined();
+    expect(second!.emitted!.length).toBeGreaterThanOrEqual(18);
+    expect(new TextDecoder().decode(Uint8Array.from(second!.emitted!))).toBe(
+      TEXT.slice(0, second!.emitted!.length),
+    );
+    // A forged beginning is answered, as it was asked for, and neither kept nor shared.
+    const emitted = btoa("Forged").replaceAll("=", "");
+    const { fingerprint } = (await (await edge.get("/v1/models/m")).json()).sirocco;
+    const relay = `hops=1;model=m;fingerprint=${fingerprint};seed=0;emitted=${emitted}`;
+    const body = { ...ask, messages: [{ role: "user", content: "Something else" }] };
+    const headers = { "x-sirocco-relay": relay };
+    const forged = await (await nodes[0]!.post(CHAT, body, { headers })).text();
+    expect(forged).toContain('{"head":');
+    expect(forged).toContain('"behind":6');
+    expect(forged).toContain("F");
+    expect(await contentOf(await nodes[0]!.post(CHAT, body))).toBe(TEXT);
+  });
+
   test("twice, with several answers on their way, whole or streamed", async () => {
     for (const stream of [true, false]) {
       const { edge, cuts, nodes } = await open([steady(), steady(), steady()]);
@@ -154,8 +182,9 @@ describe("a node that is lost", () => {
   test("never becomes half of one answer and half of another", async () => {
     const scripts = [steady(), steady({ reply: TEXT.replace("fox", "cat") })];
     const { edge, cuts } = await open(scripts);
-    cuts.push(30);
-    const response = await edge.post(CHAT, { ...ask, stream: true });
+    cuts.push(60);
+    // Tokens are told for one answer at a time: of several both are computed again.
+    const response = await edge.post(CHAT, { ...ask, n: 2, stream: true });
     const text = await response.text();
     expect(text).not.toContain("[DONE]");
     expect(text).toContain("upstream_error");

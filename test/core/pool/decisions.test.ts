@@ -4,6 +4,7 @@ import * as health from "../../../core/pool/health.ts";
 import { createLatencies } from "../../../core/pool/latencies.ts";
 import { chooseRung, DEFAULT_OVERFLOW } from "../../../core/pool/overflow.ts";
 import { backoffMs, mayRetry } from "../../../core/pool/retry.ts";
+import { readTokens, writeTokens } from "../../../core/pool/tokens-text.ts";
 import { createTranscript } from "../../../core/pool/transcript.ts";
 import { parseChatRequest } from "../../../core/http/wire/chat-request.ts";
 import type { ChoiceEvent } from "../../../core/answer/several.ts";
@@ -172,6 +173,14 @@ test("requests go over to the pool where they would wait here too long", () => {
 const text = (value: string, choice = 0): ChoiceEvent => ({
   choice,
   event: { type: "text", text: value, tokens: [] },
+});
+
+test("tokens go through a header", () => {
+  const tokens = [0, 1, 127, 128, 16_383, 16_384, 131_071, 0, 5];
+  expect(readTokens(writeTokens(tokens))).toEqual(tokens);
+  expect(writeTokens(tokens)).toMatch(/^[\w-]+$/);
+  expect(readTokens("%%%")).toEqual([]);
+  expect(readTokens("_".repeat(400))).toEqual([]);
 });
 
 describe("a transcript", () => {

@@ -45,9 +45,9 @@ export async function collectMoments(
       see(x, products[0]!.weight);
       ops.matmul(x, products);
     },
-    gatedMatmul(x, gate, up) {
+    gatedMatmul(x, gate, ...rest) {
       see(x, gate.weight);
-      ops.gatedMatmul(x, gate, up);
+      ops.gatedMatmul(x, gate, ...rest);
     },
   });
   const watched: Backend = {
