@@ -65,9 +65,7 @@ export function createDraftModel(
     const { tokens, blocks, chain, preemptions } = sequence;
     let own = progress.get(sequence);
     if (own?.preemptions !== preemptions) {
-      let whole = 0;
-      while (isFilled(chain[whole], blocks[whole])) whole++;
-      own = { computed: whole * blockSize, guessed: [], noted: whole, preemptions };
+      own = { computed: 0, guessed: [], noted: 0, preemptions };
       progress.set(sequence, own);
     }
     for (const guess of own.guessed) {
@@ -75,6 +73,11 @@ export function createDraftModel(
       own.computed++;
     }
     own.guessed = [];
+    // Blocks that it shares may have been filled for another sequence meanwhile.
+    for (let next = own.noted; isFilled(chain[next], blocks[next]); next++) {
+      own.noted = next + 1;
+      own.computed = Math.max(own.computed, own.noted * blockSize);
+    }
     // The last one's logits are wanted, so that it is computed again.
     own.computed = Math.min(own.computed, tokens.length - 1);
     // Note the blocks that others may share.
@@ -99,14 +102,20 @@ export function createDraftModel(
   /** Compute rows of those that are more than one behind; returns whether there were any. */
   async function catchUp(requests: readonly GuessRequest[]): Promise<boolean> {
     let room = maxRows;
+    /** Blocks that rows of this step lie in: one that several sequences share is filled for one of them. */
+    const taken = new Set<number>();
     const rows: RowsOf[] = [];
     const done: (() => void)[] = [];
     for (const { sequence } of requests) {
       const own = progressOf(sequence);
       const count = Math.min(room, sequence.tokens.length - 1 - own.computed);
       if (count <= 0) continue;
-      room -= count;
       const { tokens, blocks } = sequence;
+      const first = Math.floor(own.computed / blockSize);
+      const written = blocks.slice(first, Math.ceil((own.computed + count) / blockSize));
+      if (written.some((block) => taken.has(block))) continue;
+      for (const block of written) taken.add(block);
+      room -= count;
       const laid = { tokens, blocks, draft: [], computed: own.computed };
       rows.push({ sequence: laid, rows: count, logitRows: 0 });
       done.push(() => {

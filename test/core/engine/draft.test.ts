@@ -169,6 +169,23 @@ function opened(draftMs: number) {
   return account;
 }
 
+test("sequences that begin alike do not fill the blocks that they share twice", async () => {
+  const { engine } = drafting();
+  const prompt = Array.from({ length: 30 }, (_, i) => i);
+  // Its blocks are known before there is time to guess.
+  await collect(engine, request(prompt, { maxTokens: 1 }));
+  const asked = [1, 2, 3].map((last) => request([...prompt, last], { maxTokens: 40 }));
+  const answers = await Promise.all(asked.map((one) => collect(engine, one)));
+  for (const [i, { tokens }] of answers.entries()) {
+    expect(tokens).toEqual(expected(asked[i]!.tokens, 40, GREEDY));
+  }
+  const { modelDraftedTokens, modelAcceptedTokens, prefixHits } = engine.stats();
+  expect(prefixHits).toBeGreaterThan(80);
+  expect(modelDraftedTokens).toBeGreaterThan(0);
+  expect(modelAcceptedTokens).toBe(modelDraftedTokens);
+  await engine.close();
+});
+
 describe("createDraftAccount", () => {
   test("makes more guesses the more of them are right, and none where they do not pay", () => {
     const account = opened(1);
