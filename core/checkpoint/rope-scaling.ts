@@ -1,9 +1,12 @@
 import { RuntimeError } from "../errors.ts";
-import { quote } from "../gguf/problem.ts";
+import { malformed, quote } from "../gguf/problem.ts";
 import { log, pow } from "../numeric/log.ts";
 import { configFields, type ConfigFields } from "./config-fields.ts";
 import type { KeyWriter } from "./architectures.ts";
 import { asObject } from "./folder.ts";
+
+/** Elements of a head: a table is made of them, before anybody else looks at the number. */
+const MAX_HEAD_DIM = 4096;
 
 /**
  * Write how positions rotate; gives the divisors of the frequencies [headDim / 2] for models of the Llama 3.1 kind,
@@ -15,6 +18,9 @@ export function writeRope(
   write: KeyWriter,
   headDim: number,
 ): Float32Array | undefined {
+  if (!Number.isInteger(headDim) || headDim < 2 || headDim > MAX_HEAD_DIM) {
+    throw malformed(config.file, `heads of ${headDim} elements, 2 to ${MAX_HEAD_DIM} may be`);
+  }
   const parameters = ropeParameters(config);
   const theta = config.number("rope_theta") ?? parameters.number("rope_theta") ?? 10_000;
   write("rope.dimension_count", "u32", headDim);

@@ -1,4 +1,5 @@
 import { malformed } from "../gguf/problem.ts";
+import { MAX_RANKS } from "../tokenizer/merge.ts";
 import { TOKEN_KIND } from "../tokenizer/vocabulary.ts";
 import {
   asArray,
@@ -86,7 +87,7 @@ function writeTokens(
   rows: number,
   writer: MetadataWriter,
 ): void {
-  const count = Math.max(texts.length, rows);
+  const count = Math.max(texts.length, Math.min(rows, MAX_RANKS));
   const ids = Array.from({ length: count }, (_, id) => id);
   const isFree = (id: number): boolean => texts[id] === undefined;
   writer.set("tokenizer.ggml.model", "string", model);

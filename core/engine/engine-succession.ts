@@ -1,4 +1,5 @@
 import { RuntimeError } from "../errors.ts";
+import { pause } from "../pause.ts";
 import { type Breakage, type BreakReason, isGpu } from "./breakage.ts";
 import { aborted, notReady } from "./endings.ts";
 import { createEngineWaiters, type Patience, type WaitLimits } from "./engine-waiters.ts";
@@ -144,7 +145,7 @@ export async function beginSuccession(
         return;
       }
       ({ degraded } = restart);
-      if (restart.delayMs > 0) await sleep(restart.delayMs, closing.signal);
+      if (restart.delayMs > 0) await pause(restart.delayMs, closing.signal);
       if (closing.signal.aborted) return;
       try {
         const heir = await openInTime(open, { degraded, signal: closing.signal }, openMs);
@@ -228,17 +229,4 @@ export async function beginSuccession(
     next,
     close: () => (closed ??= shutDown()),
   };
-}
-
-/** Resolves after some time, or when the signal aborts. */
-function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const end = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", end);
-      resolve();
-    };
-    const timer = setTimeout(end, milliseconds);
-    signal.addEventListener("abort", end);
-  });
 }

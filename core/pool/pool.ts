@@ -1,5 +1,6 @@
 import type { ChoiceEvent } from "../answer/several.ts";
 import { RuntimeError } from "../errors.ts";
+import { pause } from "../pause.ts";
 import type { LogRecord } from "../http/deps.ts";
 import type { Head } from "../http/wire/format.ts";
 import { attempt, type Begun } from "./attempt.ts";
@@ -327,18 +328,6 @@ async function settledWithin(promise: Promise<unknown>, milliseconds: number): P
   } finally {
     clearTimeout(timer);
   }
-}
-
-function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const end = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", end);
-      resolve();
-    };
-    const timer = setTimeout(end, milliseconds);
-    signal.addEventListener("abort", end, { once: true });
-  });
 }
 
 function nothing(): void {}

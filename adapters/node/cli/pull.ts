@@ -1,7 +1,6 @@
 import { Command } from "commander";
 import { storePlace } from "../store/place.ts";
 import type { PullProgress } from "../store/pull.ts";
-import { remoteOptions } from "../header.ts";
 import { abortOnInterrupt } from "./interrupt.ts";
 import { listOption } from "./options.ts";
 import { createProgress, formatBytes, note, printJson, printLine, printable } from "./terminal.ts";
@@ -52,7 +51,7 @@ async function run(source: string, flags: PullFlags): Promise<void> {
     const manifest = await pull(source, {
       place: storePlace(),
       hub: hubOf(),
-      allowHosts: remoteOptions("https:", flags.modelHost).allowHosts ?? [],
+      allowHosts: flags.modelHost ?? [],
       ...(flags.name === undefined ? {} : { name: flags.name }),
       ...(flags.sha256 === undefined ? {} : { sha256: flags.sha256.toLowerCase() }),
       signal: interrupt.signal,

@@ -83,6 +83,17 @@ describe("a model in a worker answers all it was asked, to the last bit", () => 
   });
 });
 
+test("a step that takes longer than a hang is allowed to is none while its operations end", async () => {
+  // The first step has some 60 of them, none of which takes long.
+  const { model, changes } = await suffer(
+    { type: "slow", slowCalls: 120, milliseconds: 40 },
+    { threads: 1 },
+  );
+  expect(changes).toEqual([]);
+  expect(model.engine.stats().generatedTokens).toBeGreaterThan(100);
+  await model.close();
+}, 30_000);
+
 test("a server says that it is not ready while a worker is replaced, and lets requests wait", async () => {
   const logs: LogRecord[] = [];
   const server = await serve({
