@@ -8,7 +8,7 @@ struct Params {
 @group(0) @binding(1) var<storage, read_write> activations: array<f32>;
 @group(0) @binding(4) var<uniform> params: Params;
 
-/** By half of erfc(|x| / √2), Abramowitz and Stegun 7.1.26, so that nothing cancels below zero; error below 2e-7. */
+/** By half of erfc(|x| / √2), Abramowitz and Stegun 7.1.26, so that nothing cancels below zero; error below 3e-7. */
 fn normal(x: f32) -> f32 {
   let size = abs(x) * 0.70710678;
   let t = 1.0 / (1.0 + 0.3275911 * size);

@@ -1,6 +1,6 @@
 import type { KvShape } from "../../core/tensor/backend.ts";
 
-/** Query heads that one workgroup takes at most, and its vectors of four (kernels-wgsl/attention.wgsl). */
+/** Queries that one workgroup takes at most, and its vectors of four (kernels-wgsl/attention.wgsl). */
 const MOST_GROUP = 8;
 const MOST_FOURS = 384;
 
@@ -10,6 +10,8 @@ export interface AttentionGroup {
   readonly group: number;
   /** Workgroups, each of which reads the keys and values. */
   readonly chunks: number;
+  /** Rows of a sequence that a workgroup has room for. */
+  readonly rows: number;
 }
 
 /** As many query heads together as possible, in even parts. */
@@ -17,5 +19,5 @@ export function attentionGroup(heads: number, { kvHeads, headDim }: KvShape): At
   const sharedBy = heads / kvHeads;
   const most = Math.min(MOST_GROUP, 4 * Math.floor(MOST_FOURS / headDim));
   const group = Math.ceil(sharedBy / Math.ceil(sharedBy / most));
-  return { group, chunks: Math.ceil(sharedBy / group) };
+  return { group, chunks: Math.ceil(sharedBy / group), rows: Math.floor(most / group) };
 }

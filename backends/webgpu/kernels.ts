@@ -244,14 +244,14 @@ export function ropeStore(
 }
 
 export function attention(op: AttentionOp): Dispatch {
-  const { out, q, kv, entry, window, bidirectional } = op;
+  const { out, q, kv, entry, tiles, tileRows, window, bidirectional } = op;
   const { headDim, kvHeads, type } = kv.shape;
   const heads = q.width / headDim;
   const { group, chunks } = attentionGroup(heads, kv.shape);
   return {
     kernel: kernel("attention", ["cache", "exp"], {
       CACHE_TYPE: CACHE_TYPES[type],
-      FOURS: Math.ceil(group / 4),
+      FOURS: Math.ceil((tileRows * group) / 4),
     }),
     params: Uint32Array.from([
       ...cacheShape(headDim, kv),
@@ -268,7 +268,9 @@ export function attention(op: AttentionOp): Dispatch {
       group,
       chunks,
       8,
+      tiles,
     ]),
+    // As many tiles as there can be; those that there are not return at once.
     workgroups: [kvHeads * chunks, q.rows, 1],
     ...work(`${heads} / ${kvHeads} × ${headDim}`, q.length + out.length),
   };

@@ -8,7 +8,8 @@ import type {
 } from "../../core/tensor/backend.ts";
 import type { Tensor } from "../../core/tensor/tensor.ts";
 import { attentionGroup } from "./attention-group.ts";
-import { positionsSeen, type StepTables } from "./step-tables.ts";
+import { positionsRead } from "./row-tiles.ts";
+import type { StepTables } from "./step-tables.ts";
 import {
   type Activations,
   expectShape,
@@ -78,6 +79,9 @@ export type AttentionOp = {
   kv: GpuKv;
   /** First entry of the layout among the step's tables. */
   entry: number;
+  /** Entry of its tiles, and rows that a tile may have. */
+  tiles: number;
+  tileRows: number;
   scale: number;
   /** Positions that a row sees; 2^32 - 1 for all. */
   window: number;
@@ -182,10 +186,11 @@ export class Recorder implements Ops {
       throw new RangeError(`Cannot attend in blocks of ${layout.blockSize}: expected sixteens`);
     }
     const entry = this.#tables.layout(layout, queries.rows, cache.label, cache.slots);
-    const { chunks } = attentionGroup(heads, cache.shape);
-    this.cacheReads.push(
-      positionsSeen(layout, window, bidirectional) * this.#positionBytes(cache, chunks),
-    );
+    const { chunks, rows } = attentionGroup(heads, cache.shape);
+    // Answers alone have nothing to share, and take less room than that of several rows.
+    const tileRows = layout.starts.length - 1 === queries.rows ? 1 : rows;
+    const { index: tiles, tiles: all } = this.#tables.tiles(layout, tileRows);
+    this.cacheReads.push(positionsRead(layout, all, options) * this.#positionBytes(cache, chunks));
     this.ops.push({
       kind: "attention",
       out: o,
@@ -194,6 +199,8 @@ export class Recorder implements Ops {
       v: values,
       kv: cache,
       entry,
+      tiles,
+      tileRows,
       scale,
       window,
       bidirectional,

@@ -1,4 +1,5 @@
 import type { BatchLayout } from "../../core/tensor/backend.ts";
+import { type RowTile, tilesOf } from "./row-tiles.ts";
 
 /** Entries of a layout, from its first on: see {@linkcode StepTables.layout}. */
 export const LAYOUT = { slots: 0, positions: 1, firstBlocks: 2, blockSize: 3, ends: 4 } as const;
@@ -14,6 +15,14 @@ interface LayoutEntry {
   readonly index: number;
 }
 
+/** A layout in tiles, and the entry that says so. */
+interface TiledLayout {
+  readonly layout: BatchLayout;
+  readonly tileRows: number;
+  readonly tiles: readonly RowTile[];
+  readonly index: number;
+}
+
 /**
  * What a step brings beside activations, written to the device once: tokens, rows, and for all layers
  * together positions, slots and block tables. The first words are entries that say where each table
@@ -26,12 +35,15 @@ export class StepTables {
   readonly #layouts: LayoutEntry[] = [];
   readonly #lists: { readonly values: Uint32Array; readonly index: number }[] = [];
 
+  readonly #tiles: TiledLayout[] = [];
+
   /** Begin a step. */
   begin(): void {
     this.#used = HEAD;
     this.#entries = 0;
     this.#layouts.length = 0;
     this.#lists.length = 0;
+    this.#tiles.length = 0;
   }
 
   /** The words of the step so far. */
@@ -86,6 +98,18 @@ export class StepTables {
     return index;
   }
 
+  /** The tiles of a layout; their entry has a word for each row that there is, and 0 where there is no tile. */
+  tiles(layout: BatchLayout, tileRows: number): TiledLayout {
+    const known = this.#tiles.find((each) => each.layout === layout && each.tileRows === tileRows);
+    if (known !== undefined) return known;
+    const tiles = tilesOf(layout, tileRows);
+    const words = new Uint32Array(layout.positions.length);
+    words.set(tiles.map(({ first, rows }) => 16 * first + rows));
+    const made: TiledLayout = { layout, tileRows, tiles, index: this.#entry(this.#append(words)) };
+    this.#tiles.push(made);
+    return made;
+  }
+
   #entry(value: number): number {
     if (this.#entries === HEAD) throw new RangeError(`Cannot record a step of over ${HEAD} tables`);
     this.#words[this.#entries] = value;
@@ -133,20 +157,4 @@ function checkLayout(layout: BatchLayout, rows: number, label: string, slots: nu
       }
     }
   }
-}
-
-/** Positions that the rows of a layout see in all: those up to their own, or those of their sequence. */
-export function positionsSeen(
-  { positions, starts }: BatchLayout,
-  window: number,
-  bidirectional: boolean,
-): number {
-  let seen = 0;
-  for (let s = 0; s + 1 < starts.length; s++) {
-    const end = starts[s + 1]!;
-    for (let row = starts[s]!; row < end; row++) {
-      seen += Math.min(positions[bidirectional ? end - 1 : row]! + 1, window);
-    }
-  }
-  return seen;
 }

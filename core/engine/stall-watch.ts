@@ -1,10 +1,13 @@
 import { RuntimeError } from "../errors.ts";
+import { isGpu } from "./breakage.ts";
 import type { MortalEngine } from "./engine.ts";
 
 /** When an engine is given up. */
 export interface StallLimits {
   /** Milliseconds without progress, though there is work, after which an engine is given up. */
   readonly stallMs: number;
+  /** The same of an engine on a GPU, which tells nothing of a step until that is done. */
+  readonly gpuStallMs: number;
   /** Milliseconds between two looks. */
   readonly lookMs: number;
 }
@@ -23,7 +26,7 @@ export interface StallWatch {
  */
 export function createStallWatch(
   engine: () => MortalEngine | undefined,
-  { stallMs, lookMs }: StallLimits,
+  { stallMs, gpuStallMs, lookMs }: StallLimits,
   now: () => number,
 ): StallWatch {
   let underWay = 0;
@@ -38,7 +41,7 @@ export function createStallWatch(
     const watched = engine();
     if (!punctual || watched === undefined) return;
     const { stalledMs } = watched.stats();
-    if (stalledMs < stallMs) return;
+    if (stalledMs < (isGpu(watched.info.backend) ? gpuStallMs : stallMs)) return;
     const error = new RuntimeError(
       "INTERNAL",
       `The engine made no progress for ${Math.round(stalledMs)} ms and was given up`,

@@ -23,6 +23,8 @@ export const SUPERVISION_LIMITS: SupervisionLimits = {
   ...RESTART_LIMITS,
   // Progress is an operation, not a step; and liveness gives the server up after 10 s.
   stallMs: 8000,
+  // Drivers give up by themselves what hangs, after 2 to 10 s; one that computes on the CPU may take long.
+  gpuStallMs: 60_000,
   lookMs: 1000,
   // As long as for a model that is loaded the first time.
   waitMs: 60_000,

@@ -4,7 +4,7 @@ import type { DType, Tensor } from "./tensor.ts";
 import type { MemoryNeed, Workload } from "./workload.ts";
 
 /**
- * A device that owns memory and runs the operations of a decoder-only transformer.
+ * A device that owns memory and runs the operations of transformers, decoders and encoders.
  *
  * Implemented once per device under `backends/`; nothing else in the project touches a device.
  */

@@ -28,7 +28,7 @@ pub fn exp(x: v128) -> v128 {
     v128_andnot(f32x4_mul(p, power), tiny)
 }
 
-/// Φ(x) for four lanes, the share of a normal distribution below x; |error| ≤ 2e-7.
+/// Φ(x) for four lanes, the share of a normal distribution below x; |error| ≤ 3e-7.
 ///
 /// Half the complementary error function of |x| / √2 by Abramowitz and Stegun, 7.1.26, whose terms all keep
 /// their sign's size: below zero nothing cancels.

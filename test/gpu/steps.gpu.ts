@@ -68,6 +68,17 @@ describe(`a step on ${VARIANT}`, () => {
     );
   });
 
+  test("reads the cache once for as many rows of a sequence as a workgroup takes", async () => {
+    runner.reset(0);
+    const before = backend.counters().cacheBytes;
+    const tokens = Array.from({ length: 16 }, (_, i) => i);
+    await prefill(runner, model, tokens);
+    // Four heads share keys, and eight queries are together: two rows, of which the second sees more.
+    const tiles = tokens.filter((row) => row % 2 === 1);
+    const expected = tiles.reduce((sum, row) => sum + cacheBytesAt(row), 0);
+    expect(backend.counters().cacheBytes - before).toBe(expected);
+  });
+
   test("answers about its logits with few bytes, in the same submission", async () => {
     const batch = {
       positions: Uint32Array.of(100),

@@ -125,12 +125,16 @@ describe("a supervised engine", () => {
     expect(contexts).toHaveLength(1);
   });
 
-  test("gives up an engine that hangs", async () => {
+  test.for([
+    ["memory", { stallMs: 60, gpuStallMs: 1e6 }],
+    ["webgpu", { stallMs: 1, gpuStallMs: 60 }],
+  ] as const)("gives up an engine on %s that hangs", async ([backend, limits]) => {
     const { engine } = await supervise({
-      limits: { stallMs: 60, lookMs: 10 },
+      limits: { ...limits, lookMs: 10 },
+      backend: () => backend,
       prepare: (rig, n) => {
         let steps = 0;
-        if (n === 0) rig.onRun = () => (++steps === 5 ? new Promise(() => {}) : undefined);
+        if (n === 0) rig.onRun = () => (++steps === 5 ? new Promise(() => {}) : sleep(3));
       },
     });
     const answer = await collect(engine, STREAMS[1]!);

@@ -57,6 +57,14 @@ describe("createTokenizer", () => {
     expect(tokenizer.controlText(8)).toBe("<|im_start|>");
   });
 
+  test("add_eos_token says that a text to embed is closed by the end", () => {
+    expect(createTokenizer(metadata())).not.toHaveProperty("closing");
+    expect(createTokenizer(metadata({ "tokenizer.ggml.add_eos_token": true })).closing).toBe(2);
+    expect(createTokenizer(metadata({ "tokenizer.ggml.add_eos_token": false }))).not.toHaveProperty(
+      "closing",
+    );
+  });
+
   test("add_bos_token decides over the kind's own default", () => {
     expect(createTokenizer(metadata()).addBos).toBe(true);
     expect(createTokenizer(metadata({ "tokenizer.ggml.add_bos_token": false })).addBos).toBe(false);
