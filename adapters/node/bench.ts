@@ -60,8 +60,8 @@ export async function bench(options: BenchOptions): Promise<readonly BenchRow[]>
     inProcess: true,
     // Repetitions begin alike, and each is to be computed.
     sharePrefixes: false,
-    // Answers to nothing repeat themselves: a token is to be a step.
-    speculate: false,
+    // Answers to nothing repeat themselves: a token is to be a step, unless a draft model is measured.
+    speculate: options.load.draft === undefined ? false : "model",
   });
   try {
     const profiled = profile ? await profiledBackend(backend) : undefined;

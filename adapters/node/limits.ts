@@ -17,8 +17,8 @@ export interface RoomOptions {
   readonly kvType?: KvType;
   /** Whether what is computed of a prompt serves later ones that begin alike; absent means yes. */
   readonly sharePrefixes?: boolean;
-  /** Whether next tokens are guessed and verified where that pays; absent means yes. */
-  readonly speculate?: boolean;
+  /** Whether next tokens are guessed and verified where that pays; absent means yes, `model` by a draft model alone. */
+  readonly speculate?: boolean | "model";
 }
 
 /** The room a model gets. */
@@ -81,12 +81,13 @@ export function kvBytesPerToken(config: ModelConfig, type: KvType = DEFAULT_KV_T
 
 /**
  * How much room a model gets. The cache always holds one full context, and up to `parallel` of them
- * while that stays within `kvBytes`.
+ * while that stays within `kvBytes`; where another model is cached `beside` it in the same blocks, both together.
  */
 export function planRoom(
   config: ModelConfig,
   options: RoomOptions,
   kvBlock: number = LEAST_BLOCK,
+  beside?: ModelConfig,
 ): Room {
   const { embedsOnly = false } = config;
   const wanted = Math.min(config.contextLength, options.contextSize ?? DEFAULT_CONTEXT);
@@ -99,9 +100,9 @@ export function planRoom(
   const logitRows = embedsOnly ? maxRows : (options.logitRows ?? SCORE_ROWS);
   const blockSize = Math.ceil(LEAST_BLOCK / kvBlock) * kvBlock;
   const one = Math.ceil(contextLength / blockSize);
-  const affordable = Math.floor(
-    (options.kvBytes ?? DEFAULT_KV_BYTES) / (kvBytesPerToken(config, kvType) * blockSize),
-  );
+  const own = kvBytesPerToken(config, kvType);
+  const perToken = own + (beside === undefined ? 0 : kvBytesPerToken(beside, kvType));
+  const affordable = Math.floor((options.kvBytes ?? DEFAULT_KV_BYTES) / (perToken * blockSize));
   // Texts that come in one step are out of the cache after it.
   const useful = embedsOnly ? Math.ceil(maxRows / blockSize) + parallel : one * parallel;
   const blocks = Math.max(one, Math.min(useful, affordable));

@@ -8,6 +8,7 @@ import { readConfig } from "../../core/model/config.ts";
 import type { LoadProgress } from "../../core/model/load.ts";
 import type { ModelConfig } from "../../core/model/model.ts";
 import { weightBytes } from "../../core/model/tensors.ts";
+import { vocabularyDifference } from "../../core/tokenizer/same-vocabulary.ts";
 import type { Tokenizer } from "../../core/tokenizer/tokenizer.ts";
 import { fileMarks } from "./digest.ts";
 import { modelDigest, openHeader, remoteOptions } from "./header.ts";
@@ -144,7 +145,7 @@ export async function loadLocal(options: LoadOptions): Promise<LoadedModel> {
 type HeaderFacts = Omit<LoadedModel, "engine" | "condition" | "died" | "close">;
 
 async function readModelHeader(
-  { model: location, modelHosts, quantize }: EngineOptions,
+  { model: location, draft, modelHosts, quantize }: EngineOptions,
   signal: AbortSignal | undefined,
 ): Promise<{ readonly header: HeaderFacts; readonly files: readonly string[] }> {
   const header = await openHeader(location, {
@@ -154,6 +155,7 @@ async function readModelHeader(
   const { gguf, tokenizer, template } = header;
   const license = gguf.metadata.get("general.license");
   try {
+    if (draft !== undefined) await checkDraft(draft, tokenizer, modelHosts, signal);
     const facts = {
       config: readConfig(gguf),
       tokenizer,
@@ -168,6 +170,23 @@ async function readModelHeader(
   } finally {
     await header.close();
   }
+}
+
+/** Rejects with `MODEL_UNSUPPORTED` where a draft model's tokens are others. */
+async function checkDraft(
+  location: string,
+  tokenizer: Tokenizer,
+  modelHosts: readonly string[] | undefined,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const header = await openHeader(location, remoteOptions(location, modelHosts, signal));
+  const difference = vocabularyDifference(tokenizer, header.tokenizer);
+  await header.close();
+  if (difference === undefined) return;
+  throw new RuntimeError(
+    "MODEL_UNSUPPORTED",
+    `Cannot use ${location} as a draft model: its vocabulary is another one (${difference})`,
+  );
 }
 
 /**

@@ -18,6 +18,8 @@ export interface EngineOptions extends RoomOptions {
   readonly quantize?: WeightType;
   /** Hosts of URLs that may have private addresses; those of `SIROCCO_MODEL_HOSTS` unless given. */
   readonly modelHosts?: readonly string[];
+  /** A smaller model of the same vocabulary that guesses next tokens where that pays; named as `model` is. */
+  readonly draft?: string;
   /** What computes; by default the fastest that works here. */
   readonly backend?: BackendPreference;
   /** Threads that compute, the physical cores unless given; a backend that has fewer uses those. */
@@ -26,6 +28,11 @@ export interface EngineOptions extends RoomOptions {
   readonly gpuBytes?: number;
   /** Take the times of a GPU's kernels, for `WebGpuBackend.takeProfile`. */
   readonly profile?: boolean;
+}
+
+/** How to compute with models that are open already. */
+interface StartOptions extends Omit<EngineOptions, "model" | "draft"> {
+  readonly draft?: GgufModel | undefined;
 }
 
 /** Told of the backend once it is there. */
@@ -46,23 +53,43 @@ export async function openEngine(
     quantize: options.quantize,
   });
   try {
-    return await startEngine(gguf, options, started, onProgress, signal, onBackend);
+    const draft = await openDraft(options, signal);
+    try {
+      return await startEngine(gguf, { ...options, draft }, started, onProgress, signal, onBackend);
+    } finally {
+      await draft?.close();
+    }
   } finally {
     await gguf.close();
   }
 }
 
+async function openDraft(
+  { draft, modelHosts }: EngineOptions,
+  signal: AbortSignal | undefined,
+): Promise<GgufModel | undefined> {
+  if (draft === undefined) return undefined;
+  const { gguf } = await openModel(draft, {
+    ...remoteOptions(draft, modelHosts, signal),
+    omitted: (key) => key.startsWith("tokenizer."),
+  });
+  return gguf;
+}
+
 /** The same for a model that is open already, and stays so; `started` is when loading began, by `performance.now`. */
 export async function startEngine(
   gguf: GgufModel,
-  options: Omit<EngineOptions, "model">,
+  options: StartOptions,
   started: number,
   onProgress?: LoadProgress,
   signal?: AbortSignal,
   onBackend?: OnBackend,
 ): Promise<SteppedEngine> {
+  const { draft } = options;
+  const preference = options.backend ?? "auto";
   const { backend, choice } = await createBackend({
-    preference: options.backend ?? "auto",
+    // Guesses are verified where a row's bits do not depend on the rows beside it.
+    preference: preference === "auto" && draft !== undefined ? "wasm" : preference,
     threads: options.threads ?? physicalCores(),
     model: { gguf, room: options },
     gpuBytes: options.gpuBytes,
@@ -72,6 +99,7 @@ export async function startEngine(
   onBackend?.(backend);
   return startOn(backend, gguf, {
     room: options,
+    draft,
     started,
     choice,
     yieldTurn: () => setImmediate(),

@@ -1,17 +1,22 @@
 import { createEngine } from "../../core/engine/loop.ts";
+import { RuntimeError } from "../../core/errors.ts";
 import type { SteppedEngine } from "../../core/engine/stepped-engine.ts";
 import type { GgufModel } from "../../core/gguf/gguf.ts";
 import { readConfig } from "../../core/model/config.ts";
 import { checkFit } from "../../core/model/fit.ts";
 import { loadModel, type LoadProgress } from "../../core/model/load.ts";
+import type { ModelConfig } from "../../core/model/model.ts";
 import { workloadOf } from "../../core/model/workload.ts";
 import type { Backend } from "../../core/tensor/backend.ts";
 import type { Choice } from "../../core/tensor/choice.ts";
+import type { Workload } from "../../core/tensor/workload.ts";
 import { planQueue, planRoom, type RoomOptions } from "./limits.ts";
 
 /** How an engine is started, whatever the runtime. */
 export interface StartOptions {
   readonly room: RoomOptions;
+  /** A smaller model that guesses, open like the other one. */
+  readonly draft?: GgufModel | undefined;
   /** Why it is this backend. */
   readonly choice?: Choice;
   /** When loading began, by `performance.now`. */
@@ -31,14 +36,27 @@ export interface StartOptions {
 export async function startOn(
   backend: Backend,
   gguf: GgufModel,
-  { room: asked, started, choice, yieldTurn, onProgress, signal }: StartOptions,
+  { room: asked, draft, started, choice, yieldTurn, onProgress, signal }: StartOptions,
 ): Promise<SteppedEngine> {
   try {
-    const room = planRoom(readConfig(gguf), asked, backend.kvBlock);
-    checkFit(backend, workloadOf(gguf, room.limits));
+    const config = readConfig(gguf);
+    const beside = draft === undefined ? undefined : checkDraft(draft, config, backend);
+    const room = planRoom(config, asked, backend.kvBlock, beside);
+    const draftLimits = {
+      ...room.limits,
+      maxLogitRows: Math.min(room.limits.maxRows, room.parallel),
+    };
+    const workload = workloadOf(gguf, room.limits);
+    checkFit(
+      backend,
+      draft === undefined ? workload : together(workload, workloadOf(draft, draftLimits)),
+    );
     const model = await loadModel(gguf, backend, room.limits, onProgress, signal);
     return createEngine({
       model,
+      ...(draft === undefined
+        ? {}
+        : { draft: await loadModel(draft, backend, draftLimits, undefined, signal) }),
       backend,
       contextLength: room.contextLength,
       maxSequences: room.parallel,
@@ -54,4 +72,31 @@ export async function startOn(
     await backend.close();
     throw error;
   }
+}
+
+/** The draft model's configuration. Throws `MODEL_UNSUPPORTED` where it cannot guess for the other one. */
+function checkDraft(draft: GgufModel, model: ModelConfig, backend: Backend): ModelConfig {
+  const config = readConfig(draft);
+  const fail = (why: string): RuntimeError =>
+    new RuntimeError("MODEL_UNSUPPORTED", `Cannot use ${config.name} as a draft model: ${why}`);
+  if (backend.name.startsWith("webgpu")) {
+    throw fail("on a GPU answers would depend on what was guessed; use --backend wasm");
+  }
+  if (config.embedsOnly === true || model.embedsOnly === true) {
+    throw fail("there is nothing to guess where texts are embedded only");
+  }
+  if (config.vocabSize !== model.vocabSize) {
+    throw fail(`it has ${config.vocabSize} tokens, ${model.name} has ${model.vocabSize}`);
+  }
+  return config;
+}
+
+/** What two models ask of a backend together. */
+function together(a: Workload, b: Workload): Workload {
+  return {
+    weights: [...a.weights, ...b.weights],
+    activations: [...a.activations, ...b.activations],
+    caches: [...a.caches, ...b.caches],
+    operations: a.operations,
+  };
 }

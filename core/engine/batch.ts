@@ -1,9 +1,18 @@
 import type { Batch, ModelLimits } from "../model/model.ts";
-import type { StepPlan } from "./scheduler.ts";
 import type { Sequence } from "./sequence.ts";
 
+/** What is looked at of a sequence. */
+export type LaidOut = Pick<Sequence, "tokens" | "draft" | "computed" | "blocks">;
+
+/** Rows of a sequence, see {@linkcode Work}. */
+export interface RowsOf {
+  readonly sequence: LaidOut;
+  readonly rows: number;
+  readonly logitRows: number;
+}
+
 /** Lays plans out as rows, in arrays that are made once: a batch is valid until the next one. */
-export type LayOut = (plan: StepPlan) => Batch;
+export type LayOut = (work: readonly RowsOf[]) => Batch;
 
 /** Arrays for the largest step of a model. */
 export function createLayOut(limits: ModelLimits): LayOut {
@@ -15,29 +24,28 @@ export function createLayOut(limits: ModelLimits): LayOut {
   const logitRows = new Uint32Array(maxLogitRows);
   let table = new Uint32Array(0); // [s, maxBlocks], grows with the longest sequence
 
-  return (plan) => {
+  return (work) => {
     let maxBlocks = 0;
-    for (const { sequence } of plan.work) maxBlocks = Math.max(maxBlocks, sequence.blocks.length);
-    const tableSize = plan.work.length * maxBlocks;
+    for (const { sequence } of work) maxBlocks = Math.max(maxBlocks, sequence.blocks.length);
+    const tableSize = work.length * maxBlocks;
     if (table.length < tableSize) table = new Uint32Array(2 * tableSize);
     table.fill(0, 0, tableSize);
 
     let row = 0;
     let logitRow = 0;
     let s = 0;
-    for (const work of plan.work) {
-      const { sequence } = work;
+    for (const { sequence, rows, logitRows: wanted } of work) {
       for (let b = 0; b < sequence.blocks.length; b++) {
         table[s * maxBlocks + b] = sequence.blocks[b]!;
       }
-      const end = sequence.computed + work.rows;
+      const end = sequence.computed + rows;
       for (let position = sequence.computed; position < end; position++, row++) {
         const block = sequence.blocks[Math.floor(position / blockSize)]!;
         tokens[row] = tokenAt(sequence, position);
         positions[row] = position;
         slots[row] = block * blockSize + (position % blockSize);
       }
-      for (let i = work.logitRows; i > 0; i--) logitRows[logitRow++] = row - i;
+      for (let i = wanted; i > 0; i--) logitRows[logitRow++] = row - i;
       starts[++s] = row;
     }
     return {
@@ -53,6 +61,6 @@ export function createLayOut(limits: ModelLimits): LayOut {
 }
 
 /** Guesses come behind what is known. */
-function tokenAt({ tokens, draft }: Sequence, position: number): number {
+function tokenAt({ tokens, draft }: LaidOut, position: number): number {
   return position < tokens.length ? tokens[position]! : draft[position - tokens.length]!;
 }

@@ -1,4 +1,5 @@
 import type { GenerateRequest } from "./engine.ts";
+import type { EngineOptions } from "./engine-options.ts";
 import { createLookup } from "./prompt-lookup.ts";
 import type { StepCost } from "./step-cost.ts";
 
@@ -31,6 +32,17 @@ const MEMORY = 0.9;
 
 /** Where guessing does not pay, every so many guesses one is tried all the same. */
 const RETRY_EVERY = 16;
+
+/** Looks nothing up, where a draft model alone guesses. */
+const NO_LOOKUP: Drafter = { draft: () => [], judge: () => {} };
+
+/** The drafter of a request in an engine that guesses. */
+export function drafterOf(
+  { speculate }: Pick<EngineOptions, "speculate">,
+  cost: StepCost,
+): Drafter {
+  return speculate === "model" ? NO_LOOKUP : createDrafter(cost);
+}
 
 /** A drafter by prompt lookup; `cost` is what steps have taken so far. */
 export function createDrafter(cost: StepCost): Drafter {

@@ -206,6 +206,10 @@ export interface EngineStats {
   readonly draftedTokens: number;
   /** How many of them were right. */
   readonly acceptedTokens: number;
+  /** Guesses of a draft model among those that were verified. */
+  readonly modelDraftedTokens: number;
+  /** How many of those were right. */
+  readonly modelAcceptedTokens: number;
   /** [layers][experts] rows that took each expert, some steps late; absent where the model has none. */
   readonly expertRows?: readonly (readonly number[])[];
   /**

@@ -4,7 +4,7 @@ import { createSampler } from "../sampler/sampler.ts";
 import type { LogitQuery, LogitSummary } from "../tensor/logits.ts";
 import type { GenerateEvent, GenerateRequest, TokenEvent } from "./engine.ts";
 import type { Drafter } from "./drafter.ts";
-import type { Job, Tally } from "./job.ts";
+import type { Guesser, Job, Tally } from "./job.ts";
 import { createSequence } from "./sequence.ts";
 import { END, type Steering } from "./steering.ts";
 import type { Stream } from "./stream.ts";
@@ -149,9 +149,18 @@ export function createGenerateJob(
     stream.end();
   }
 
+  const guesser: Guesser = {
+    ask(row, ahead) {
+      const query = sampler.ask(row, sequence.tokens, generated + ahead);
+      return query.k > 0 || query.draw !== undefined ? query : { ...query, k: 1 };
+    },
+    // Where the answer does not tell, the likeliest is as good a guess as any.
+    choose: (summary, ahead) => sampler.choose(summary, generated + ahead) ?? summary.ids[0] ?? 0,
+  };
+
   return {
     sequence,
-    ...(drafter === undefined ? {} : { drafter }),
+    ...(drafter === undefined ? {} : { drafter, guesser }),
     arrived,
     deadline: arrived + (request.deadlineMs ?? Infinity),
     begin(now) {

@@ -13,6 +13,8 @@ export interface Job {
   begin(now: number): void;
   /** Guesses its next tokens, where they can be verified. */
   readonly drafter?: Drafter;
+  /** How a draft model's guesses are chosen: as its tokens are, by the same chance. */
+  readonly guesser?: Guesser;
   /** Add what it has to know of its `count` rows of logits, which begin with row `first`. */
   ask(first: number, count: number, queries: LogitQuery[]): void;
   /**
@@ -37,6 +39,13 @@ export interface Job {
   fail(error: RuntimeError): void;
 }
 
+/** Chooses the guess behind `ahead` other guesses of the next tokens. */
+export interface Guesser {
+  /** What to ask of row `row`; the answer has a candidate in any case. */
+  ask(row: number, ahead: number): LogitQuery;
+  choose(summary: LogitSummary, ahead: number): number;
+}
+
 /** What jobs add up, for the engine's statistics. */
 export interface Tally {
   promptTokens: number;
@@ -44,6 +53,21 @@ export interface Tally {
   /** Guesses verified, and how many of them were right. */
   draftedTokens: number;
   acceptedTokens: number;
+  /** Those of a draft model among them. */
+  modelDraftedTokens: number;
+  modelAcceptedTokens: number;
+}
+
+/** Nothing yet. */
+export function createTally(): Tally {
+  return {
+    promptTokens: 0,
+    generatedTokens: 0,
+    draftedTokens: 0,
+    acceptedTokens: 0,
+    modelDraftedTokens: 0,
+    modelAcceptedTokens: 0,
+  };
 }
 
 /** No token. */

@@ -3,15 +3,20 @@ import type { Backend } from "../tensor/backend.ts";
 
 /**
  * Makes blocks zero that come from one tenant to another: whatever a defect elsewhere might read of a block
- * beyond what its holder has computed, it is nothing of anybody's.
+ * beyond what its holder has computed, it is nothing of anybody's. Models may share the blocks.
  */
 export function createKvEraser(
   backend: Pick<Backend, "zeroKv">,
-  { cache, limits: { blockSize } }: Pick<Model, "cache" | "limits">,
+  ...models: readonly (Pick<Model, "cache" | "limits"> | undefined)[]
 ): (blocks: readonly number[]) => void {
   return (blocks) => {
     for (const { first, count } of runsOf(blocks)) {
-      for (const layer of cache) backend.zeroKv(layer, first * blockSize, count * blockSize);
+      for (const model of models) {
+        const { blockSize = 0 } = model?.limits ?? {};
+        for (const layer of model?.cache ?? []) {
+          backend.zeroKv(layer, first * blockSize, count * blockSize);
+        }
+      }
     }
   };
 }

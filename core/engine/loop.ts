@@ -17,9 +17,10 @@ import type {
 import type { EngineOptions } from "./engine-options.ts";
 import { createExpertCounts } from "./expert-counts.ts";
 import { createGenerateJob } from "./generate-job.ts";
-import { canDraft, createDrafter } from "./drafter.ts";
+import { canDraft, drafterOf } from "./drafter.ts";
+import { createDrafting } from "./drafting.ts";
 import { createHeartbeat } from "./heartbeat.ts";
-import type { Job } from "./job.ts";
+import { createTally, type Job } from "./job.ts";
 import { createLatch } from "./latch.ts";
 import { steer } from "./steering.ts";
 import { poolStates, wantedStates } from "./states.ts";
@@ -37,7 +38,7 @@ import { createTokenStream } from "./token-stream.ts";
 
 type State = "open" | "closing" | "failed";
 
-/** An engine in this thread. Throws `RangeError` for limits below 1. */
+/** An engine in this thread. Throws `RangeError` for limits below 1 and a draft model of another shape. */
 export function createEngine(options: EngineOptions): SteppedEngine {
   const { backend, model, now, yieldTurn } = options;
   const { limits } = model;
@@ -52,7 +53,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
   );
   const { maxWaitMs = Infinity } = options;
   // Elsewhere a row's bits may depend on the rows beside it.
-  const speculate = (options.speculate ?? true) && !backend.name.startsWith("webgpu");
+  const speculate = (options.speculate ?? true) !== false && !backend.name.startsWith("webgpu");
   const maxJobs = checkLimits(options.maxSequences, chunk) + options.maxWaiting;
   const prefixes = createKvPrefixes(backend, model);
   const scheduler = createScheduler({
@@ -63,16 +64,15 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     sharePrefixes: options.sharePrefixes ?? true,
     whole: embedsOnly,
     fill: (sequence, computed) => prefixes.fill(sequence, computed),
-    handedOver: createKvEraser(backend, model),
+    handedOver: createKvEraser(backend, model, options.draft),
   });
   const layOut = createLayOut(limits);
 
   const jobs = new Map<Sequence, Job>();
   const matchers = createMatchers();
-  const tally = { promptTokens: 0, generatedTokens: 0, draftedTokens: 0, acceptedTokens: 0 };
+  const tally = createTally();
   const cost = createStepCost();
   const experts = model.tallies && createExpertCounts(backend, model.tallies);
-  const sample = createSample({ backend, jobs, vocabSize, tally, now });
   let steps = 0;
   let rows = 0;
   let preemptions = 0;
@@ -85,6 +85,10 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     progressed = at;
     heartbeat();
   });
+  const drafting = speculate
+    ? createDrafting({ ...options, jobs, scheduler, cost, tally, watched })
+    : undefined;
+  const sample = createSample({ backend, jobs, vocabSize, tally, judge: drafting?.judge, now });
   let wake = nothing;
   let stepping = false;
   const ended = yieldTurn === undefined ? Promise.resolve() : loop(yieldTurn);
@@ -97,6 +101,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
   async function loop(yieldToOthers: () => Promise<void>): Promise<void> {
     try {
       while (isOpen()) {
+        if (drafting !== undefined) await drafting.guess();
         const plan = nextPlan();
         if (plan === undefined) {
           await new Promise<void>((resolve) => (wake = resolve));
@@ -112,10 +117,11 @@ export function createEngine(options: EngineOptions): SteppedEngine {
 
   async function advance(): Promise<boolean> {
     if (stepping || !isOpen()) return false;
-    const plan = nextPlan();
-    if (plan === undefined) return false;
     stepping = true;
     try {
+      await drafting?.guess();
+      const plan = nextPlan();
+      if (plan === undefined) return false;
       await step(plan);
       return true;
     } catch (error) {
@@ -135,7 +141,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
       if (at >= job.deadline) end(sequence, late());
       else if (waits && at - job.arrived >= maxWaitMs) end(sequence, waitedTooLong());
     }
-    guess();
+    if (drafting === undefined) guess();
     return scheduler.plan();
   }
 
@@ -154,7 +160,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     const started = now();
     for (const { sequence } of plan.work) jobs.get(sequence)?.begin(started);
     const states = wantedStates(plan, jobs);
-    const laid = layOut(plan);
+    const laid = layOut(plan.work);
     const batch = states === "only" ? { ...laid, headless: true } : laid;
     model.prepare(batch);
     const output = await run(batch);
@@ -164,6 +170,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     progressed = now();
     // Steps of answers alone: a prompt's rows cost less each.
     if (plan.logitRows === plan.rows) cost.learn(plan.rows, progressed - started);
+    drafting?.settle(plan, progressed - started);
     steps++;
     rows += plan.rows;
     for (const { sequence, rows: computed } of plan.work) {
@@ -247,7 +254,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
       job = createGenerateJob(request, limit, vocabSize, stream, {
         tally,
         steering: steer(request, matchers, limit),
-        drafter: speculate && canDraft(request) ? createDrafter(cost) : undefined,
+        drafter: speculate && canDraft(request) ? drafterOf(options, cost) : undefined,
         arrived: now(),
       });
       request.signal?.addEventListener("abort", abort);
@@ -332,6 +339,8 @@ export function createEngine(options: EngineOptions): SteppedEngine {
       prefixHits,
       draftedTokens: tally.draftedTokens,
       acceptedTokens: tally.acceptedTokens,
+      modelDraftedTokens: tally.modelDraftedTokens,
+      modelAcceptedTokens: tally.modelAcceptedTokens,
       ...(experts === undefined ? {} : { expertRows: experts.rows }),
       stalledMs: jobs.size === 0 && state !== "failed" ? 0 : now() - progressed,
     };

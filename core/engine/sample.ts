@@ -11,6 +11,8 @@ export interface SampleContext {
   readonly jobs: ReadonlyMap<Sequence, Job>;
   readonly vocabSize: number;
   readonly tally: Tally;
+  /** Told how many guesses of a draft model for one sequence were right. */
+  readonly judge?: ((guessed: number, right: number) => void) | undefined;
   /** Monotonic clock in milliseconds. */
   readonly now: () => number;
 }
@@ -19,7 +21,9 @@ export interface SampleContext {
 export type Sample = (plan: StepPlan, output: Tensor) => Promise<Sampled[]>;
 
 /** How an engine samples. */
-export function createSample({ backend, jobs, vocabSize, tally, now }: SampleContext): Sample {
+export function createSample(context: SampleContext): Sample {
+  const { backend, jobs, vocabSize, tally, judge, now } = context;
+
   async function readRow(output: Tensor, row: number): Promise<Float32Array> {
     return (await backend.read(output)).subarray(row * vocabSize, (row + 1) * vocabSize);
   }
@@ -50,9 +54,16 @@ export function createSample({ backend, jobs, vocabSize, tally, now }: SampleCon
       right++;
     }
     // What went with an answer's end was not judged.
-    job.drafter?.judge(Math.min(drafted, Math.max(taken.length, 1)), right);
+    const judged = Math.min(drafted, Math.max(taken.length, 1));
     tally.draftedTokens += drafted;
     tally.acceptedTokens += right;
+    if (sequence.draftedBy === "lookup") {
+      job.drafter?.judge(judged, right);
+      return taken;
+    }
+    judge?.(judged, right);
+    tally.modelDraftedTokens += drafted;
+    tally.modelAcceptedTokens += right;
     return taken;
   }
 

@@ -46,6 +46,8 @@ export interface Scheduler {
    * more for each guess that was right; a sequence that caught up without one is finished.
    */
   commit(plan: StepPlan, sampled: readonly Sampled[]): readonly Finished[];
+  /** Of `count` guesses of a running sequence how many there is room for; their blocks are held from now on. */
+  room(sequence: Sequence, count: number): number;
   /** Drop a sequence and free its blocks; allowed while a plan that holds it is computed. */
   abort(sequence: Sequence): void;
   readonly load: SchedulerLoad;
@@ -157,7 +159,8 @@ export function createScheduler(limits: SchedulerLimits): Scheduler {
       const sequence = running[i]!;
       if (behind(sequence) !== 1 || !makeRoom(sequence)) continue;
       // Every other running sequence keeps a row, and guesses never cost one its blocks.
-      const drafted = draftable(sequence, Math.min(spare, maxRows - rows - running.length));
+      const most = Math.min(spare, maxRows - rows - running.length);
+      const drafted = room(sequence, Math.min(sequence.draft.length, most));
       if (drafted === 0) {
         give(sequence, 1);
         continue;
@@ -183,17 +186,13 @@ export function createScheduler(limits: SchedulerLimits): Scheduler {
     return work.length > 0 ? { work, rows, logitRows } : undefined;
   }
 
-  /** How many of a sequence's guesses there is room for. */
-  function draftable(
-    { draft, tokens, limit, computed, blocks: held, tenant }: Sequence,
-    most: number,
-  ): number {
-    const count = Math.min(draft.length, most, limit - tokens.length - 1);
+  function room({ tokens, limit, computed, blocks: held, tenant }: Sequence, most: number): number {
+    const count = Math.min(most, limit - tokens.length - 1);
     if (count <= 0) return 0;
     // A block more is soon needed in any case; the last ones are for rows that are no guesses.
     const roomy = blocks.free > running.length;
     if (roomy && blocks.reserve(held, computed + 1 + count, tenant)) return count;
-    return Math.min(count, held.length * blockSize - computed - 1);
+    return Math.max(0, Math.min(count, held.length * blockSize - computed - 1));
   }
 
   /** Room for one more position, at the cost of the youngest; false where that was the sequence itself. */
@@ -337,6 +336,7 @@ export function createScheduler(limits: SchedulerLimits): Scheduler {
     add,
     plan,
     commit,
+    room,
     abort,
     get load() {
       return {

@@ -27,6 +27,8 @@ export interface Sequence {
   cached: number | undefined;
   /** Guesses of what follows `tokens`, for the next step to verify. */
   draft: readonly number[];
+  /** Who made them: they were looked up in what was said before, or a draft model made them. */
+  draftedBy: "lookup" | "model";
   /** Times that its blocks were taken away. */
   preemptions: number;
 }
@@ -70,6 +72,7 @@ export function createSequence(
     chain: [],
     cached: undefined,
     draft: [],
+    draftedBy: "lookup",
     preemptions: 0,
   };
 }

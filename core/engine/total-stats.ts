@@ -15,6 +15,8 @@ export const NO_STATS: EngineStats = {
   prefixHits: 0,
   draftedTokens: 0,
   acceptedTokens: 0,
+  modelDraftedTokens: 0,
+  modelAcceptedTokens: 0,
   stalledMs: 0,
 };
 
@@ -29,6 +31,8 @@ const COUNTERS = [
   "prefixHits",
   "draftedTokens",
   "acceptedTokens",
+  "modelDraftedTokens",
+  "modelAcceptedTokens",
 ] as const satisfies readonly (keyof EngineStats)[];
 
 /** An engine's statistics, its counters added to those of the engines before it. */

@@ -170,6 +170,8 @@ function collect(metrics: Metrics, deps: AppDeps): void {
     metrics.counter(names.PREFIX_HITS, labels).record(stats.prefixHits);
     metrics.counter(names.DRAFT_TOKENS, labels).record(stats.draftedTokens);
     metrics.counter(names.ACCEPTED_TOKENS, labels).record(stats.acceptedTokens);
+    metrics.counter(names.MODEL_DRAFT_TOKENS, labels).record(stats.modelDraftedTokens);
+    metrics.counter(names.MODEL_ACCEPTED_TOKENS, labels).record(stats.modelAcceptedTokens);
     metrics.counter(names.PROMPT_TOKENS, labels).record(stats.promptTokens);
     metrics.counter(names.GENERATED_TOKENS, labels).record(stats.generatedTokens);
     if (stats.expertRows !== undefined) collectExperts(metrics, id, stats.expertRows);

@@ -104,6 +104,16 @@ export const ACCEPTED_TOKENS: CounterSpec<"model_name"> = counter(
   "Those of them that were right.",
   ["model_name"],
 );
+export const MODEL_DRAFT_TOKENS: CounterSpec<"model_name"> = counter(
+  "sirocco_draft_model_tokens_total",
+  "Guesses of the draft model among those that the engine verified.",
+  ["model_name"],
+);
+export const MODEL_ACCEPTED_TOKENS: CounterSpec<"model_name"> = counter(
+  "sirocco_draft_model_accepted_tokens_total",
+  "Those of them that were right.",
+  ["model_name"],
+);
 export const EXPERT_ROWS: CounterSpec<"model_name" | "expert"> = counter(
   "sirocco_expert_rows_total",
   "Rows that took each expert of a mixture, all layers together; a row takes several.",

@@ -2,6 +2,7 @@ import type { ChoiceEvent } from "../answer/several.ts";
 import { RuntimeError } from "../errors.ts";
 import { pause } from "../pause.ts";
 import type { LogRecord } from "../http/deps.ts";
+import { within } from "../http/sse.ts";
 import type { Head } from "../http/wire/format.ts";
 import { attempt, type Begun } from "./attempt.ts";
 import { createLatencies } from "./latencies.ts";
@@ -180,7 +181,8 @@ export function createPool(options: PoolOptions): Pool {
     };
     const first = start(node);
     const lateAfter = mayHedge && same === undefined ? latencies.p95() : undefined;
-    if (lateAfter === undefined || (await settledWithin(first.begun, lateAfter)))
+    const settled = first.begun.then(yes, yes);
+    if (lateAfter === undefined || (await within(settled, lateAfter)) === true)
       return { name: first.name, begun: await first.begun };
     // What many wait for is not computed twice: that costs more than one late answer.
     if (identity !== undefined && together.count(identity) > 1)
@@ -314,23 +316,9 @@ function leave({ begun, stop }: Race): void {
   );
 }
 
-async function settledWithin(promise: Promise<unknown>, milliseconds: number): Promise<boolean> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<false>((resolve) => {
-    timer = setTimeout(() => resolve(false), milliseconds);
-  });
-  const settled = promise.then(
-    () => true,
-    () => true,
-  );
-  try {
-    return await Promise.race([settled, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
 function nothing(): void {}
+
+const yes = (): true => true;
 
 function noNode(): RuntimeError {
   return new RuntimeError("NOT_READY", "No node of the pool can answer this request now");

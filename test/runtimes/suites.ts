@@ -26,8 +26,10 @@ export function httpSuite(): Promise<string> {
     await import("../core/http/calls.test.ts");
     await import("../core/http/chat.test.ts");
     await import("../core/http/completions.test.ts");
+    await import("../core/http/ladder.test.ts");
     await import("../core/http/metrics-route.test.ts");
     await import("../core/http/mistral.test.ts");
+    await import("../core/http/pool.test.ts");
     await import("../core/http/responses.test.ts");
     await import("../core/http/resume.test.ts");
     await import("../core/http/streams.test.ts");

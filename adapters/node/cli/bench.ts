@@ -3,6 +3,7 @@ import { bench, type BenchRow } from "../bench.ts";
 import { physicalCores } from "../cores.ts";
 import {
   addComputeOptions,
+  draftOption,
   integer,
   integerList,
   modelOption,
@@ -27,6 +28,7 @@ export function benchCommand(): Command {
   const command = new Command("bench")
     .description("measure prompt processing and generation, as llama-bench does")
     .addOption(modelOption())
+    .addOption(draftOption())
     .option("-p, --prompt <n,...>", "prompt lengths; 0 = none", integerList(0), [128, 512])
     .option("-n, --predict <n,...>", "tokens to generate; 0 = none", integerList(0), [64])
     .option(

@@ -13,6 +13,7 @@ import { demoModelPath } from "../package-root.ts";
 export interface ModelFlags {
   readonly model: string;
   readonly modelHost?: readonly string[];
+  readonly draft?: string;
   readonly ctxSize?: number;
   readonly threads: number;
   readonly backend: BackendPreference;
@@ -50,6 +51,14 @@ export function modelOption(): Option {
     .default(demoModelPath(), "the demo model");
 }
 
+/** `--draft`. */
+export function draftOption(): Option {
+  return new Option(
+    "--draft <model>",
+    "smaller model of the same vocabulary that guesses next tokens where that pays",
+  ).env("SIROCCO_DRAFT");
+}
+
 /** Add all flags of {@linkcode ModelFlags} but `--parallel`. */
 export function addModelOptions(command: Command): Command {
   command
@@ -60,6 +69,7 @@ export function addModelOptions(command: Command): Command {
         "host of a model URL that may have private addresses; repeatable",
       ).env("SIROCCO_MODEL_HOSTS"),
     )
+    .addOption(draftOption())
     .addOption(
       new Option("-c, --ctx-size <n>", "tokens of prompt and answer together")
         .env("SIROCCO_CTX_SIZE")
@@ -189,6 +199,7 @@ export function toLoadOptions(flags: ModelFlags): LoadOptions {
     model: flags.model,
     threads: flags.threads,
     backend: flags.backend,
+    ...(flags.draft === undefined ? {} : { draft: flags.draft }),
     ...(flags.modelHost === undefined ? {} : { modelHosts: flags.modelHost }),
     ...(flags.ctxSize === undefined ? {} : { contextSize: flags.ctxSize }),
     ...(flags.batchSize === undefined ? {} : { batchSize: flags.batchSize }),

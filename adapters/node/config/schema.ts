@@ -11,6 +11,7 @@ export interface ConfigFile {
   readonly $schema?: string | undefined;
   readonly model?: string | false | undefined;
   readonly model_host?: readonly string[] | undefined;
+  readonly draft?: string | undefined;
   readonly alias?: string | undefined;
   readonly ctx_size?: number | undefined;
   readonly batch_size?: number | undefined;
@@ -161,6 +162,10 @@ export const CONFIG_SCHEMA: v.GenericSchema<unknown, ConfigFile> = v.strictObjec
     "GGUF file, folder with safetensors, or http(s) URL; false for none, where a pool has one.",
   ),
   model_host: described(v.optional(names), "Hosts of model URLs that may have private addresses."),
+  draft: described(
+    v.optional(path),
+    "Smaller model of the same vocabulary that guesses next tokens where that pays.",
+  ),
   alias: described(v.optional(name), "Name of the model for requests; the file's unless given."),
   ctx_size: described(v.optional(positive), "Tokens of prompt and answer together."),
   batch_size: described(v.optional(positive), "Rows of one step."),

@@ -18,15 +18,11 @@ test("createLayOut places rows by position through the blocks of their sequence"
   const answering = sequence([10, 11, 12, 13, 14, 15], 5, [7, 2]);
   const prompt = sequence([20, 21, 22, 23, 24, 25, 26, 27, 28], 2, [5, 0, 9]);
   const judged = sequence([30, 31, 32], 0, [4]);
-  const batch = layOut({
-    work: [
-      { sequence: answering, rows: 1, logitRows: 1, drafted: 0 },
-      { sequence: prompt, rows: 3, logitRows: 0, drafted: 0 },
-      { sequence: judged, rows: 3, logitRows: 2, drafted: 0 },
-    ],
-    rows: 7,
-    logitRows: 3,
-  });
+  const batch = layOut([
+    { sequence: answering, rows: 1, logitRows: 1 },
+    { sequence: prompt, rows: 3, logitRows: 0 },
+    { sequence: judged, rows: 3, logitRows: 2 },
+  ]);
   expect([...batch.tokens]).toEqual([15, 22, 23, 24, 30, 31, 32]);
   expect([...batch.positions]).toEqual([5, 2, 3, 4, 0, 1, 2]);
   expect([...batch.slots]).toEqual([9, 22, 23, 0, 16, 17, 18]);
@@ -36,11 +32,7 @@ test("createLayOut places rows by position through the blocks of their sequence"
   expect(batch.blockSize).toBe(4);
 
   // Nothing of a larger batch is left in the next one.
-  const next = layOut({
-    work: [{ sequence: judged, rows: 1, logitRows: 1, drafted: 0 }],
-    rows: 1,
-    logitRows: 1,
-  });
+  const next = layOut([{ sequence: judged, rows: 1, logitRows: 1 }]);
   expect([...next.tokens, ...next.starts, ...next.blocks, ...next.logitRows]).toEqual([
     30, 0, 1, 4, 0,
   ]);

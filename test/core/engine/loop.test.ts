@@ -352,6 +352,8 @@ describe("stats", () => {
       prefixHits: 0,
       draftedTokens: 0,
       acceptedTokens: 0,
+      modelDraftedTokens: 0,
+      modelAcceptedTokens: 0,
       stalledMs: 0,
     });
     expect(rig.engine.info).toMatchObject({ backend: "memory", vocabSize: VOCAB, loadMs: 12 });

@@ -17,6 +17,7 @@ import {
   caching,
   tick,
   provider,
+  until,
 } from "./pool-rig.ts";
 
 describe("a server with a model and a pool", () => {
@@ -100,7 +101,7 @@ describe("below the last rung", () => {
     let time = 1_790_000_000_000;
     const { edge, reached } = await open([steady()], { deps: { caching: caching(() => time) } });
     const first = await (await edge.post(CHAT, ask)).text();
-    await expect.poll(async () => (await edge.post(CHAT, ask)).headers.get("age")).toBe("0");
+    await until(async () => (await edge.post(CHAT, ask)).headers.get("age") === "0");
     reached["http://node-0"]!.down = true;
     time += 60_000 + 200_000;
     const stale = await edge.post(CHAT, ask);
@@ -133,6 +134,17 @@ describe("what goes along", () => {
     expect(Object.keys(last)).not.toContain("cookie");
     expect(last["x-sirocco-relay"]).toContain("tenant=user");
     expect(JSON.stringify(last)).not.toContain(KEYS["user"]);
+  });
+
+  test("a key pays for the tokens that the node has counted", async () => {
+    const key = await configured("user", { limits: { tokensPerMinute: 100_000 } });
+    const access = createAccess([key], () => 0);
+    const { edge } = await open([steady()], { deps: { access } });
+    const headers = { authorization: `Bearer ${KEYS["user"]}` };
+    expect((await edge.post(CHAT, ask, { headers })).status).toBe(200);
+    const { headers: told } = await edge.get("/v1/models", { headers });
+    const prompt = "user: Hello\n".length + 1;
+    expect(told.get("x-ratelimit-remaining-tokens")).toBe(`${100_000 - prompt - TEXT.length}`);
   });
 
   test("a tenant is believed only from a key that may relay", async () => {

@@ -129,3 +129,11 @@ export const provider = (down = false) => {
   });
   return { upstream, sent: transport.sent, cuts: transport.cuts, logs };
 };
+
+/** Resolves when something has become so; rejects after a while. */
+export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  for (let i = 0; !(await condition()); i++) {
+    if (i > 500) throw new Error("It did not come to that");
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}

@@ -13,6 +13,7 @@ import {
   served,
   steady,
   streamedText,
+  until,
 } from "./pool-rig.ts";
 
 const timeless = (text: string) =>
@@ -232,7 +233,7 @@ describe("a node in trouble", () => {
     expect(performance.now() - begun).toBeLessThan(3000);
     expect(events).toContain("hedge_won");
     // Who was overtaken is stopped.
-    await expect.poll(() => nodes[0]!.engine.busy()).toBe(0);
+    await until(() => nodes[0]!.engine.busy() === 0);
   });
 
   test("that has other weights, or another arithmetic, is not asked for these", async () => {
