@@ -520,25 +520,31 @@ export const PAGE_HTML: string = `<!doctype html>
           .join(" · ");
       };
 
-      // Where answers are to come from this browser: what answers, or a promise of it.
+      // Where answers are to come from this browser: a promise of what answers, and how to give it up.
       let here;
+      let giveUp;
       const leave = async () => {
         const left = here;
         here = undefined;
+        giveUp?.abort();
         const answering = await left?.catch(() => undefined);
         await answering?.close();
       };
       const settle = async () => {
         running?.abort();
-        await leave();
+        const left = leave();
         const { id, sirocco } = chosen() ?? {};
-        const local = where.value !== "" && sirocco?.file !== undefined;
+        const backend = where.value;
+        const local = backend !== "" && sirocco?.file !== undefined;
         at("empty").textContent = \`Ask something. The model runs \${
           local ? "in this browser" : "on this server"
         }; nothing is sent anywhere else.\`;
         if (!local) return describe();
         about.textContent = "loading the model into this browser…";
+        const leaving = (giveUp = new AbortController());
         const arriving = (async () => {
+          // One model has room, not two.
+          await left;
           const { answerHere } = await import("./browser/dist/adapters/browser/answer-here.js");
           const url = new URL(\`models/\${encodeURIComponent(sirocco.file)}\`, document.baseURI);
           // The browser keeps it, and is not to keep it for another model of that name.
@@ -547,9 +553,10 @@ export const PAGE_HTML: string = `<!doctype html>
             url,
             { id, digest: sirocco.digest },
             {
-              backend: where.value,
+              backend,
               contextSize: Math.min(sirocco.context_length, 4096),
               headers: authorised(),
+              signal: leaving.signal,
               onProgress: (done, total) => {
                 if (here !== arriving || total === 0) return;
                 about.textContent = \`loading into this browser: \${Math.floor((100 * done) / total)} %\`;
@@ -882,7 +889,7 @@ export const PAGE_HTML: string = `<!doctype html>
 `;
 
 /** Its Content-Security-Policy: its own script and style and nothing else. */
-export const PAGE_CSP: string = `default-src 'none'; script-src 'sha256-cESgKz1uIppEGbg6w7DODV8NUKxNMx1c9HPgI3D0S5I=' 'sha256-ZDvcMZ5/8In8Zo/9ORm/dtwinGrtO583RGZ86GSIi6c='; style-src 'sha256-gQHVGi8jqdYl5pEoxUZSLeWDleajtXI9/liAWQZPU8I='; img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`;
+export const PAGE_CSP: string = `default-src 'none'; script-src 'sha256-cESgKz1uIppEGbg6w7DODV8NUKxNMx1c9HPgI3D0S5I=' 'sha256-Sav6ZYX3uEUONmq3txlbmqUpAkr8rxipbCFRszC7xjg='; style-src 'sha256-gQHVGi8jqdYl5pEoxUZSLeWDleajtXI9/liAWQZPU8I='; img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`;
 
 /** The same where the page may load modules from its own server, to answer by itself. */
-export const BROWSER_CSP: string = `default-src 'none'; script-src 'sha256-cESgKz1uIppEGbg6w7DODV8NUKxNMx1c9HPgI3D0S5I=' 'sha256-ZDvcMZ5/8In8Zo/9ORm/dtwinGrtO583RGZ86GSIi6c=' 'self'; worker-src 'self'; style-src 'sha256-gQHVGi8jqdYl5pEoxUZSLeWDleajtXI9/liAWQZPU8I='; img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`;
+export const BROWSER_CSP: string = `default-src 'none'; script-src 'sha256-cESgKz1uIppEGbg6w7DODV8NUKxNMx1c9HPgI3D0S5I=' 'sha256-Sav6ZYX3uEUONmq3txlbmqUpAkr8rxipbCFRszC7xjg=' 'self'; worker-src 'self'; style-src 'sha256-gQHVGi8jqdYl5pEoxUZSLeWDleajtXI9/liAWQZPU8I='; img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`;
