@@ -192,6 +192,10 @@ export interface EngineStats {
   readonly steps: number;
   /** Rows computed, prompts and recomputation included. */
   readonly rows: number;
+  /** Rows that those who run or wait will still take, by how long answers have been of late. */
+  readonly rowsAhead: number;
+  /** Rows computed per second of the last seconds in which there was something to do; 0 before the first step. */
+  readonly rowsPerSecond: number;
   /** Tokens of prompts. */
   readonly promptTokens: number;
   /** Tokens generated. */

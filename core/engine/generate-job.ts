@@ -1,3 +1,4 @@
+import type { Backlog } from "./backlog.ts";
 import type { RuntimeError } from "../errors.ts";
 import { logprobOf, topLogprobs } from "../sampler/logprobs.ts";
 import { createSampler } from "../sampler/sampler.ts";
@@ -12,6 +13,7 @@ import type { Stream } from "./stream.ts";
 /** What a request is answered with. */
 export interface GenerateContext {
   readonly tally: Tally;
+  readonly backlog: Pick<Backlog, "answered">;
   /** Absent where any text will do. */
   readonly steering: Steering | undefined;
   /** Absent where tokens are not guessed. */
@@ -26,7 +28,7 @@ export function createGenerateJob(
   limit: number,
   vocabSize: number,
   stream: Stream<GenerateEvent>,
-  { tally, steering, drafter, arrived }: GenerateContext,
+  { tally, backlog, steering, drafter, arrived }: GenerateContext,
 ): Job {
   const { tokens: prompt, emitted = [], sampling, logprobs: alternatives } = request;
   const known = [...prompt, ...emitted];
@@ -135,6 +137,7 @@ export function createGenerateJob(
   }
 
   function finish(reason: "stop" | "length"): void {
+    backlog.answered(generated);
     const start = begun ?? arrived;
     const answered = first ?? start;
     const timings = {

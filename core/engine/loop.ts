@@ -2,6 +2,7 @@ import type { RuntimeError } from "../errors.ts";
 import { createMatchers } from "../grammar/matcher.ts";
 import type { Batch } from "../model/model.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import { createBacklog } from "./backlog.ts";
 import { createLayOut } from "./batch.ts";
 import { type Breakage, breakageOf } from "./breakage.ts";
 import { checkEmbed, checkGenerate, checkGenerates, checkLimits, checkScore } from "./check.ts";
@@ -72,6 +73,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
   const matchers = createMatchers();
   const tally = createTally();
   const cost = createStepCost();
+  const backlog = createBacklog();
   const experts = model.tallies && createExpertCounts(backend, model.tallies);
   let steps = 0;
   let rows = 0;
@@ -173,6 +175,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     drafting?.settle(plan, progressed - started);
     steps++;
     rows += plan.rows;
+    backlog.stepped(plan.rows, progressed - started);
     for (const { sequence, rows: computed } of plan.work) {
       if (sequence.computed + computed < sequence.tokens.length) continue;
       const job = jobs.get(sequence);
@@ -253,6 +256,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
       checkOpen(request.signal);
       job = createGenerateJob(request, limit, vocabSize, stream, {
         tally,
+        backlog,
         steering: steer(request, matchers, limit),
         drafter: speculate && canDraft(request) ? drafterOf(options, cost) : undefined,
         arrived: now(),
@@ -332,6 +336,8 @@ export function createEngine(options: EngineOptions): SteppedEngine {
       kvBlocksTotal: blocksTotal,
       steps,
       rows,
+      rowsAhead: backlog.rowsAhead(jobs.keys(), prefixHits / Math.max(prefixQueries, 1)),
+      rowsPerSecond: backlog.rowsPerSecond,
       promptTokens: tally.promptTokens,
       generatedTokens: tally.generatedTokens,
       preemptions: taken,

@@ -8,6 +8,8 @@ export const NO_STATS: EngineStats = {
   kvBlocksTotal: 0,
   steps: 0,
   rows: 0,
+  rowsAhead: 0,
+  rowsPerSecond: 0,
   promptTokens: 0,
   generatedTokens: 0,
   preemptions: 0,

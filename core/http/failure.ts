@@ -1,4 +1,5 @@
 import { ERRORS, RuntimeError, type ErrorCode } from "../errors.ts";
+import { LONGEST_RETRY_AFTER_SECONDS } from "./retry-after.ts";
 
 /** The body of every error. All four keys are always there. */
 export interface ErrorBody {
@@ -42,9 +43,6 @@ const RETRY: Readonly<Partial<Record<ErrorCode, boolean>>> = {
 /** Seconds after which to try again when nothing better is known; models load and nodes move in about that time. */
 const RETRY_AFTER_SECONDS = 5;
 
-/** Clients ignore a longer `retry-after`, and are told not to come back by themselves. */
-const LONGEST_RETRY_AFTER_SECONDS = 60;
-
 /**
  * An error as the client sees it. What is not a {@linkcode RuntimeError} is a defect of ours: its
  * message stays in the log.
@@ -68,8 +66,10 @@ export function toFailure(
     );
   }
   if ((status === 429 || status === 503) && wait !== Infinity) {
-    const seconds = Math.min(Math.max(Math.ceil(wait), 1), LONGEST_RETRY_AFTER_SECONDS);
-    headers["retry-after"] = String(seconds);
+    const seconds = Math.min(Math.max(wait, 1), LONGEST_RETRY_AFTER_SECONDS);
+    headers["retry-after"] = String(Math.ceil(seconds));
+    // Finer, for clients that know it: whole seconds would bring many back at once.
+    headers["retry-after-ms"] = String(Math.ceil(seconds * 1000));
   }
   if (code === "INVALID_API_KEY") headers["www-authenticate"] = "Bearer";
   if (code === "DRAINING" || code === "REQUEST_TOO_LARGE" || code === "REQUEST_TIMEOUT") {

@@ -4,6 +4,7 @@ import type { TurnDone } from "../tools/events.ts";
 import type { Counter, Gauge, Histogram, Metrics } from "../metrics/metrics.ts";
 import * as names from "../metrics/names.ts";
 import type { AppDeps, ServedModel } from "./deps.ts";
+import { retryAfterSeconds } from "./retry-after.ts";
 
 /** What the HTTP layer measures. */
 export interface ServerMetrics {
@@ -19,7 +20,7 @@ export interface ServerMetrics {
   cache(result: CacheResult): void;
   /** An answer from the cache was computed again, and was the same or not. */
   verified(same: boolean): void;
-  /** When a full queue will have room again, by how fast answers have ended so far. */
+  /** When a full queue will have room again, by what is ahead and how fast that is computed. */
   retryAfterSeconds(): number;
 }
 
@@ -103,12 +104,8 @@ export function createServerMetrics(metrics: Metrics, deps: AppDeps): ServerMetr
     served: (rung, why) => metrics.counter(names.SERVED, { rung, why }).add(),
     meanAnswerMs,
     retryAfterSeconds() {
-      const meanSeconds = meanAnswerMs() / 1000;
-      const rounds = deps.models().map(({ engine }) => {
-        const { running, waiting } = engine.stats();
-        return waiting / Math.max(running, 1);
-      });
-      return meanSeconds * Math.max(...rounds, 1);
+      const engines = deps.models().map(({ engine }) => engine.stats());
+      return retryAfterSeconds(engines, Math.random());
     },
   };
 }

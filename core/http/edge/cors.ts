@@ -29,6 +29,7 @@ const REQUEST_HEADERS = [
 ];
 const RESPONSE_HEADERS = [
   "retry-after",
+  "retry-after-ms",
   "server-timing",
   "traceparent",
   "x-request-id",

@@ -345,6 +345,8 @@ describe("stats", () => {
       kvBlocksTotal: 64,
       steps: 2,
       rows: 4,
+      rowsAhead: 0,
+      rowsPerSecond: 10,
       promptTokens: 3,
       generatedTokens: 2,
       preemptions: 0,
