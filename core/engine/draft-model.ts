@@ -1,19 +1,16 @@
 import type { Batch, Model } from "../model/model.ts";
 import type { Backend, Ops } from "../tensor/backend.ts";
-import type { LogitQuery, LogitSummary } from "../tensor/logits.ts";
+import type { LogitQuery } from "../tensor/logits.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { createLayOut, type RowsOf } from "./batch.ts";
+import type { Guesser } from "./job.ts";
 import type { PrefixNode, Sequence } from "./sequence.ts";
 
 /** A sequence whose next tokens are to be guessed. */
-export interface GuessRequest {
+export interface GuessRequest extends Guesser {
   readonly sequence: Sequence;
   /** Guesses that are wanted; the sequence holds blocks for them. */
   readonly count: number;
-  /** What to ask of row `row` for the guess behind `ahead` others. */
-  ask(row: number, ahead: number): LogitQuery;
-  /** The guess, by the answer. */
-  choose(summary: LogitSummary, ahead: number): number;
 }
 
 /** A smaller model of the same vocabulary that guesses what the larger one goes on with. */
@@ -144,7 +141,9 @@ export function createDraftModel(
       if (draft.length >= count || sequence.state !== "running") continue;
       if (position >= Math.min(blocks.length * blockSize, config.contextLength)) continue;
       if (rows.length === Math.min(maxRows, limits.maxLogitRows)) break;
-      queries.push(request.ask(rows.length, draft.length));
+      const query = request.ask(rows.length, draft);
+      if (query === undefined) continue;
+      queries.push(query);
       rows.push({ sequence: { tokens, blocks, draft, computed: position }, rows: 1, logitRows: 1 });
       asking.push(i);
     }

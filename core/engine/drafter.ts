@@ -12,13 +12,13 @@ export interface Drafter {
 }
 
 /**
- * Whether a request's tokens can be guessed: not where the logits of a position are changed or masked by
- * what was chosen before it, as a step asks for all rows at once.
+ * Whether a request's tokens can be guessed: not where the logits of a position are changed by what was chosen
+ * before it, as a step asks for all rows at once.
  */
-export function canDraft({ sampling, constraint }: GenerateRequest): boolean {
+export function canDraft({ sampling }: GenerateRequest): boolean {
   const { repeatPenalty, repeatLastN, presencePenalty, frequencyPenalty, logitBias } = sampling;
   const penalised = repeatPenalty !== 1 || presencePenalty !== 0 || frequencyPenalty !== 0;
-  return constraint === undefined && logitBias.length === 0 && !(penalised && repeatLastN !== 0);
+  return logitBias.length === 0 && !(penalised && repeatLastN !== 0);
 }
 
 /** More guesses in a row are hardly ever all right. */

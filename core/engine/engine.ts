@@ -61,6 +61,8 @@ export interface EngineInfo {
   readonly vocabSize: number;
   /** Tokens that one request may hold, prompt and answer together. */
   readonly contextLength: number;
+  /** Requests that may be in progress, those that wait included; the next one is refused with `QUEUE_FULL`. */
+  readonly maxRequests: number;
   /** Bytes held by the backend. */
   readonly memory: {
     readonly weights: number;

@@ -45,17 +45,17 @@ export function createGenerateJob(
   let last = 0;
 
   function ask(from: number, count: number, queries: LogitQuery[]): void {
-    for (let i = 0; i < count; i++) askRow(from + i, generated + i, queries);
+    for (let i = 0; i < count; i++) askRow(from + i, sequence.draft.slice(0, i), queries);
   }
 
-  function askRow(row: number, index: number, queries: LogitQuery[]): void {
-    const mask = steering?.mask();
-    const plain = sampler.ask(row, sequence.tokens, index);
+  function askRow(row: number, guesses: readonly number[], queries: LogitQuery[]): void {
+    const mask = steering?.mask(guesses);
+    const plain = sampler.ask(row, sequence.tokens, generated + guesses.length);
     const query = mask === undefined ? plain : { ...plain, mask };
     changed = query.changes?.ids.subarray(0, query.changes.count);
     if (alternatives === undefined) {
       queries.push(query);
-    } else if (changed === undefined && mask === undefined) {
+    } else if (changed === undefined && steering === undefined) {
       queries.push({ ...query, k: Math.max(query.k, alternatives), mass: true });
     } else {
       // Probabilities are reported as they were before the changes.
@@ -150,9 +150,12 @@ export function createGenerateJob(
   }
 
   const guesser: Guesser = {
-    ask(row, ahead) {
-      const query = sampler.ask(row, sequence.tokens, generated + ahead);
-      return query.k > 0 || query.draw !== undefined ? query : { ...query, k: 1 };
+    ask(row, guesses) {
+      const mask = steering?.preview(guesses);
+      if (steering !== undefined && mask === undefined) return undefined;
+      const query = sampler.ask(row, sequence.tokens, generated + guesses.length);
+      const k = query.k > 0 || query.draw !== undefined ? query.k : 1;
+      return { ...query, k, ...(mask === undefined ? {} : { mask }) };
     },
     // Where the answer does not tell, the likeliest is as good a guess as any.
     choose: (summary, ahead) => sampler.choose(summary, generated + ahead) ?? summary.ids[0] ?? 0,

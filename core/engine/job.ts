@@ -39,10 +39,11 @@ export interface Job {
   fail(error: RuntimeError): void;
 }
 
-/** Chooses the guess behind `ahead` other guesses of the next tokens. */
+/** Chooses the guess behind other guesses of the next tokens. */
 export interface Guesser {
-  /** What to ask of row `row`; the answer has a candidate in any case. */
-  ask(row: number, ahead: number): LogitQuery;
+  /** What to ask of row `row`, so that the answer has a candidate; nothing where those guesses cannot be right. */
+  ask(row: number, guesses: readonly number[]): LogitQuery | undefined;
+  /** The guess, by the answer, behind `ahead` others. */
   choose(summary: LogitSummary, ahead: number): number;
 }
 

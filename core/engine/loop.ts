@@ -364,6 +364,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
       ...(embedsOnly ? { embedsOnly } : {}),
       vocabSize,
       contextLength,
+      maxRequests: maxJobs,
       memory: backend.memory(),
       loadMs: options.loadMs,
       ...(options.choice === undefined ? {} : { choice: options.choice }),

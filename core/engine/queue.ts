@@ -109,7 +109,7 @@ export function createFairQueue(limits: QueueLimits): FairQueue {
    */
   function checkRoom({ tenant, tokens }: Sequence): void {
     const all = waiting + running;
-    if (all >= limits.requests) throw full(`${all} are in progress`);
+    if (all >= limits.requests) throw queueFull(all);
     if (freshTokens > 0 && freshTokens + tokens.length > limits.tokens) {
       throw full(`prompts of ${freshTokens} tokens wait already, at most ${limits.tokens} may`);
     }
@@ -205,6 +205,11 @@ export function createFairQueue(limits: QueueLimits): FairQueue {
 
 function isActive(lane: Lane): boolean {
   return lane.running > 0 || lane.queue.length > 0;
+}
+
+/** Why a request is refused where so many are in progress. */
+export function queueFull(requests: number): RuntimeError {
+  return full(`${requests} are in progress`);
 }
 
 function full(why: string): RuntimeError {

@@ -11,6 +11,7 @@ import type {
   ScoreRequest,
 } from "./engine.ts";
 import type { TokenBytes } from "../grammar/vocabulary.ts";
+import { queueFull } from "./queue.ts";
 import { createTokenStream } from "./token-stream.ts";
 import {
   type Command,
@@ -104,12 +105,15 @@ function createConnection(
     if (id !== undefined && readers.delete(id)) send({ type: "abort", id });
   }
 
-  function refusal(signal: AbortSignal | undefined): RuntimeError | undefined {
+  function refusal(signal: AbortSignal | undefined, admitted: boolean): RuntimeError | undefined {
     if (signal?.aborted === true) return aborted();
     if (closing !== undefined) return new RuntimeError("NOT_READY", "The engine has been closed");
-    if (latch.value === undefined) return undefined;
-    const { error } = latch.value;
-    return new RuntimeError("NOT_READY", error.message, { cause: error });
+    if (latch.value !== undefined) {
+      const { error } = latch.value;
+      return new RuntimeError("NOT_READY", error.message, { cause: error });
+    }
+    // The host would say so as well, but not before its step is over.
+    return !admitted && readers.size >= info.maxRequests ? queueFull(readers.size) : undefined;
   }
 
   function toWire({ constraint, ...request }: Omit<GenerateRequest, "signal">): WireRequest {
@@ -130,7 +134,7 @@ function createConnection(
       signal?.removeEventListener("abort", abort);
       drop(id);
     });
-    const refused = refusal(signal);
+    const refused = refusal(signal, request.admitted ?? false);
     if (refused !== undefined) {
       stream.fail(refused);
       return stream.iterator;
@@ -153,7 +157,7 @@ function createConnection(
 
   function score({ signal, ...request }: ScoreRequest): Promise<Float64Array> {
     return result(
-      signal,
+      { ...request, signal },
       (id) => ({ type: "score", id, request }),
       (outcome) => ("scores" in outcome ? outcome.scores : undefined),
     );
@@ -161,7 +165,7 @@ function createConnection(
 
   function embed({ signal, ...request }: EmbedRequest): Promise<Float32Array> {
     return result(
-      signal,
+      { ...request, signal },
       (id) => ({ type: "embed", id, request }),
       (outcome) => ("embedding" in outcome ? outcome.embedding : undefined),
     );
@@ -169,11 +173,14 @@ function createConnection(
 
   /** The one result of a request. */
   async function result<T>(
-    signal: AbortSignal | undefined,
+    {
+      signal,
+      admitted = false,
+    }: { readonly signal: AbortSignal | undefined; readonly admitted?: boolean },
     command: (id: number) => Command,
     find: (outcome: Outcome) => T | undefined,
   ): Promise<T> {
-    const refused = refusal(signal);
+    const refused = refusal(signal, admitted);
     if (refused !== undefined) throw refused;
     let abort = nothing;
     try {

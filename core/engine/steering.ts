@@ -11,8 +11,13 @@ export const END = -1;
  * tokens alone, whatever becomes of the cache.
  */
 export interface Steering {
-  /** The tokens to choose from, where there is a choice. */
-  mask(): Uint32Array | undefined;
+  /**
+   * The tokens to choose from behind guesses of the next ones, where there is a choice. Asked for without guesses
+   * first, then behind one more of them each time.
+   */
+  mask(guesses: readonly number[]): Uint32Array | undefined;
+  /** The same for whoever guesses, at any time. */
+  preview(guesses: readonly number[]): Uint32Array | undefined;
   /**
    * The token to go on with in place of the one chosen, {@linkcode END} at the end of what the constraint allows.
    * Throws `INVALID_REQUEST` where it cannot be followed.
@@ -22,6 +27,22 @@ export interface Steering {
   take(token: number): void;
   /** How the answer ended: `length` wherever the number of tokens had a say in what it is. */
   ending(reason: "stop" | "length"): "stop" | "length";
+}
+
+/** A place in an answer, and how many tokens may still come. */
+interface Place {
+  readonly matcher: Matcher;
+  readonly room: number;
+}
+
+/** What may come at a place. */
+interface Choices extends Place {
+  /** Absent where there is no choice. */
+  readonly mask: Uint32Array | undefined;
+  /** Whether something else could be said with more tokens. */
+  readonly shortened: boolean;
+  /** Seen while others are asked, too: thrown when it is this request's turn. */
+  readonly failure?: unknown;
 }
 
 /**
@@ -38,28 +59,48 @@ export function steer(
   const { grammar, vocabulary, blank } = constraint;
   const matcher = matchers.start(grammar, vocabulary, stopTokens, blank);
   const stops = new Set(stopTokens);
-  /** Tokens that may still come. */
   let room = limit - request.tokens.length;
   const ends = checkRoom(request, matcher, room);
-  /** Whether something else could have been said with more tokens. */
   let shortened = false;
-  let mask: Uint32Array | undefined;
-  /** Seen while others are asked, too: thrown when it is this request's turn. */
-  let failure: unknown;
+  /** What was asked for and has not been chosen from, this place and those behind guesses. */
+  let asked: Choices[] = [];
 
-  /** Of the tokens that may come next those after which the answer can still be complete in time. */
-  function inTime(next: Uint32Array): Uint32Array {
-    if (!ends || matcher.endsWithin(room - 1)) return next;
-    const { mask: left, all, longest } = matcher.beginnings(room);
+  /** Of the tokens that may come those after which the answer can still be complete in time. */
+  function choicesAt(place: Place): Choices {
+    const next = place.matcher.mask();
+    const free = { ...place, mask: next, shortened: false };
+    if (!ends || place.matcher.endsWithin(place.room - 1)) return free;
+    const { mask, all, longest } = place.matcher.beginnings(place.room);
     // What was emitted elsewhere with more room may leave none here.
-    if (longest < 0) return next;
-    shortened ||= next.some((bits, word) => (bits & ~all[word]!) !== 0);
-    return left;
+    if (longest < 0) return free;
+    return { ...place, mask, shortened: next.some((bits, word) => (bits & ~all[word]!) !== 0) };
+  }
+
+  /** The place behind guesses; nothing where they do not fit. */
+  function behind(guesses: readonly number[]): Place | undefined {
+    if (guesses.length === 0) return { matcher, room };
+    const fork = matcher.fork();
+    return guesses.every((guess) => fork.push(guess))
+      ? { matcher: fork, room: room - guesses.length }
+      : undefined;
+  }
+
+  function look(guesses: readonly number[]): Choices {
+    try {
+      const place = behind(guesses);
+      const choices = place && choicesAt(place);
+      if (choices?.mask !== undefined && firstAllowed(choices.mask) >= 0) return choices;
+      return { matcher, room, shortened: false, ...choices, mask: undefined };
+    } catch (failure) {
+      return { matcher, room, mask: undefined, shortened: false, failure };
+    }
   }
 
   for (const token of emitted) {
     // What the number of tokens forbade is seen again.
-    if (ends && !matcher.endsWithin(room - 1)) inTime(matcher.mask());
+    if (ends && !matcher.endsWithin(room - 1)) {
+      shortened ||= choicesAt({ matcher, room }).shortened;
+    }
     room--;
     if (matcher.push(token)) continue;
     throw new RuntimeError(
@@ -69,27 +110,27 @@ export function steer(
   }
 
   return {
-    mask() {
-      mask = undefined;
-      try {
-        const next = inTime(matcher.mask());
-        if (firstAllowed(next) >= 0) mask = next;
-      } catch (error) {
-        failure = error;
-      }
-      return mask;
+    mask(guesses) {
+      if (guesses.length === 0) asked = [];
+      const choices = look(guesses);
+      asked.push(choices);
+      return choices.mask;
     },
+    preview: (guesses) => look(guesses).mask,
     correct(chosen) {
-      if (failure !== undefined) throw failure;
-      if (mask === undefined) {
+      const [choices] = asked;
+      if (choices === undefined) throw new Error("Cannot choose a token before asking for a mask");
+      if (choices.failure !== undefined) throw choices.failure;
+      if (choices.mask === undefined) {
         if (matcher.accepts) return END;
         throw new RuntimeError(
           "INVALID_REQUEST",
           "Cannot go on: no token of this model's vocabulary fits what the answer has to be",
         );
       }
+      shortened ||= choices.shortened;
       // Where all that is allowed is infinitely unlikely, or no number, chance has chosen something else.
-      const token = isAllowed(mask, chosen) ? chosen : firstAllowed(mask);
+      const token = isAllowed(choices.mask, chosen) ? chosen : firstAllowed(choices.mask);
       if (!ends || stops.has(token) || matcher.endsWithin(room - 1, token)) return token;
       // It would begin something for which there is no room.
       shortened = true;
@@ -98,6 +139,7 @@ export function steer(
       return longest < 0 ? token : longest;
     },
     take(token) {
+      asked.shift();
       if (token === END || stops.has(token)) return;
       matcher.push(token);
       room--;

@@ -16,6 +16,8 @@ export interface Matcher {
   readonly accepts: boolean;
   /** Take the next token; `false` where it does not fit, and nothing has changed then. */
   push(token: number): boolean;
+  /** Another matcher at the same place. */
+  fork(): Matcher;
   /** Tokens that the shortest way to an end takes from here, see {@linkcode Endings.count}. */
   readonly shortest: number;
   /** Whether that is at most `most` or, given a token that may come next, whether it is behind that one. */
@@ -82,59 +84,64 @@ export function createMatchers(): Matchers {
       const named = new Map(automaton.controls.map((token, i) => [token, FIRST_CONTROL + i]));
       const other = FIRST_CONTROL + automaton.controls.length;
       automaton.allow();
-      let state: State = automaton.begin(blank);
-      const own = new Uint32Array(maskWords(index.size));
+      return matcherAt(automaton.begin(blank));
 
-      /** The state behind a token, `null` where it does not fit. */
-      function behind(token: number): State | null {
-        automaton.allow();
-        const bytes = index.bytes(token);
-        if (controls.has(token)) {
-          return automaton.step(state, automaton.classes[named.get(token) ?? other]!);
-        }
-        let at: State | null = bytes.length === 0 ? null : state;
-        for (const byte of bytes) {
-          if (at === null) break;
-          at = automaton.step(at, automaton.classes[byte]!);
-        }
-        return at;
-      }
+      function matcherAt(first: State): Matcher {
+        let state = first;
+        const own = new Uint32Array(maskWords(index.size));
 
-      return {
-        mask() {
-          own.set(masks.of(state));
-          for (const stop of stops) {
-            if (state.accepts) allow(own, stop);
-            else if (controls.has(stop)) forbid(own, stop);
+        /** The state behind a token, `null` where it does not fit. */
+        function behind(token: number): State | null {
+          automaton.allow();
+          const bytes = index.bytes(token);
+          if (controls.has(token)) {
+            return automaton.step(state, automaton.classes[named.get(token) ?? other]!);
           }
-          return own;
-        },
-        get finished() {
-          return state.ends;
-        },
-        get accepts() {
-          return state.accepts;
-        },
-        push(token) {
-          const next = behind(token);
-          if (next === null) return false;
-          state = next;
-          return true;
-        },
-        get shortest() {
-          automaton.allow();
-          return endings.count(state);
-        },
-        endsWithin(most, token) {
-          const from = token === undefined ? state : behind(token);
-          automaton.allow();
-          return from !== null && endings.within(from, most);
-        },
-        beginnings(most) {
-          automaton.allow();
-          return endings.beginnings(state, most);
-        },
-      };
+          let at: State | null = bytes.length === 0 ? null : state;
+          for (const byte of bytes) {
+            if (at === null) break;
+            at = automaton.step(at, automaton.classes[byte]!);
+          }
+          return at;
+        }
+
+        return {
+          mask() {
+            own.set(masks.of(state));
+            for (const stop of stops) {
+              if (state.accepts) allow(own, stop);
+              else if (controls.has(stop)) forbid(own, stop);
+            }
+            return own;
+          },
+          get finished() {
+            return state.ends;
+          },
+          get accepts() {
+            return state.accepts;
+          },
+          push(token) {
+            const next = behind(token);
+            if (next === null) return false;
+            state = next;
+            return true;
+          },
+          fork: () => matcherAt(state),
+          get shortest() {
+            automaton.allow();
+            return endings.count(state);
+          },
+          endsWithin(most, token) {
+            const from = token === undefined ? state : behind(token);
+            automaton.allow();
+            return from !== null && endings.within(from, most);
+          },
+          beginnings(most) {
+            automaton.allow();
+            return endings.beginnings(state, most);
+          },
+        };
+      }
     },
   };
 }

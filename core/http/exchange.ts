@@ -30,6 +30,8 @@ export interface Exchange {
    * Returns what the answer may have. Throws `RATE_LIMITED`.
    */
   reserve(promptTokens: number, maxTokens: number | undefined, room: number): number;
+  /** The prompt had so many tokens, which {@linkcode reserve} was told an estimate of. */
+  counted(promptTokens: number): void;
   /** Tokens have been generated: one unless told. */
   token(count?: number): void;
   /** Headers of the answer that tell about the request; empty where {@linkcode respond} has given them. */
@@ -98,6 +100,10 @@ class WatchedExchange implements Exchange {
     this.#reservation = this.caller.allowance.reserve(promptTokens, maxTokens, room);
     this.#usedTokens = promptTokens;
     return this.#reservation.maxTokens;
+  }
+
+  counted(promptTokens: number): void {
+    this.#usedTokens = promptTokens;
   }
 
   token(count = 1): void {

@@ -1,5 +1,6 @@
 import { several, type ChoiceEvent } from "../answer/several.ts";
 import { RuntimeError } from "../errors.ts";
+import type { PoolModel } from "../pool/node-models.ts";
 import { readRelay, relayLoop, type Relay } from "../pool/relay-header.ts";
 import { abortWith } from "./abort.ts";
 import { answerTo, metered } from "./answering.ts";
@@ -130,7 +131,7 @@ async function answerRequest<A extends Asked>(
   if (kept !== undefined) return give(kept);
   // 5. and 6. What is there to compute, and may it be? Where the model is elsewhere a node finds out.
   const job: Job<A> = { request, route, asked, exchange, server, turn, resumed };
-  const work = isHere(model) ? await prepare(model, job) : elsewhere(text, job);
+  const work = isHere(model) ? await prepare(model, job) : elsewhere(model, text, job);
   return "hit" in work ? give(work) : await deliver(work, job, climberOf(asked), give);
 }
 
@@ -161,7 +162,11 @@ async function deliver<A extends Asked>(
     ...resumed.head,
   };
   // Known before the first event, and not used before that.
-  const onHead = ({ promptTokens }: Head): void => void (own.promptTokens = promptTokens);
+  const onHead = ({ promptTokens }: Head): void => {
+    own.promptTokens = promptTokens;
+    exchange.counted(promptTokens);
+    exchange.note({ prompt_tokens: promptTokens });
+  };
   const start = ladder.climb(work.start?.(whose), work.most, onHead);
   const { head, events } = turn.compute(own, start, leaving.signal);
   // 8. On the wire, whole or piece by piece.
@@ -280,13 +285,15 @@ async function prepare<A extends Asked>(
 
 /** The work for a model of the pool: a node counts its tokens, here they are estimated by the text's length. */
 function elsewhere<A extends Asked>(
+  model: PoolModel,
   text: string,
   { asked, exchange, turn, resumed }: Job<A>,
 ): Work {
   const prompts = "prompts" in asked && Array.isArray(asked.prompts) ? asked.prompts.length : 1;
   resumed.checkAnswers(prompts);
   turn.mustCompute();
-  const most = reserve(exchange, asked, tokensOf(text), [Infinity]);
+  const rooms = Array.from({ length: prompts }, () => model.contextLength);
+  const most = reserve(exchange, asked, tokensOf(text), rooms);
   if (asked.maxTokens === undefined && most < Infinity) turn.keepNothing();
   const receipt = { extend: (format: Format): Format => format };
   return { prompts, promptTokens: 0, encodeMs: 0, most, receipt };

@@ -20,7 +20,7 @@ import { smollm2File } from "./models.ts";
 import { ROOT } from "./peers.ts";
 import { writeBlocks } from "./write.ts";
 
-/** Between them they hold every type that is read, but f32, which only norms have. */
+/** Between them they hold every type that is read, but f32, which only norms have, and those with tables (IQ4, MXFP4). */
 const KINDS: readonly string[] =
   "Q4_0-pure Q4_0 Q4_1 Q5_0 Q5_1 Q8_0 Q2_K-pure Q3_K-pure Q4_K_M Q5_K_M Q6_K F16 BF16".split(" ");
 

@@ -2,6 +2,9 @@ import { expect, test } from "vitest";
 import { loadLocal, type LoadOptions } from "../../../adapters/node/load.ts";
 import { startOn } from "../../../adapters/node/start-on.ts";
 import { createWasmBackend } from "../../../backends/wasm/backend.ts";
+import { compileFormat } from "../../../core/grammar/compile.ts";
+import type { AnswerFormat } from "../../../core/grammar/format.ts";
+import { tokenBytes } from "../../../core/grammar/vocabulary.ts";
 import { GREEDY, type SamplingParams } from "../../../core/sampler/params.ts";
 import { vocabularyDifference } from "../../../core/tokenizer/same-vocabulary.ts";
 import { DEMO_FILE } from "../../fixtures/demo.ts";
@@ -18,7 +21,7 @@ const SAMPLINGS: readonly SamplingParams[] = [
 ];
 
 /** The tokens of several answers that are given at the same time, and what was guessed. */
-async function answers(more: Partial<LoadOptions>) {
+async function answers(more: Partial<LoadOptions>, format?: AnswerFormat) {
   const model = await loadLocal({
     model: DEMO_FILE,
     inProcess: true,
@@ -27,10 +30,21 @@ async function answers(more: Partial<LoadOptions>) {
     ...more,
   });
   const prompt = [model.tokenizer.bos!, ...model.tokenizer.encode("Once upon a time, ")];
+  const constraint = format && {
+    grammar: compileFormat(format, "format"),
+    vocabulary: tokenBytes(model.tokenizer),
+    blank: true,
+  };
   const tokens = await Promise.all(
     SAMPLINGS.map(async (sampling) => {
       const own: number[] = [];
-      const request = { tokens: prompt, maxTokens: 60, sampling, stopTokens: [] };
+      const request = {
+        tokens: prompt,
+        maxTokens: 60,
+        sampling,
+        stopTokens: [...model.tokenizer.stops],
+        ...(constraint === undefined ? {} : { constraint }),
+      };
       for await (const event of model.engine.generate(request)) {
         if (event.type === "token") own.push(event.token);
       }
@@ -49,6 +63,20 @@ test("answers of a real model are the same with a draft model, greedy and sample
   expect(drafted.tokens).toEqual(plain.tokens);
   expect(drafted.stats.modelDraftedTokens).toBeGreaterThan(0);
   expect(drafted.stats.modelAcceptedTokens).toBe(drafted.stats.modelDraftedTokens);
+});
+
+test("JSON of a real model is the same with guesses of either kind", async () => {
+  const items = { type: "object", properties: { name: { type: "string", maxLength: 9 } } };
+  const format: AnswerFormat = {
+    type: "json_schema",
+    schema: { type: "array", items: { ...items, required: ["name"] }, minItems: 4 },
+  };
+  const plain = await answers({ speculate: false }, format);
+  const looked = await answers({}, format);
+  expect(looked.tokens).toEqual(plain.tokens);
+  const drafted = await answers({ speculate: "model", draft: DEMO_FILE }, format);
+  expect(drafted.tokens).toEqual(plain.tokens);
+  expect(drafted.stats.modelDraftedTokens).toBeGreaterThan(0);
 });
 
 const other = shared("data/tokenizers/ggml-vocab/ggml-vocab-llama-spm.gguf");

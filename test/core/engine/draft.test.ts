@@ -3,9 +3,12 @@ import { describe, expect, test } from "vitest";
 import { createDraftAccount } from "../../../core/engine/draft-account.ts";
 import { createEngine } from "../../../core/engine/loop.ts";
 import { createStepCost } from "../../../core/engine/step-cost.ts";
+import { compileFormat } from "../../../core/grammar/compile.ts";
+import { tokenBytes } from "../../../core/grammar/vocabulary.ts";
 import { GREEDY } from "../../../core/sampler/params.ts";
 import type { Backend } from "../../../core/tensor/backend.ts";
-import { createMemoryModel, expected, type MemoryModel } from "./memory-model.ts";
+import { pieceTokenizer } from "../../fixtures/scripted-engine.ts";
+import { createMemoryModel, expected, type MemoryModel, VOCAB } from "./memory-model.ts";
 import { collect, request, turn, type Rig, type RigOptions } from "./rig.ts";
 
 interface DraftOptions extends RigOptions {
@@ -45,7 +48,7 @@ function drafting(options: DraftOptions = {}): Rig & { readonly clock: () => num
     model: memory.model,
     ...(guesses ? { draft: draft.model } : {}),
     backend: shared(memory, draft, (by) => (clock += costs[by === draft ? 1 : 0])),
-    speculate: "model",
+    speculate: options.speculate ?? "model",
     loadMs: 0,
     maxSequences: options.maxSequences ?? 8,
     maxWaiting: 1000,
@@ -184,6 +187,50 @@ test("sequences that begin alike do not fill the blocks that they share twice", 
   expect(modelDraftedTokens).toBeGreaterThan(0);
   expect(modelAcceptedTokens).toBe(modelDraftedTokens);
   await engine.close();
+});
+
+/** Tokens of the memory model as texts: letters, then nothing. */
+const letters = tokenBytes(
+  pieceTokenizer(
+    Array.from({ length: VOCAB }, (_, token) =>
+      new TextEncoder().encode(token < 26 ? String.fromCodePoint(97 + token) : ""),
+    ),
+  ),
+);
+
+test("constrained answers are the same with guesses of either kind, with and without log-probabilities", async () => {
+  const patterns = ["([a-f]{2}x)*", "(ab|cd|[x-z]{3})*", "a(b|c(d|ef)*g)*z", "xyz", "[a-m]{30,}"];
+  const constraints = patterns.map((pattern) => ({
+    grammar: compileFormat({ type: "regex", pattern }, "format"),
+    vocabulary: letters,
+    blank: false,
+  }));
+  const all = Array.from({ length: 20 }, (_, seed) =>
+    request([seed % 7, 3, seed % 5], {
+      maxTokens: 31 + seed,
+      sampling: { ...GREEDY, temperature: seed % 3 === 0 ? 0 : 1.1, seed },
+      constraint: constraints[seed % constraints.length]!,
+      stopTokens: [seed % 4 === 0 ? 49 : 48],
+      ...(seed % 2 === 0 ? {} : { logprobs: 2 }),
+    }),
+  );
+  const run = async (rig: Rig) => {
+    const given = await Promise.all(all.map((one) => collect(rig.engine, one)));
+    const stats = rig.engine.stats();
+    await rig.engine.close();
+    return { given: given.map(({ events, done }) => [events, done?.reason]), stats };
+  };
+  const plain = await run(drafting({ guesses: false, blocks: 90 }));
+  const drafted = await run(drafting({ blocks: 90 }));
+  expect(drafted.given).toEqual(plain.given);
+  expect(drafted.stats.modelAcceptedTokens).toBeGreaterThan(60);
+  // Of guesses within the form those are wrong that the number of tokens does not allow.
+  expect(drafted.stats.modelAcceptedTokens).toBeGreaterThan(0.8 * drafted.stats.modelDraftedTokens);
+  const spans = [1, 1] as const;
+  const repetitive = await run(drafting({ guesses: false, spans, blocks: 90 }));
+  const looked = await run(drafting({ guesses: false, spans, blocks: 90, speculate: true }));
+  expect(looked.given).toEqual(repetitive.given);
+  expect(looked.stats.acceptedTokens).toBeGreaterThan(10);
 });
 
 describe("createDraftAccount", () => {

@@ -129,6 +129,33 @@ describe("an engine behind a port", () => {
     await remote.close();
   });
 
+  test("refuses what is beyond the queue at once, in the middle of a step of the host", async () => {
+    const { engine, remote, reports } = await createPair({ maxSequences: 1, maxWaiting: 2 });
+    expect(engine.info.maxRequests).toBe(3);
+    const leaving = new AbortController();
+    const { signal } = leaving;
+    const answers = [1, 2, 3].map((token) =>
+      collect(remote, request([token], { maxTokens: 50, signal })).catch((e: unknown) => e),
+    );
+    const heard = reports.length;
+    // Nobody else has had a turn: the host has not even heard of the first.
+    for (const refused of [
+      collect(remote, request([4], { maxTokens: 1 })),
+      remote.score({ tokens: [1, 2], from: 1 }),
+    ]) {
+      await expect(refused).rejects.toEqual(coded("QUEUE_FULL"));
+    }
+    expect(reports.length).toBe(heard);
+    // Whoever was let in before an engine broke has its place.
+    const moved = collect(remote, request([5], { maxTokens: 1, admitted: true }));
+    leaving.abort();
+    await Promise.all(answers);
+    expect((await moved).tokens).toHaveLength(1);
+    // Those that left make room at once.
+    await collect(remote, request([6], { maxTokens: 1 }));
+    await remote.close();
+  });
+
   test("hands errors over with code, message and param, as RuntimeErrors", async () => {
     const error = new RuntimeError("QUEUE_FULL", "Cannot queue: full", { param: "messages[0]" });
     const ports = channel();

@@ -35,23 +35,23 @@ describe("steer", () => {
       createMatchers(),
       100,
     )!;
-    expect(steering.mask()).toBeDefined();
+    expect(steering.mask([])).toBeDefined();
     expect(steering.correct(9)).toBe(2);
     steering.take(2);
-    steering.mask();
+    steering.mask([]);
     expect(steering.correct(25)).toBe(25);
     steering.take(25);
     // The text is complete, and the vocabulary has no token to say so.
-    expect(steering.mask()).toBeUndefined();
+    expect(steering.mask([])).toBeUndefined();
     expect(steering.correct(0)).toBe(END);
   });
 
   test("throws where no token of the vocabulary fits", () => {
     const steering = steer(request([1], { constraint: constraint("aé") }), createMatchers(), 100)!;
-    steering.mask();
+    steering.mask([]);
     expect(steering.correct(0)).toBe(0);
     steering.take(0);
-    steering.mask();
+    steering.mask([]);
     expect(() => steering.correct(0)).toThrow(expect.objectContaining({ code: "INVALID_REQUEST" }));
   });
 });
@@ -102,7 +102,7 @@ describe("an answer that runs out of tokens", () => {
       let text = "";
       // `c` opens what has to be closed, so it is chosen wherever it fits.
       for (let room = limit; room > 0; room--) {
-        steering.mask();
+        steering.mask([]);
         const token = steering.correct(text.endsWith("c") ? 4 : 2);
         steering.take(token);
         if (token === END) break;
@@ -117,7 +117,7 @@ describe("an answer that runs out of tokens", () => {
     const asked = request([1], { constraint: constraint("xyz"), maxTokens: 3 });
     const steering = steer(asked, createMatchers(), 4)!;
     for (let i = 0; i < 3; i++) {
-      steering.mask();
+      steering.mask([]);
       steering.take(steering.correct(0));
     }
     expect(steering.ending("length")).toBe("stop");

@@ -136,6 +136,17 @@ describe("what goes along", () => {
     expect(JSON.stringify(last)).not.toContain(KEYS["user"]);
   });
 
+  test("a key pays for the tokens that the node has counted", async () => {
+    const key = await configured("user", { limits: { tokensPerMinute: 100_000 } });
+    const access = createAccess([key], () => 0);
+    const { edge } = await open([steady()], { deps: { access } });
+    const headers = { authorization: `Bearer ${KEYS["user"]}` };
+    expect((await edge.post(CHAT, ask, { headers })).status).toBe(200);
+    const { headers: told } = await edge.get("/v1/models", { headers });
+    const prompt = "user: Hello\n".length + 1;
+    expect(told.get("x-ratelimit-remaining-tokens")).toBe(`${100_000 - prompt - TEXT.length}`);
+  });
+
   test("a tenant is believed only from a key that may relay", async () => {
     const relayKey = await configured("pool", { scopes: ["inference", "relay"] });
     const plainKey = await configured("plain");
