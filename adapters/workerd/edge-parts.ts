@@ -13,7 +13,10 @@ import { createUpstream, type UpstreamOptions } from "../../core/pool/upstream.t
 
 /** What stands around the answers of a worker, computed here or elsewhere. Each is asked for once per isolate. */
 export interface EdgeOptions<Env> {
-  /** Servers of ours that answer what has no room here, or no model. */
+  /**
+   * Servers of ours that answer what has no room here, or no model. They go on with an answer that was begun here
+   * only where they have the same model: where its `version` is the digest that they tell, SHA-256.
+   */
   readonly pool?: (env: Env) => WorkerPool;
   /** When requests go over to the pool, where a model is here. */
   readonly overflow?: Partial<OverflowLimits>;
