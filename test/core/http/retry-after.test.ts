@@ -2,8 +2,13 @@ import { expect, test } from "vitest";
 import { retryAfterSeconds } from "../../../core/http/retry-after.ts";
 import { createScriptedApp } from "../../fixtures/scripted-app.ts";
 
+/** Of one engine. */
+function waitFor(rowsAhead: number, rowsPerSecond: number, random = 0): number {
+  return retryAfterSeconds([{ rowsAhead, rowsPerSecond }], random);
+}
+
 test("a client comes back when what is ahead is done, by the speed of late", () => {
-  expect(retryAfterSeconds([{ rowsAhead: 900, rowsPerSecond: 100 }], 0)).toBe(9);
+  expect(waitFor(900, 100)).toBe(9);
   const engines = [
     { rowsAhead: 100, rowsPerSecond: 100 },
     { rowsAhead: 100, rowsPerSecond: 5 },
@@ -12,19 +17,16 @@ test("a client comes back when what is ahead is done, by the speed of late", () 
 });
 
 test("those refused together do not come back together", () => {
-  const at = (random: number) => retryAfterSeconds([{ rowsAhead: 800, rowsPerSecond: 20 }], random);
-  expect([at(0), at(0.5), at(1)]).toEqual([40, 30, 20]);
+  expect([0, 0.5, 1].map((random) => waitFor(800, 20, random))).toEqual([40, 30, 20]);
 });
 
 test("a wait is between a second and a minute, whatever is known", () => {
-  const of = (rowsAhead: number, rowsPerSecond: number, random = 0) =>
-    retryAfterSeconds([{ rowsAhead, rowsPerSecond }], random);
-  expect(of(0, 0)).toBe(1);
-  expect(of(5000, 0)).toBe(1);
-  expect(of(1, 1000, 1)).toBe(1);
-  expect(of(1e9, 1)).toBe(60);
+  expect(waitFor(0, 0)).toBe(1);
+  expect(waitFor(5000, 0)).toBe(1);
+  expect(waitFor(1, 1000, 1)).toBe(1);
+  expect(waitFor(1e9, 1)).toBe(60);
   // Also the longest is spread.
-  expect(of(1e9, 1, 1)).toBe(30);
+  expect(waitFor(1e9, 1, 1)).toBe(30);
   expect(retryAfterSeconds([], 0.5)).toBe(1);
 });
 
