@@ -18,7 +18,7 @@ import {
 export type { ListeningServer, RunningServer, ServeOptions, ServerOptions } from "./serve-model.ts";
 
 /** A client sends its headers at once; a slow one holds a connection and nothing else. */
-const HEADERS_TIMEOUT_MS = 15_000;
+const HEADERS_TIMEOUT_MS = 10_000;
 /** The whole request, body included; the application bounds the body on its own. */
 const REQUEST_TIMEOUT_MS = 60_000;
 /** Longer than the 60 s of common load balancers, which then never send into a closing connection. */

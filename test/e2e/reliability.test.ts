@@ -51,7 +51,7 @@ test("L6: clients that come back at once when refused do not keep others out", a
 }, 60_000);
 
 test("F14: SIGTERM while streams run ends each complete or with an error, and the process with 0", async () => {
-  const leaving = await startServer(["--grace", "1"]);
+  const leaving = await startServer(["--drain-delay", "0", "--grace", "1"]);
   const endings = Array.from({ length: 12 }, (_, i): Promise<Ending> =>
     ask(leaving.url, { prompt: `Leaving ${i}`, tokens: i < 6 ? 8 : 1500, stream: true }),
   );

@@ -127,7 +127,7 @@ describe("sirocco serve", () => {
 
 describe("sirocco serve, stopping", () => {
   test("SIGTERM lets a running stream end, refuses new work meanwhile and exits with 0", async () => {
-    const server = await startServer(["--alias", MODEL]);
+    const server = await startServer(["--alias", MODEL, "--drain-delay", "0"]);
     try {
       const client = new OpenAI({ baseURL: `${server.url}/v1`, apiKey: "none", maxRetries: 0 });
       const stream = await client.completions.create({ ...STORY, max_tokens: 400, stream: true });
@@ -157,6 +157,25 @@ describe("sirocco serve, stopping", () => {
     }
   });
 
+  test("after SIGTERM it serves on, unready, until load balancers have seen it; a second one does not wait", async () => {
+    const server = await startServer(["--alias", MODEL]);
+    try {
+      server.child.kill("SIGTERM");
+      await expect.poll(async () => (await fetch(`${server.url}/readyz`)).status).toBe(503);
+      const served = await fetch(`${server.url}/v1/completions`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ ...STORY, max_tokens: 1 }),
+      });
+      expect(served.status).toBe(200);
+      server.child.kill("SIGTERM");
+      expect(await exitOf(server.child)).toBe(143);
+      expect(server.log()).not.toContain('"event":"stopped"');
+    } finally {
+      await server.stop();
+    }
+  });
+
   test("a second signal does not wait", async () => {
     const server = await startServer(["--alias", MODEL]);
     try {
@@ -181,6 +200,8 @@ describe("sirocco serve, stopping", () => {
     const server = await startServer([
       "--alias",
       MODEL,
+      "--drain-delay",
+      "0",
       "--grace",
       "0.1",
       "--backend",

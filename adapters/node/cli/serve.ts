@@ -46,13 +46,28 @@ interface ServeFlags extends Omit<ModelFlags, "model">, ListenFlags, EdgeFlags, 
 
 const LARGEST_PORT = 65_535;
 
+/** Load balancers look every few seconds, and send requests until they have seen that we leave. */
+const DRAIN_DELAY_S = 5;
+/** Orchestrators kill after 30 s in all: this leaves 5 s to say why what still runs ends. */
+const GRACE_S = 20;
+
 /** `sirocco serve`: the HTTP server. */
 export function serveCommand(): Command {
   const command = addListenOptions(new Command("serve"))
     .description("serve a model over OpenAI-compatible HTTP")
     .option("-a, --alias <name>", "name of the model for requests (default: the file's name)")
-    .option("--drain-delay <s>", "after SIGTERM serve on for so long, unready", decimal(0, 600), 0)
-    .option("--grace <s>", "then let running requests take so long to end", decimal(0, 3600), 25)
+    .option(
+      "--drain-delay <s>",
+      "after a signal serve on for so long, unready",
+      decimal(0, 600),
+      DRAIN_DELAY_S,
+    )
+    .option(
+      "--grace <s>",
+      "then let running requests take so long to end",
+      decimal(0, 3600),
+      GRACE_S,
+    )
     .option(
       "--cache <where...>",
       "keep answers that are certain: memory, sqlite:FILE, redis://HOST (SIROCCO_CACHE_SECRET)",
