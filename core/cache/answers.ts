@@ -32,8 +32,10 @@ export interface AnswerCacheOptions {
    * it, as what others send does in workerd.
    */
   readonly shares?: boolean;
-  /** Milliseconds since 1970. */
+  /** Milliseconds since 1970. It may jump, step back and stand still. */
   readonly wallClock: () => number;
+  /** Monotonic clock in milliseconds; `performance.now` unless given. */
+  readonly now?: () => number;
   /** From 0 to below 1; spreads times of expiry, so that what came together does not leave together. */
   readonly random: () => number;
 }
@@ -115,10 +117,17 @@ const EVENT_OVERHEAD = 120;
 /** Expiry is spread by this share. */
 const JITTER = 0.1;
 
+/** Machines that share a store agree about the time to so many milliseconds, or what they stored is not believed. */
+const MAX_SKEW_MS = 60_000;
+
 /** An empty cache over these stores. Throws `RangeError` for a secret below 16 bytes. */
 export function createAnswerCache(options: AnswerCacheOptions): AnswerCache {
   checkSecret(options.secret);
-  const { stores, wallClock } = options;
+  const { stores, now = () => performance.now() } = options;
+  /** The latest time ever seen: what is purged stays so when the clock has stepped back. */
+  let latest = -Infinity;
+  /** How old answers in memory were when they came into it, and when that was. */
+  const since = new WeakMap<CachedAnswer, { readonly ageMs: number; readonly at: number }>();
   const keepMs = options.freshMs + options.staleMs;
   const memory = createLru<Hit>(options.memoryBytes);
   const pointers = createLru<string>(Math.ceil(options.memoryBytes / 8));
@@ -126,7 +135,8 @@ export function createAnswerCache(options: AnswerCacheOptions): AnswerCache {
   const flights = new Map<string, Omit<Joined, "collapsed">>();
   const furthest = stores.at(-1);
   const purges = createPurges({
-    wallClock,
+    latest: () => Math.max(wallClock(), latest),
+    now,
     keepMs,
     ...(furthest === undefined ? {} : { store: furthest }),
   });
@@ -134,12 +144,32 @@ export function createAnswerCache(options: AnswerCacheOptions): AnswerCache {
   function peek(asker: Asker, key: string): Hit | undefined {
     const hit = memory.get(pointers.get(key) ?? key);
     if (hit === undefined) return undefined;
-    const { tenant, storedAt, freshMs } = hit.answer;
+    const { tenant, freshMs } = hit.answer;
     if (tenant !== asker.tenant) return undefined;
-    return wallClock() - storedAt < freshMs + options.staleMs ? hit : undefined;
+    return ageOf(hit.answer) < freshMs + options.staleMs ? hit : undefined;
+  }
+
+  function wallClock(): number {
+    const time = options.wallClock();
+    latest = Math.max(latest, time);
+    return time;
+  }
+
+  /** By the wall clock or, if that says less as it stepped back or stands still, by the time spent in memory. */
+  function ageOf(answer: CachedAnswer): number {
+    const kept = since.get(answer);
+    const spent = kept === undefined ? 0 : kept.ageMs + now() - kept.at;
+    return Math.max(0, spent, wallClock() - answer.storedAt);
+  }
+
+  /** Whether what a store has was stored at a time that can be. */
+  function isCurrent({ storedAt }: CacheRecord): boolean {
+    const ageMs = wallClock() - storedAt;
+    return ageMs >= -MAX_SKEW_MS && ageMs < keepMs;
   }
 
   function remember(key: string, answer: CachedAnswer, from: string, bytes: number): Hit {
+    since.set(answer, { ageMs: ageOf(answer), at: now() });
     const responses = new Map<string, Rendered>();
     let held = bytes + answer.events.length * EVENT_OVERHEAD;
     const hit: Hit = {
@@ -167,13 +197,13 @@ export function createAnswerCache(options: AnswerCacheOptions): AnswerCache {
       const bytes = await store.get(key);
       if (bytes === undefined) continue;
       const record = decodeRecord(bytes, asker.scope, { key, tenant: asker.tenant });
-      if (record === undefined) {
-        // Nobody can read it: not this version, or not intact.
+      if (record === undefined || !isCurrent(record)) {
+        // Nobody can read it: not this version, or not intact; or it would live on for no one knows how long.
         await store.delete(key);
         continue;
       }
-      const left = record.storedAt + keepMs - wallClock();
-      if (left > 0) for (const nearer of stores.slice(0, tier)) await nearer.put(key, bytes, left);
+      const left = Math.min(record.storedAt + keepMs - wallClock(), keepMs);
+      for (const nearer of stores.slice(0, tier)) await nearer.put(key, bytes, left);
       return { record, bytes, from: store.name };
     }
     return undefined;
@@ -225,7 +255,7 @@ export function createAnswerCache(options: AnswerCacheOptions): AnswerCache {
       // A pointer leads to an answer and no further.
       if (found === undefined || "see" in found.record) return undefined;
       const { record, bytes, from } = found;
-      if (wallClock() - record.storedAt >= keepMs || (await isVoid(record))) return undefined;
+      if (await isVoid(record)) return undefined;
       return remember(record.key, record, from, bytes.byteLength);
     },
     async keep(asker, keys, answer) {
@@ -271,7 +301,7 @@ export function createAnswerCache(options: AnswerCacheOptions): AnswerCache {
       if (options.shares !== false) flights.set(key, { shared, head });
       return { shared, head, collapsed: false };
     },
-    ageOf: ({ storedAt }) => Math.max(0, wallClock() - storedAt),
+    ageOf,
     async close() {
       memory.clear();
       await Promise.all(stores.map((store) => store.close()));

@@ -16,8 +16,10 @@ export interface PurgeOptions {
   readonly store?: CacheStore;
   /** How long a mark is kept: as long as the oldest answer may be. */
   readonly keepMs: number;
-  /** Milliseconds since 1970. */
-  readonly wallClock: () => number;
+  /** Milliseconds since 1970, at least the latest time at which anything here was stored. */
+  readonly latest: () => number;
+  /** Monotonic clock in milliseconds. */
+  readonly now: () => number;
 }
 
 /** Another process hears of a purge within this time; asking the store at every hit would cost a round trip. */
@@ -29,6 +31,7 @@ const MAX_TAGS = 10_000;
 interface Mark {
   /** Answers stored up to here are void; 0 for none. */
   readonly until: number;
+  /** By the monotonic clock. */
   readonly lookedAt: number;
 }
 
@@ -37,12 +40,12 @@ interface Mark {
  * is older than it counts as absent. A key by itself is simply deleted.
  */
 export function createPurges(options: PurgeOptions): Purges {
-  const { store, keepMs, wallClock } = options;
+  const { store, keepMs, latest, now } = options;
   const marks = new Map<string, Mark>();
 
   function remember(tag: string, until: number): void {
     marks.delete(tag);
-    marks.set(tag, { until, lookedAt: wallClock() });
+    marks.set(tag, { until, lookedAt: now() });
     if (marks.size <= MAX_TAGS) return;
     // Without a shared store the marks here are all there are, and the oldest must not be lost to newer
     // ones; with one they can be asked for again.
@@ -53,21 +56,21 @@ export function createPurges(options: PurgeOptions): Purges {
   function knownUntil(tag: string): number | undefined {
     const mark = marks.get(tag);
     if (store === undefined) return mark?.until ?? 0;
-    if (mark === undefined || wallClock() - mark.lookedAt >= REFRESH_MS) return undefined;
+    if (mark === undefined || now() - mark.lookedAt >= REFRESH_MS) return undefined;
     return mark.until;
   }
 
   async function askStore(tag: string): Promise<number> {
     const bytes = await store?.get(markKey(tag));
     const told = bytes === undefined ? 0 : Number(new TextDecoder().decode(bytes));
-    const latest = Math.max(Number.isSafeInteger(told) ? told : 0, marks.get(tag)?.until ?? 0);
-    remember(tag, latest);
-    return latest;
+    const until = Math.max(Number.isSafeInteger(told) ? told : 0, marks.get(tag)?.until ?? 0);
+    remember(tag, until);
+    return until;
   }
 
   return {
     async purge(tag) {
-      const at = wallClock();
+      const at = latest();
       remember(tag, at);
       await store?.put(markKey(tag), new TextEncoder().encode(String(at)), keepMs);
     },

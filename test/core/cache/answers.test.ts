@@ -41,6 +41,7 @@ function open(
     freshMs: 60_000,
     staleMs: 300_000,
     wallClock: () => time,
+    now: () => time,
     random: () => 0.5,
     ...more,
   });

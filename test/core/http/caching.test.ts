@@ -33,6 +33,7 @@ function caching(more: Partial<AnswerCaching> = {}, stores = [store()]): AnswerC
       freshMs: 60_000,
       staleMs: 300_000,
       wallClock: () => time,
+      now: () => time,
       random: () => 0.5,
     }),
     stale: { whileRevalidateMs: 60_000, ifErrorMs: 300_000 },
