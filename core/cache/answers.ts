@@ -127,7 +127,7 @@ export function createAnswerCache(options: AnswerCacheOptions): AnswerCache {
   /** The latest time ever seen: what is purged stays so when the clock has stepped back. */
   let latest = -Infinity;
   /** How old answers in memory were when they came into it, and when that was. */
-  const since = new WeakMap<CachedAnswer, { readonly ageMs: number; readonly at: number }>();
+  const remembered = new WeakMap<CachedAnswer, { readonly ageMs: number; readonly at: number }>();
   const keepMs = options.freshMs + options.staleMs;
   const memory = createLru<Hit>(options.memoryBytes);
   const pointers = createLru<string>(Math.ceil(options.memoryBytes / 8));
@@ -157,7 +157,7 @@ export function createAnswerCache(options: AnswerCacheOptions): AnswerCache {
 
   /** By the wall clock or, if that says less as it stepped back or stands still, by the time spent in memory. */
   function ageOf(answer: CachedAnswer): number {
-    const kept = since.get(answer);
+    const kept = remembered.get(answer);
     const spent = kept === undefined ? 0 : kept.ageMs + now() - kept.at;
     return Math.max(0, spent, wallClock() - answer.storedAt);
   }
@@ -169,7 +169,7 @@ export function createAnswerCache(options: AnswerCacheOptions): AnswerCache {
   }
 
   function remember(key: string, answer: CachedAnswer, from: string, bytes: number): Hit {
-    since.set(answer, { ageMs: ageOf(answer), at: now() });
+    remembered.set(answer, { ageMs: ageOf(answer), at: now() });
     const responses = new Map<string, Rendered>();
     let held = bytes + answer.events.length * EVENT_OVERHEAD;
     const hit: Hit = {

@@ -20,12 +20,16 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
+/** Long enough to be measured. */
+function soon(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 2));
+}
+
 /** An application in which nobody finds a sane wall clock. */
 function createMadApp() {
   const wallClock = createMadClock();
   vi.spyOn(Date, "now").mockImplementation(wallClock);
-  const pace = () => new Promise<void>((resolve) => setTimeout(resolve, 2));
-  return createScriptedApp({ reply: "abcdefgh", pace }, { wallClock });
+  return createScriptedApp({ reply: "abcdefgh", pace: soon }, { wallClock });
 }
 
 test("durations and tokens per second are those of the monotonic clock", async () => {
