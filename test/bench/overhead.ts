@@ -94,7 +94,7 @@ function processorTime(pid: number): number {
 }
 
 async function startWorker(): Promise<Running> {
-  const edge = await startEdge(await bundleEdgeWorker(), {
+  const edge = await startEdge(await bundleEdgeWorker("test/bench/overhead/caching-worker.js"), {
     files: { "sirocco-demo.q8_0.gguf": DEMO },
   });
   return { url: (await edge.ready).origin, cpu: () => undefined, stop: () => edge.dispose() };
