@@ -2,6 +2,7 @@ import type { Server } from "node:http";
 import { createAdaptorServer } from "@hono/node-server";
 import { createDrain } from "./drain.ts";
 import { LightResponse } from "./light-response.ts";
+import { lingerOnClose } from "./lingering-close.ts";
 import { listen } from "./listen.ts";
 import { createUndiciTransport } from "./pool/undici-transport.ts";
 import {
@@ -63,5 +64,6 @@ function createServer(fetch: (request: Request) => Response | Promise<Response>)
       connectionsCheckingInterval: TIMEOUT_CHECK_MS,
     },
   });
+  lingerOnClose(server as Server);
   return server as Server;
 }

@@ -24,7 +24,7 @@ import {
   relayedRoute,
   type RelayedComputing,
 } from "./relayed.ts";
-import type { RequestMemo } from "./request-memo.ts";
+import type { Recognised, RequestMemo } from "./request-memo.ts";
 import { respondInPieces, respondWhole } from "./respond.ts";
 import { resumption, type Resumption } from "./resume.ts";
 import type { ServerMetrics } from "./server-metrics.ts";
@@ -42,8 +42,18 @@ export interface Route<A extends Asked> {
   /** Of a request that was passed on. */
   readonly relayed?: RelayedComputing;
   parse(body: unknown): A;
+  /** What a body says that asks for no answer; absent where every one does, or where the API knows no such. */
+  nothingAsked?(body: unknown): NothingAsked | undefined;
   prompts(model: ServedModel, asked: A, now: Date): readonly Prompt[];
   format(head: Head, asked: A): Format;
+}
+
+/** A body that names a model and asks nothing of it. */
+export interface NothingAsked {
+  readonly model: string;
+  readonly ignored: readonly string[];
+  /** The body of the answer; `at`: milliseconds since 1970. */
+  answer(model: string, at: number): object;
 }
 
 /** What is to be continued. */
@@ -97,7 +107,31 @@ async function answerRequest<A extends Asked>(
   // 2. Parse: bytes to JSON to a request whose every field has been checked; or know it from before.
   const text = await readText(request, limits);
   const seen = server.memo?.recall<A>(exchange, text);
-  const sent = seen?.asked ?? route.parse(parseBody(text));
+  const body = seen === undefined ? parseBody(text) : undefined;
+  const nothing = route.nothingAsked?.(body);
+  if (nothing !== undefined) return answerNothing(nothing, exchange, deps);
+  const given = { text, sent: seen?.asked ?? route.parse(body), seen };
+  return await answerAsked(given, request, route, exchange, server, relay);
+}
+
+/** A request whose body is understood. */
+interface Given<A extends Asked> {
+  readonly text: string;
+  readonly sent: A;
+  /** What is known of the same body from before. */
+  readonly seen: Recognised<A> | undefined;
+}
+
+/** 3. to 8. of a request. */
+async function answerAsked<A extends Asked>(
+  { text, sent, seen }: Given<A>,
+  request: Request,
+  route: Route<A>,
+  exchange: Exchange,
+  server: Server,
+  relay: Relay | undefined,
+): Promise<Response> {
+  const { deps } = server;
   // 3. Which model, here or in the pool?
   const model = seen?.model ?? findAnywhere(deps, relay?.model ?? sent.model);
   exchange.note({ model: model.id, stream: sent.stream });
@@ -133,6 +167,17 @@ async function answerRequest<A extends Asked>(
   const job: Job<A> = { request, route, asked, exchange, server, turn, resumed };
   const work = isHere(model) ? await prepare(model, job) : elsewhere(model, text, job);
   return "hit" in work ? give(work) : await deliver(work, job, climberOf(asked), give);
+}
+
+/** The model is there, and has nothing to do. */
+function answerNothing(nothing: NothingAsked, exchange: Exchange, deps: AppDeps): Response {
+  const model = findAnywhere(deps, nothing.model);
+  exchange.note({ model: model.id });
+  exchange.caller.checkModel(model.id);
+  const response = Response.json(nothing.answer(model.id, deps.wallClock()));
+  if (nothing.ignored.length > 0)
+    response.headers.set("x-sirocco-ignored", nothing.ignored.join(", "));
+  return response;
 }
 
 /** 7. and 8. of a request: its answer, on the wire. */

@@ -19,6 +19,17 @@ export interface AskedGenerate extends AskedChat {
   readonly suffix: string | undefined;
 }
 
+/** A request that only wants a model to be in memory, or not. */
+export interface AskedPreload {
+  readonly model: string;
+  /** It is not needed any more. */
+  readonly leaves: boolean;
+  readonly ignored: readonly string[];
+}
+
+/** `keep_alive` in the forms in which clients ask for a model to be let go. */
+const AT_ONCE: ReadonlySet<unknown> = new Set([0, "0", "0s"]);
+
 const none: Restriction = {
   accepts: (value) => Array.isArray(value) && value.length === 0,
   why: "this model reads text only",
@@ -82,7 +93,8 @@ const message = object({
   tool_call_id: maybe(text(1, 128)),
 });
 
-const chat = object({
+/** What `/api/chat` takes. */
+const CHAT_FIELDS = {
   ...COMMON,
   messages: list(message, 1, MAX_MESSAGES, "messages"),
   tools: maybe(
@@ -91,15 +103,21 @@ const chat = object({
       Array.isArray(input) && input.length === 0 ? NO_TOOLS : TOOL_FIELDS.tools,
     ),
   ),
-});
+};
 
-const generate = object({
+/** What `/api/generate` takes. */
+const GENERATE_FIELDS = {
   ...COMMON,
   prompt: text(1, MAX_TEXT),
   suffix: maybe(text(0, MAX_TEXT)),
   system: maybe(text(0, MAX_TEXT)),
   raw: maybe(flag()),
-});
+};
+
+const chat = object(CHAT_FIELDS);
+const generate = object(GENERATE_FIELDS);
+const emptyChat = object({ ...CHAT_FIELDS, messages: maybe(list(v.never(), 0, 0, "messages")) });
+const emptyGenerate = object({ ...GENERATE_FIELDS, prompt: maybe(text(0, 0)) });
 
 const embed = object({
   model,
@@ -149,6 +167,32 @@ export function parseGenerate(body: unknown): AskedGenerate {
     raw,
     suffix: values.suffix === "" ? undefined : values.suffix,
   };
+}
+
+/** A body of `POST /api/chat` without messages, checked; nothing where it has some. Throws as {@linkcode parseOllamaChat}. */
+export function parseEmptyChat(body: unknown): AskedPreload | undefined {
+  return isWithout(body, "messages") ? toPreload(body, emptyChat) : undefined;
+}
+
+/** A body of `POST /api/generate` without a prompt. */
+export function parseEmptyGenerate(body: unknown): AskedPreload | undefined {
+  return isWithout(body, "prompt") ? toPreload(body, emptyGenerate) : undefined;
+}
+
+/** Whether there is nothing under a name of a body, or something empty. */
+function isWithout(body: unknown, name: string): boolean {
+  if (typeof body !== "object" || body === null || Array.isArray(body)) return false;
+  const value: unknown = new Map<string, unknown>(Object.entries(body)).get(name) ?? "";
+  return value === "" || (Array.isArray(value) && value.length === 0);
+}
+
+function toPreload(
+  body: unknown,
+  form: v.GenericSchema<unknown, { model: string; keep_alive?: unknown }>,
+): AskedPreload {
+  const { fields, ignored } = screen(body, RULES);
+  const { model: name, keep_alive: keepAlive } = check(form, fields);
+  return { model: name, leaves: AT_ONCE.has(keepAlive), ignored };
 }
 
 /** A body of `POST /api/embed`, checked. Throws as {@linkcode parseOllamaChat}. */

@@ -12,6 +12,7 @@ import { untilServing } from "../serving.ts";
 import type { AskedChat } from "../wire/asked.ts";
 import { check } from "../wire/check.ts";
 import { flag, maybe, object, text } from "../wire/fields.ts";
+import { chatPreload, generatePreload } from "./preload.ts";
 import { parseGenerate, parseOllamaChat, parseOllamaEmbed, type AskedGenerate } from "./request.ts";
 import { createGenerateFormat, createOllamaChatFormat, toOllamaEmbeddings } from "./response.ts";
 
@@ -19,6 +20,7 @@ import { createGenerateFormat, createOllamaChatFormat, toOllamaEmbeddings } from
 export const ollamaChatRoute: Route<AskedChat> = {
   idPrefix: "",
   parse: parseOllamaChat,
+  nothingAsked: chatPreload,
   prompts: (model, asked, now) => [chatPrompt(model, asked, now)],
   format: createOllamaChatFormat,
 };
@@ -27,6 +29,7 @@ export const ollamaChatRoute: Route<AskedChat> = {
 export const generateRoute: Route<AskedGenerate> = {
   idPrefix: "",
   parse: parseGenerate,
+  nothingAsked: generatePreload,
   prompts(model, asked, now) {
     const prompt = asked.messages.at(-1)!.content;
     if (asked.suffix !== undefined) return [{ tokens: fillInTokens(model, prompt, asked.suffix) }];

@@ -187,3 +187,38 @@ test("format holds the answer to JSON, or to a schema", async () => {
   const refused = await post("/api/chat", { ...hello, messages: begun, format: "json" });
   expect((await refused.json()).error).toContain("'format'");
 });
+
+test("nothing to answer asks only whether the model is there", async () => {
+  const { post, engine, logs } = createScriptedApp({ reply: "x" });
+  const loaded = {
+    model: "m",
+    created_at: "2026-09-21T14:13:20.500Z",
+    done: true,
+    done_reason: "load",
+  };
+  const message = { role: "assistant", content: "" };
+  for (const body of [{ model: "m" }, { model: "m:latest", prompt: "", stream: true }]) {
+    const response = await post("/api/generate", body);
+    expect(response.headers.get("content-type")).toContain("application/json");
+    expect(await response.json()).toEqual({ ...loaded, response: "" });
+  }
+  for (const body of [{ model: "m" }, { model: "m", messages: [], options: { num_ctx: 1 } }])
+    expect(await (await post("/api/chat", body)).json()).toEqual({ ...loaded, message });
+  for (const keep of [0, "0", "0s"]) {
+    const response = await post("/api/generate", { model: "m", keep_alive: keep });
+    expect(await response.json()).toMatchObject({ done: true, done_reason: "unload" });
+    // Models stay where they are.
+    expect(response.headers.get("x-sirocco-ignored")).toBe("keep_alive");
+  }
+  expect(engine.requests).toEqual([]);
+  expect(logs[0]).toMatchObject({ status: 200, model: "m" });
+});
+
+test("nothing to answer is checked like everything else", async () => {
+  const { post } = createScriptedApp();
+  expect((await post("/api/generate", { model: "none" })).status).toBe(404);
+  expect((await post("/api/chat", { model: "none", messages: [] })).status).toBe(404);
+  for (const body of [{}, { model: "m", prompt: 1 }, { model: "m", prompt: "", bogus: 1 }, []])
+    expect((await post("/api/generate", body)).status).toBe(400);
+  expect((await post("/api/chat", { model: "m", messages: "" })).status).toBe(400);
+});
