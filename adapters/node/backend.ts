@@ -86,7 +86,7 @@ export async function createBackend(options: BackendOptions): Promise<BackendCho
   }
   const { create, ...found } = cpu;
   if (preference === "wasm") return { backend: await create(), choice: asked, ...found };
-  const measureSoftware = process.env["SIROCCO_GPU_SOFTWARE"] === "measure";
+  const measureSoftware = readVariable("SIROCCO_GPU_SOFTWARE") === "measure";
   const refusal = measureSoftware ? undefined : withoutGpu();
   if (refusal !== undefined) return { backend: await create(), choice: refusal, ...found };
   const { chooseHere } = await import("./use-gpu.ts");
@@ -149,4 +149,13 @@ async function compileKernels(): Promise<readonly KernelBuild[]> {
 function relaxedIsSound(): boolean {
   const [major] = process.versions.node.split(".");
   return Number(major) >= OLDEST_RELAXED_NODE;
+}
+
+/** An environment variable; Deno has none for programs that may not read them. */
+function readVariable(name: string): string | undefined {
+  try {
+    return process.env[name];
+  } catch {
+    return undefined;
+  }
 }

@@ -15,8 +15,16 @@ const LAST_STEP_MS = 10_000;
 /** A worker whose engine broke gets so long to give its device back; drivers free in a moment what they can free. */
 const RELEASE_MS = 2000;
 
+/**
+ * A worker with a GPU is waited for much longer, behind the next engine's back: Dawn ends the whole process where a
+ * thread ends before the promises that it made there.
+ */
+const GPU_RELEASE_MS = 60_000;
+
 /** A thread that does not end within this is inside a driver: the next engine does not wait for it. */
 const TERMINATE_MS = 5000;
+
+const LATE = Symbol("late");
 
 /** The compiled package has `.js` files, the sources are run as they are. */
 const WORKER_FILE = new URL(
@@ -68,12 +76,22 @@ function toOpened(
     if (!closing) engine.abandon({ reason: "died", error });
   };
   void watch();
+  const terminate = async (): Promise<void> => {
+    await Promise.race([worker.terminate(), sleep(TERMINATE_MS, undefined, { ref: false })]);
+  };
+  const onGpu = engine.info.backend.startsWith("webgpu");
   const end = async (patienceMs: number): Promise<void> => {
     closing = true;
+    const released = engine.close();
+    const within = (milliseconds: number): Promise<unknown> =>
+      Promise.race([released, sleep(milliseconds, LATE, { ref: false })]);
     try {
-      await Promise.race([engine.close(), sleep(patienceMs, undefined, { ref: false })]);
-    } finally {
-      await Promise.race([worker.terminate(), sleep(TERMINATE_MS, undefined, { ref: false })]);
+      const isLate = (await within(patienceMs)) === LATE;
+      if (isLate && onGpu) void within(GPU_RELEASE_MS).then(terminate, terminate);
+      else await terminate();
+    } catch (error) {
+      await terminate();
+      throw error;
     }
   };
   let ended: Promise<void> | undefined;

@@ -284,13 +284,14 @@ export class WebGpuBackend implements Backend {
     return taken;
   }
 
-  close(): Promise<void> {
+  async close(): Promise<void> {
     this.#closed = true;
     this.#unwatch();
     this.#commands.drop();
     this.#memory.close();
     if (!this.#keepsDevice) this.#device.destroy();
-    return Promise.resolve();
+    // Dawn ends the whole process where a thread ends before its promises do.
+    await this.#readback.settled();
   }
 
   /** Make everything that the step binds, before its plan is looked for. */

@@ -20,6 +20,7 @@ export class Readback {
   readonly #counters: Counters;
   readonly #buffers: (GPUBuffer | undefined)[] = Array.from({ length: RING });
   readonly #busy: boolean[] = Array.from({ length: RING }, () => false);
+  readonly #pending = new Set<Promise<unknown>>();
 
   constructor(memory: Memory, counters: Counters) {
     this.#memory = memory;
@@ -45,15 +46,23 @@ export class Readback {
     }
     this.#counters.readBytes += bytes;
     return async () => {
+      const mapped = buffer.mapAsync(1, 0, bytes);
+      this.#pending.add(mapped);
       try {
-        await buffer.mapAsync(1, 0, bytes);
+        await mapped;
         const copy = buffer.getMappedRange(0, bytes).slice(0);
         buffer.unmap();
         return copy;
       } finally {
+        this.#pending.delete(mapped);
         this.#busy[slot] = false;
       }
     };
+  }
+
+  /** Resolves when no read is under way any more, well or not. */
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.#pending);
   }
 
   /** A free slot whose buffer holds `bytes`. */

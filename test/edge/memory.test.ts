@@ -40,7 +40,8 @@ describe.for(MODELS)("$name", ({ name, file, present }) => {
   let worker: Miniflare;
   beforeAll(async () => {
     if (present) worker = await startEdge(edge, options);
-  });
+    // Weights of 80 MB are put into the bucket first.
+  }, 60_000);
   afterAll(() => worker?.dispose());
 
   suite(`keeps four streams within the budget, JavaScript within its part${why}`, async () => {
