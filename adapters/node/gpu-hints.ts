@@ -15,18 +15,20 @@ const DEVICE_NODES = ["/dev/nvidiactl", "/dev/dxg", "/dev/mali0", "/dev/kgsl-3d0
 /** Where the kernel's own drivers put theirs: a name that begins with `renderD` can compute. */
 const RENDER_NODES = "/dev/dri";
 
-/** This machine. */
+/** This machine, as far as the program may look at it: Deno throws where it may not. */
 export const THIS_MACHINE: Machine = {
   platform: process.platform,
-  list(folder) {
-    try {
-      return readdirSync(folder);
-    } catch {
-      return [];
-    }
-  },
-  exists: existsSync,
+  list: (folder) => allowed(() => readdirSync(folder)) ?? [],
+  exists: (path) => allowed(() => existsSync(path)) ?? false,
 };
+
+function allowed<T>(look: () => T): T | undefined {
+  try {
+    return look();
+  } catch {
+    return undefined;
+  }
+}
 
 /**
  * Why a GPU is not worth looking for, by a few looks at the file system: a library that looks for one takes
