@@ -222,7 +222,7 @@ function createConnection(
         reader?.take(outcome);
       }
     }
-    if (breakage !== undefined) endAll(breakage);
+    if (breakage !== undefined) endAll(breakage.error);
   }
 
   function stats(): EngineStats {
@@ -236,16 +236,16 @@ function createConnection(
     if (closed) return;
     gone = true;
     latch.set(found);
-    endAll(found);
+    endAll(found.error);
     // What is gone is closed.
     closing?.resolve(undefined);
   }
 
-  /** It has broken: nobody is left to answer a request. */
-  function endAll(breakage: Breakage): void {
+  /** Nobody is left to answer a request. */
+  function endAll(error: RuntimeError): void {
     const abandoned = [...readers.values()];
     readers.clear();
-    for (const reader of abandoned) reader.fail(breakage.error);
+    for (const reader of abandoned) reader.fail(error);
   }
 
   async function close(): Promise<void> {
@@ -255,6 +255,8 @@ function createConnection(
       else closing.resolve(undefined);
     }
     const error = await closing.promise;
+    // Their own ends may be behind the word that all is closed, and nobody hears them any more.
+    endAll(new RuntimeError("NOT_READY", "The engine has been closed"));
     closed = true;
     port.close?.();
     if (error !== undefined) throw error;

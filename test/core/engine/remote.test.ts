@@ -225,6 +225,23 @@ describe("an engine behind a port", () => {
   });
 });
 
+describe("when the other side says that it is closed", () => {
+  test("requests whose end was not told before end with NOT_READY", async () => {
+    const ports = channel();
+    const { engine } = createRig();
+    // Says that it is closed, and never what became of its requests.
+    const silent: HostedEngine = {
+      ...engine,
+      generate: () => ({ [Symbol.asyncIterator]: () => ({ next: () => new Promise(() => {}) }) }),
+    };
+    hostEngine(silent, ports.port1);
+    const remote = await connectEngine(ports.port2);
+    const answer = collect(remote, request([1])).catch((e: unknown) => e);
+    await remote.close();
+    expect(await answer).toEqual(coded("NOT_READY"));
+  });
+});
+
 describe("when the other side is gone", () => {
   test("abandon ends all requests with its error and later ones with NOT_READY", async () => {
     const rig = await createPair();
