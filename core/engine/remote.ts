@@ -107,7 +107,7 @@ function createConnection(
 
   function refusal(signal: AbortSignal | undefined, admitted: boolean): RuntimeError | undefined {
     if (signal?.aborted === true) return aborted();
-    if (closing !== undefined) return new RuntimeError("NOT_READY", "The engine has been closed");
+    if (closing !== undefined) return hasBeenClosed();
     if (latch.value !== undefined) {
       const { error } = latch.value;
       return new RuntimeError("NOT_READY", error.message, { cause: error });
@@ -256,7 +256,7 @@ function createConnection(
     }
     const error = await closing.promise;
     // Their own ends may be behind the word that all is closed, and nobody hears them any more.
-    endAll(new RuntimeError("NOT_READY", "The engine has been closed"));
+    endAll(hasBeenClosed());
     closed = true;
     port.close?.();
     if (error !== undefined) throw error;
@@ -295,4 +295,8 @@ function nothing(): void {}
 
 function aborted(): RuntimeError {
   return new RuntimeError("ABORTED", "The request was aborted");
+}
+
+function hasBeenClosed(): RuntimeError {
+  return new RuntimeError("NOT_READY", "The engine has been closed");
 }

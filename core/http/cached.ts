@@ -6,7 +6,7 @@ import type { Exchange } from "./exchange.ts";
 import { fingerprint, readsClock, stillServed, type FoundModel } from "./found-model.ts";
 import { respondKnown } from "./known-answer.ts";
 import type { Route, Server } from "./pipeline.ts";
-import { wantsReceipt } from "./receipt.ts";
+import { RECEIPT_HEADER, wantsReceipt } from "./receipt.ts";
 import { sameAnswer } from "./recompute.ts";
 import type { Recognised } from "./request-memo.ts";
 import { wantsNumbers } from "./resume.ts";
@@ -63,7 +63,7 @@ interface Giving<A extends Asked> {
 }
 
 /** Headers that set conditions to an answer from the cache, or ask for more than it holds. */
-const CONDITIONS = ["cache-control", "pragma", "x-sirocco-receipt"] as const;
+const CONDITIONS = ["cache-control", "pragma", RECEIPT_HEADER] as const;
 
 /**
  * The answer to a body that was met before, where it is in memory, fresh, and asked for without conditions: most

@@ -10,7 +10,7 @@ import type { Format } from "./wire/format.ts";
  * `1` asks for the answer's receipt: the field `receipt` of the answer, and in a stream of the last chunk with a
  * choice. It repeats the prompt as tokens, so nobody gets one unasked, and nothing of it is kept here.
  */
-const RECEIPT_HEADER = "x-sirocco-receipt";
+export const RECEIPT_HEADER = "x-sirocco-receipt";
 
 /** What makes a receipt on the answer's way from the engine to the wire; where none is wanted, nothing. */
 export interface ReceiptWriter {
