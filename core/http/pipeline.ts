@@ -9,14 +9,13 @@ import type { CacheTurn, Start, Usable } from "./cache-turn.ts";
 import { checkGenerates } from "./capabilities.ts";
 import { giveAtHand, giveKept, openTurnFor, tellOutcome } from "./cached.ts";
 import type { AppDeps, HttpLimits, ServedModel } from "./deps.ts";
-import type { Caller } from "./edge/access.ts";
 import type { Exchange } from "./exchange.ts";
 import { forwardText, tokensOf } from "./forward.ts";
 import { findAnywhere, fingerprint, isHere, type FoundModel } from "./found-model.ts";
 import { askAgain, openLadder, type Climber } from "./ladder.ts";
 import { planAnswer } from "./answer-plan.ts";
 import { keepLikeliest } from "./likeliest.ts";
-import { RECEIPT_HEADER, receiptWriter, wantsReceipt, type ReceiptWriter } from "./receipt.ts";
+import { receiptWriter, wantsReceipt, type ReceiptWriter } from "./receipt.ts";
 import { recompute } from "./recompute.ts";
 import {
   checkFingerprint,
@@ -30,6 +29,7 @@ import { respondInPieces, respondWhole } from "./respond.ts";
 import { resumption, type Resumption } from "./resume.ts";
 import type { ServerMetrics } from "./server-metrics.ts";
 import { untilServing } from "./serving.ts";
+import { checkRevealed } from "./revealed.ts";
 import { urgency, type Urgency } from "./urgency.ts";
 import type { Asked } from "./wire/asked.ts";
 import type { Format, Head } from "./wire/format.ts";
@@ -137,7 +137,7 @@ async function answerAsked<A extends Asked>(
   const model = seen?.model ?? findAnywhere(deps, relay?.model ?? sent.model);
   exchange.note({ model: model.id, stream: sent.stream });
   exchange.caller.checkModel(model.id);
-  checkReveals(sent, request, relay, exchange.caller);
+  checkRevealed(sent, request, relay, exchange.caller);
   if (relay !== undefined) admitRelay(relay, model, exchange);
   const climberOf = (asked: A): Climber => ({
     request,
@@ -237,19 +237,6 @@ async function deliver<A extends Asked>(
   if (servedBy !== undefined) response.headers.set("x-sirocco-served-by", servedBy);
   if (asked.ignored.length > 0) response.headers.set("x-sirocco-ignored", asked.ignored.join(", "));
   return response;
-}
-
-/** Throws `INSUFFICIENT_SCOPE` where the answer would hold log-probabilities that the caller may not have. */
-function checkReveals(
-  { logprobs, candidates, choices }: Asked,
-  { headers }: Request,
-  relay: Relay | undefined,
-  caller: Caller,
-): void {
-  if (logprobs !== undefined) caller.checkLogprobs("logprobs");
-  if (wantsReceipt(headers)) caller.checkLogprobs(RECEIPT_HEADER);
-  // Events have those by which the likeliest answers are told.
-  if (relay !== undefined && candidates > choices) caller.checkLogprobs("best_of");
 }
 
 /** Let in what another server passed on. Throws `RELAY_LOOP`, `MODEL_MISMATCH`. */

@@ -19,12 +19,12 @@ const WAYS: readonly (readonly [string, object, Record<string, string>, string])
   ["/api/generate", { prompt: "hi", logprobs: true, top_logprobs: 2 }, {}, "logprobs"],
 ];
 
-describe("24 log-probabilities are for keys that may have them", () => {
-  const answer = async (response: Response) => ({
-    status: response.status,
-    text: await response.text(),
-  });
+const answer = async (response: Response) => ({
+  status: response.status,
+  text: await response.text(),
+});
 
+describe("24 log-probabilities are for keys that may have them", () => {
   test.each(WAYS)("%s with %j and %j", async (path, body, headers, param) => {
     const asked = { model: "m", ...body };
     const keys = [
