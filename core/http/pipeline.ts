@@ -7,7 +7,7 @@ import { answerTo, metered } from "./answering.ts";
 import { parseBody, readText } from "./body.ts";
 import type { CacheTurn, Start, Usable } from "./cache-turn.ts";
 import { checkGenerates } from "./capabilities.ts";
-import { giveAtHand, giveKept, openTurnFor, tellOutcome } from "./cached.ts";
+import { giveAtHand, giveKept, openTurnFor, tellOutcome, writing } from "./cached.ts";
 import type { AppDeps, HttpLimits, ServedModel } from "./deps.ts";
 import type { Exchange } from "./exchange.ts";
 import { forwardText, tokensOf } from "./forward.ts";
@@ -158,7 +158,12 @@ async function answerAsked<A extends Asked>(
   // 4. Has it been answered before?
   const turn = openTurnFor(request, asked, model, exchange, server, { seen, relay });
   if (seen === undefined && turn.requestKey !== undefined)
-    server.memo?.keep(exchange, text, { asked, model, requestKey: turn.requestKey });
+    server.memo?.keep(exchange, text, {
+      asked,
+      model,
+      requestKey: turn.requestKey,
+      ...writing(route, asked, exchange),
+    });
   const give = (kept: Usable): Response =>
     giveKept(kept, { route, asked, model, exchange, server, turn, request, again: again(asked) });
   const kept = await turn.byRequest();

@@ -4,6 +4,13 @@ import type { AppDeps, HttpLimits } from "./deps.ts";
 /** How often a request that waits for a model looks again. */
 const POLL_MS = 50;
 
+/** Whether {@linkcode untilServing} would let a request through at once. */
+export function isServing({ state, pool }: AppDeps): boolean {
+  const now = state();
+  // What is loading here may be there in the pool.
+  return now === "ready" || now === "leaving" || (now === "loading" && pool?.ready() === true);
+}
+
 /**
  * Resolves once requests are served: at once, or when the model has been loaded. Throws `DRAINING`,
  * `MODEL_LOADING` after a wait of `loadingWaitMs`, and `ABORTED` where the client does not wait so long.
@@ -22,8 +29,7 @@ export async function untilServing(
         "This server is shutting down: send the request to another",
       );
     }
-    // What is loading here may be there in the pool.
-    if (state !== "loading" || deps.pool?.ready() === true) return;
+    if (isServing(deps)) return;
     if (signal.aborted)
       throw new RuntimeError("ABORTED", "The client left before the model was loaded");
     if (deps.now() - begin >= limits.loadingWaitMs) {
