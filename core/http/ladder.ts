@@ -47,6 +47,8 @@ export interface Climber {
   readonly server: Server;
   /** When it is over by the monotonic clock; absent: never. */
   readonly deadlineAt?: number;
+  /** Whether others may wait for the same answer, which then is not to end with this request's time. */
+  readonly shared?: boolean;
   /** Equal for requests whose answers are equal; absent where that is not known. */
   readonly identity?: string | undefined;
   /** Where it has been passed on already, and is not to be again. */
@@ -80,6 +82,7 @@ export async function askAgain(climber: Climber): Promise<readonly ChoiceEvent[]
 export function openLadder(climber: Climber): Ladder {
   const { request, text, asked, model, exchange, server, deadlineAt, identity, relay } = climber;
   const { deps, metrics } = server;
+  const endsAt = climber.shared === true ? undefined : deadlineAt;
   // A receipt is of an answer that was computed here.
   const pool = relay === undefined && !wantsReceipt(request.headers) ? deps.pool : undefined;
   const upstream = relay === undefined ? deps.upstream : undefined;
@@ -98,7 +101,7 @@ export function openLadder(climber: Climber): Ladder {
     return {
       path: exchange.path,
       body: text,
-      headers: () => passedHeaders(request, exchange, deps, deadlineAt),
+      headers: () => passedHeaders(request, exchange, deps, endsAt),
       fingerprint: fingerprint(model),
       affinity: affinityKey(asked, caller.tenant),
       signal: request.signal,

@@ -193,9 +193,11 @@ async function deliver<A extends Asked>(
   exchange.trace.ask(asked, model.id);
   const whose = urgency(request.headers, exchange.caller, deps.now() - exchange.arrived);
   const leaving = abortWith(request.signal);
+  const shared = turn.shares();
   const ladder = openLadder({
     ...climber,
     ...deadlineOf(whose, deps),
+    shared,
     identity: turn.requestKey,
   });
   const own = {
@@ -212,8 +214,10 @@ async function deliver<A extends Asked>(
     exchange.counted(promptTokens);
     exchange.note({ prompt_tokens: promptTokens });
   };
-  const start = ladder.climb(work.start?.(whose), work.most, onHead);
-  const { head, events } = turn.compute(own, start, leaving.signal);
+  // What others may wait for does not end with this request's time: each of them leaves at its own.
+  const { deadlineMs, ...unhurried } = whose;
+  const start = ladder.climb(work.start?.(shared ? unhurried : whose), work.most, onHead);
+  const { head, events } = turn.compute(own, start, { signal: leaving.signal, deadlineMs });
   // 8. On the wire, whole or piece by piece.
   const format = resumed.number(work.receipt.extend(route.format(head, asked)), head);
   const answering = { events, format, prompts: work.prompts, leaving, exchange };
