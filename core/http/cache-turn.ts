@@ -32,8 +32,8 @@ export interface CacheTurn {
   compute(head: Head, start: Start, reader: Reader): Computed;
   /** A stale answer instead of a failure, where there is one that may serve so. */
   insteadOf(error: unknown): Usable | undefined;
-  /** Somebody else's server has answered, with an answer of its own. */
-  passedBy(): void;
+  /** Somebody else's server has answered, with an answer of its own, for which another request may have asked. */
+  passedBy(joined: boolean): void;
   /** What to tell of an answer that was computed. */
   outcome(): Outcome;
 }
@@ -205,8 +205,8 @@ function cachedTurn(policy: AnswerCaching, turn: Turn, directives: CacheDirectiv
       return { head: joined.head, events: joined.shared.read(signal, deadlineMs) };
     },
     insteadOf: (error) => (ERRORS[errorCode(error)].status >= 429 ? spare : undefined),
-    passedBy() {
-      collapsed = false;
+    passedBy(joined) {
+      collapsed = joined;
     },
     outcome: () => ({
       result: collapsed ? "collapsed" : "miss",

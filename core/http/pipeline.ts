@@ -231,8 +231,8 @@ async function deliver<A extends Asked>(
     const stale = other === undefined ? turn.insteadOf(error) : undefined;
     if (stale !== undefined) return give(stale);
     if (other === undefined) throw error;
-    turn.passedBy();
-    response = other;
+    turn.passedBy(other.collapsed);
+    response = other.response;
   }
   tellOutcome(response, turn, server);
   const servedBy = ladder.servedBy();
