@@ -29,6 +29,7 @@ import { respondInPieces, respondWhole } from "./respond.ts";
 import { resumption, type Resumption } from "./resume.ts";
 import type { ServerMetrics } from "./server-metrics.ts";
 import { untilServing } from "./serving.ts";
+import { checkRevealed } from "./revealed.ts";
 import { urgency, type Urgency } from "./urgency.ts";
 import type { Asked } from "./wire/asked.ts";
 import type { Format, Head } from "./wire/format.ts";
@@ -136,6 +137,7 @@ async function answerAsked<A extends Asked>(
   const model = seen?.model ?? findAnywhere(deps, relay?.model ?? sent.model);
   exchange.note({ model: model.id, stream: sent.stream });
   exchange.caller.checkModel(model.id);
+  checkRevealed(sent, request, relay, exchange.caller);
   if (relay !== undefined) admitRelay(relay, model, exchange);
   const climberOf = (asked: A): Climber => ({
     request,
