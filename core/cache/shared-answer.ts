@@ -1,4 +1,4 @@
-import { late as timeIsOver } from "../engine/endings.ts";
+import { late } from "../engine/endings.ts";
 import { RuntimeError } from "../errors.ts";
 
 /** One computation that many requests read. */
@@ -91,7 +91,7 @@ export function shareAnswer<E>(options: SharedAnswerOptions<E>): SharedAnswer<E>
     readers++;
     let at = 0;
     let here = true;
-    let late = false;
+    let timeIsOver = false;
     let wake = nothing;
     const left = new Promise<void>((resolve) => (wake = resolve));
     const go = (): void => {
@@ -108,20 +108,24 @@ export function shareAnswer<E>(options: SharedAnswerOptions<E>): SharedAnswer<E>
         : setTimeout(() => {
             // To read what is there already takes nobody's time.
             if (!isOpen()) return;
-            late = true;
+            timeIsOver = true;
             go();
           }, deadlineMs);
     if (signal.aborted) go();
     else signal.addEventListener("abort", go, { once: true });
 
+    function isLate(): boolean {
+      return timeIsOver;
+    }
+
     /** The event at `at`, once it is there; `undefined` at the end. */
     async function take(): Promise<E | undefined> {
-      while (at >= log.length && isOpen() && !signal.aborted && !late) {
+      while (at >= log.length && isOpen() && !signal.aborted && !isLate()) {
         pulling ??= pull().finally(() => (pulling = undefined));
         await Promise.race([pulling, left]);
       }
       if (signal.aborted) throw new RuntimeError("ABORTED", "The client left");
-      if (late) throw timeIsOver();
+      if (timeIsOver) throw late();
       if (at < log.length) return log[at++]!;
       if (failure !== undefined) throw failure.error;
       return undefined;
@@ -130,7 +134,7 @@ export function shareAnswer<E>(options: SharedAnswerOptions<E>): SharedAnswer<E>
     // No generator function: one that nobody has begun to read would never hear of being left.
     return {
       async next() {
-        if (!here && !signal.aborted && !late) return { done: true, value: undefined };
+        if (!here && !signal.aborted && !timeIsOver) return { done: true, value: undefined };
         try {
           const value = await take();
           if (value !== undefined) return { done: false, value };

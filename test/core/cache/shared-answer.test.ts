@@ -92,14 +92,13 @@ describe("shareAnswer", () => {
   });
 
   test("each reader has its own deadline, and none ends with another's", async () => {
-    let release = (): void => {};
-    const gate = new Promise<void>((resolve) => (release = resolve));
+    const gate = Promise.withResolvers<void>();
     let aborted = false;
     const shared = shareAnswer<AnswerEvent>({
       async *start(signal) {
         signal.addEventListener("abort", () => (aborted = true));
         yield text(0);
-        await gate;
+        await gate.promise;
         yield text(1);
       },
       retry: () => false,
@@ -111,7 +110,7 @@ describe("shareAnswer", () => {
     expect((await leader.next()).value).toEqual(text(0));
     await expect(leader.next()).rejects.toMatchObject({ code: "DEADLINE_EXCEEDED" });
     expect(shared.readers).toBe(2);
-    release();
+    gate.resolve();
     expect((await patient.next()).value).toEqual(text(0));
     expect((await patient.next()).value).toEqual(text(1));
     expect((await patient.next()).done).toBe(true);

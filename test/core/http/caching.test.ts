@@ -362,27 +362,6 @@ describe("identical requests at once", () => {
     await idle(app);
   });
 
-  test("the first one's deadline is not that of those who wait with it, nor theirs its own", async () => {
-    let release = (): void => {};
-    const gate = new Promise<void>((resolve) => (release = resolve));
-    const app = open({ pace: (index) => (index === 3 ? gate : undefined) });
-    const within = (ms: number) => ({ headers: { "x-sirocco-timeout-ms": String(ms) } });
-    const leader = app.post(CHAT, ask, within(100));
-    const patient = app.post(CHAT, ask, within(60_000));
-    const any = app.post(CHAT, { ...ask, stream: true });
-    const late = await leader;
-    expect(late.status).toBe(504);
-    expect(((await late.json()) as { error: { code: string } }).error.code).toBe(
-      "deadline_exceeded",
-    );
-    release();
-    expect((await patient).status).toBe(200);
-    expect(await (await any).text()).toContain("[DONE]");
-    expect(app.engine.requests).toHaveLength(1);
-    expect(app.engine.requests[0]!.deadlineMs).toBeUndefined();
-    await idle(app);
-  });
-
   test("a leader that fails is replaced: those who wait hear nothing of it", async () => {
     let attempts = 0;
     const app = open({
