@@ -29,6 +29,7 @@ import { respondInPieces, respondWhole } from "./respond.ts";
 import { resumption, type Resumption } from "./resume.ts";
 import type { ServerMetrics } from "./server-metrics.ts";
 import { untilServing } from "./serving.ts";
+import { checkRevealed } from "./revealed.ts";
 import { urgency, type Urgency } from "./urgency.ts";
 import type { Asked } from "./wire/asked.ts";
 import type { Format, Head } from "./wire/format.ts";
@@ -136,6 +137,7 @@ async function answerAsked<A extends Asked>(
   const model = seen?.model ?? findAnywhere(deps, relay?.model ?? sent.model);
   exchange.note({ model: model.id, stream: sent.stream });
   exchange.caller.checkModel(model.id);
+  checkRevealed(sent, request, relay, exchange.caller);
   if (relay !== undefined) admitRelay(relay, model, exchange);
   const climberOf = (asked: A): Climber => ({
     request,
@@ -198,9 +200,11 @@ async function deliver<A extends Asked>(
   exchange.trace.ask(asked, model.id);
   const whose = urgency(request.headers, exchange.caller, deps.now() - exchange.arrived);
   const leaving = abortWith(request.signal);
+  const shared = turn.shares();
   const ladder = openLadder({
     ...climber,
     ...deadlineOf(whose, deps),
+    shared,
     identity: turn.requestKey,
   });
   const own = {
@@ -217,8 +221,10 @@ async function deliver<A extends Asked>(
     exchange.counted(promptTokens);
     exchange.note({ prompt_tokens: promptTokens });
   };
-  const start = ladder.climb(work.start?.(whose), work.most, onHead);
-  const { head, events } = turn.compute(own, start, leaving.signal);
+  // What others may wait for does not end with this request's time: each of them leaves at its own.
+  const { deadlineMs, ...unhurried } = whose;
+  const start = ladder.climb(work.start?.(shared ? unhurried : whose), work.most, onHead);
+  const { head, events } = turn.compute(own, start, { signal: leaving.signal, deadlineMs });
   // 8. On the wire, whole or piece by piece.
   const format = resumed.number(work.receipt.extend(route.format(head, asked)), head);
   const answering = { events, format, prompts: work.prompts, leaving, exchange };
@@ -232,8 +238,8 @@ async function deliver<A extends Asked>(
     const stale = other === undefined ? turn.insteadOf(error) : undefined;
     if (stale !== undefined) return give(stale);
     if (other === undefined) throw error;
-    turn.passedBy();
-    response = other;
+    turn.passedBy(other.collapsed);
+    response = other.response;
   }
   tellOutcome(response, turn, server);
   const servedBy = ladder.servedBy();

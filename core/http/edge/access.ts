@@ -6,11 +6,21 @@ import { digestOf, sameDigest, toDigest } from "./key-hash.ts";
 /** What a route needs of a key. `public` needs none: probes, and the page, which holds no data. */
 export type Scope = "public" | KeyScope;
 
-/** What a key may do: ask models; read metrics; change the server; ask in the name of other tenants. */
-export type KeyScope = "inference" | "metrics" | "admin" | "relay";
+/**
+ * What a key may do: ask models; have log-probabilities, with which a model's last layer can be computed (Carlini et
+ * al. 2024, "Stealing Part of a Production Language Model"); read metrics; change the server; ask in the name of
+ * other tenants.
+ */
+export type KeyScope = "inference" | "logprobs" | "metrics" | "admin" | "relay";
 
 /** Every scope that a key can have. */
-export const KEY_SCOPES: readonly KeyScope[] = ["inference", "metrics", "admin", "relay"];
+export const KEY_SCOPES: readonly KeyScope[] = [
+  "inference",
+  "logprobs",
+  "metrics",
+  "admin",
+  "relay",
+];
 
 /** A key as it is configured: never the key itself. */
 export interface ApiKey {
@@ -44,6 +54,8 @@ export interface Caller {
   readonly relays: boolean;
   /** Throws `MODEL_NOT_ALLOWED` where the key is for other models. */
   checkModel(model: string): void;
+  /** Throws `INSUFFICIENT_SCOPE` where the key may not have log-probabilities, for which `param` asks. */
+  checkLogprobs(param: string): void;
 }
 
 /** Keeps the door: who sends a request, and may they? */
@@ -69,6 +81,7 @@ export const ANYONE: Caller = {
   allowance: UNLIMITED,
   relays: false,
   checkModel: () => {},
+  checkLogprobs: () => {},
 };
 
 interface Entry {
@@ -116,9 +129,14 @@ function identify(headers: ReadHeaders, known: readonly Entry[]): Entry {
 function admitKey(headers: ReadHeaders, scope: KeyScope, known: readonly Entry[]): Caller {
   const { key, caller } = identify(headers, known);
   if (key.scopes.includes(scope)) return caller;
-  throw new RuntimeError(
+  throw lacksScope(key, scope, "this route");
+}
+
+function lacksScope({ id }: ApiKey, scope: KeyScope, what: string, param?: string): RuntimeError {
+  return new RuntimeError(
     "INSUFFICIENT_SCOPE",
-    `The API key '${key.id}' has no scope '${scope}', which this route needs`,
+    `The API key '${id}' has no scope '${scope}', which ${what} needs`,
+    param === undefined ? {} : { param },
   );
 }
 
@@ -142,6 +160,11 @@ function toEntries(
         { param: "model" },
       );
     };
+    // Whoever passes requests on has asked its own clients for it.
+    const reveals = key.scopes.includes("logprobs") || key.scopes.includes("relay");
+    const checkLogprobs = (param: string): void => {
+      if (!reveals) throw lacksScope(key, "logprobs", `'${param}'`, param);
+    };
     return {
       key,
       digest: toDigest(key.hash),
@@ -152,6 +175,7 @@ function toEntries(
         allowance,
         relays: key.scopes.includes("relay"),
         checkModel,
+        checkLogprobs,
       },
     };
   });
