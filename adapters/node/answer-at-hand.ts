@@ -1,4 +1,4 @@
-import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Arrival } from "../../core/http/arrival.ts";
 import type { HitLane, OpenedLane } from "../../core/http/hit-lane.ts";
 
@@ -13,23 +13,26 @@ interface Waiting {
   readonly length: number;
 }
 
+/** What `node:http` calls with each request; it looks at nothing that comes back. */
+export type Listener = (incoming: IncomingMessage, outgoing: ServerResponse) => unknown;
+
 /**
  * Answers from memory what can be, at the end of the turn of the event loop in which a request arrived, from
  * Node's own objects: a `Request`, a promise of its body and a `Response` take longer than such an answer.
  * `next` gets the rest, and the body where it has been read, as `rawBody`.
  */
-export function answerAtHand(lane: HitLane, next: RequestListener): RequestListener {
+export function answerAtHand(lane: HitLane, next: Listener): Listener {
   let waiting: Waiting[] = [];
   function look(): void {
     const all = waiting;
     waiting = [];
-    for (const one of all) if (!give(one)) next(one.incoming, one.outgoing);
+    for (const one of all) if (!give(one)) void next(one.incoming, one.outgoing);
   }
   return (incoming, outgoing) => {
     const length = Number(incoming.headers["content-length"]);
     const opened = length <= MOST_BYTES ? lane.open(arrivalOf(incoming)) : undefined;
     if (opened === undefined) {
-      next(incoming, outgoing);
+      void next(incoming, outgoing);
       return;
     }
     if (waiting.length === 0) setImmediate(look);

@@ -1,6 +1,6 @@
-import { createServer, type RequestListener, type Server } from "node:http";
+import { createServer, type Server } from "node:http";
 import { getRequestListener } from "@hono/node-server";
-import { answerAtHand } from "./answer-at-hand.ts";
+import { answerAtHand, type Listener } from "./answer-at-hand.ts";
 import { createDrain } from "./drain.ts";
 import { LightResponse } from "./light-response.ts";
 import { lingerOnClose } from "./lingering-close.ts";
@@ -57,7 +57,7 @@ const listenHttp: Listen = async ({ fetch, lane }, host, port) => {
   return { url, finish: (graceMs, stop) => drain.finish(graceMs, stop) };
 };
 
-function openServer(listener: RequestListener): Server {
+function openServer(listener: Listener): Server {
   const server = createServer(
     {
       headersTimeout: HEADERS_TIMEOUT_MS,
@@ -65,7 +65,7 @@ function openServer(listener: RequestListener): Server {
       keepAliveTimeout: KEEP_ALIVE_MS,
       connectionsCheckingInterval: TIMEOUT_CHECK_MS,
     },
-    listener,
+    (incoming, outgoing) => void listener(incoming, outgoing),
   );
   lingerOnClose(server);
   return server;

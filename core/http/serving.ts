@@ -5,10 +5,10 @@ import type { AppDeps, HttpLimits } from "./deps.ts";
 const POLL_MS = 50;
 
 /** Whether {@linkcode untilServing} would let a request through at once. */
-export function isServing({ state, pool }: AppDeps): boolean {
-  const now = state();
+export function isServing(deps: Pick<AppDeps, "state" | "pool">): boolean {
+  const now = deps.state();
   // What is loading here may be there in the pool.
-  return now === "ready" || now === "leaving" || (now === "loading" && pool?.ready() === true);
+  return now === "ready" || now === "leaving" || (now === "loading" && deps.pool?.ready() === true);
 }
 
 /**
@@ -18,7 +18,7 @@ export function isServing({ state, pool }: AppDeps): boolean {
 export async function untilServing(
   deps: AppDeps,
   limits: HttpLimits,
-  signal: AbortSignal,
+  request: Pick<Request, "signal">,
 ): Promise<void> {
   const begin = deps.now();
   for (;;) {
@@ -30,7 +30,8 @@ export async function untilServing(
       );
     }
     if (isServing(deps)) return;
-    if (signal.aborted)
+    // To ask for the signal makes one, which most requests go without.
+    if (request.signal.aborted)
       throw new RuntimeError("ABORTED", "The client left before the model was loaded");
     if (deps.now() - begin >= limits.loadingWaitMs) {
       throw new RuntimeError("MODEL_LOADING", "The model is still being loaded: try again soon");

@@ -26,7 +26,8 @@ async function start(): Promise<{ port: number; app: ScriptedApp; ordinary: stri
     },
     { overrideGlobalObjects: false },
   );
-  server = createServer(answerAtHand(app.app.lane!, next));
+  const listener = answerAtHand(app.app.lane!, next);
+  server = createServer((incoming, outgoing) => void listener(incoming, outgoing));
   await listen(server, "127.0.0.1", 0);
   return { port: (server.address() as AddressInfo).port, app, ordinary };
 }
