@@ -12,7 +12,9 @@ import { failureStyle, statusIn } from "./wire/failure-body.ts";
 
 /** A short answer that is complete, of status 200. */
 export interface Reply {
+  /** All of it. */
   readonly body: string;
+  /** By name in lower case. */
   readonly headers: Readonly<Record<string, string>>;
 }
 
