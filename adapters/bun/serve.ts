@@ -22,7 +22,7 @@ export function serveEdge(options: ServerOptions): Promise<ListeningServer> {
 /** As on Node: longer than the 60 s of common load balancers. A stream is never silent for as long. */
 const KEEP_ALIVE_SECONDS = 65;
 
-const listen: Listen = (fetch, hostname, port) => {
+const listen: Listen = (app, hostname, port) => {
   const server = Bun.serve({
     hostname,
     port,
@@ -30,7 +30,7 @@ const listen: Listen = (fetch, hostname, port) => {
     idleTimeout: 0,
     async fetch(request, own) {
       own.timeout(request, 0);
-      const response = await fetch(request);
+      const response = await app.fetch(request);
       // From here on it is written to, or it is done; and then it must not stay for ever.
       own.timeout(request, KEEP_ALIVE_SECONDS);
       return response;
