@@ -186,9 +186,9 @@ export function createScheduler(limits: SchedulerLimits): Scheduler {
     function giveToPrompt(sequence: Sequence): void {
       // One that fits into a step is computed in one, alone.
       const fits = prompts === 0 && sequence.tokens.length - (sequence.cached ?? 0) <= chunk;
-      const given = give(sequence, polite && !fits ? Math.min(budget, POLITE_ROWS) : budget);
-      prompts += given;
-      budget -= given;
+      const count = give(sequence, polite && !fits ? Math.min(budget, POLITE_ROWS) : budget);
+      prompts += count;
+      budget -= count;
       if (polite) budget = Math.min(budget, Math.max(POLITE_ROWS - prompts, 0));
     }
     for (const sequence of longer.toSorted(
