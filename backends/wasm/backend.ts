@@ -68,9 +68,10 @@ export async function createWasmBackend(options: WasmBackendOptions): Promise<Ba
   if (instantiate !== undefined && (pool !== undefined || maxBytes !== undefined)) {
     throw new TypeError("Cannot bound or share a memory that the module brings itself");
   }
+  const own = instantiate === undefined ? kernelMemory(pool !== undefined, maxBytes) : undefined;
   const kernels =
     instantiate === undefined
-      ? await instantiateKernels(module, kernelMemory(pool !== undefined, maxBytes))
+      ? await instantiateKernels(module, own?.memory)
       : await instantiate(module);
   const arena = createArena(kernels.memory, kernels.heapBase);
   const args = createArgs(arena);
@@ -83,7 +84,7 @@ export async function createWasmBackend(options: WasmBackendOptions): Promise<Ba
     arena,
     args,
     executor,
-    limitBytes: Math.min(maxBytes ?? MOST_BYTES, machineBytes),
+    limitBytes: Math.min(own?.mostBytes ?? MOST_BYTES, machineBytes),
     stagingBytes: maxBytes === undefined ? STAGING_BYTES : BOUNDED_STAGING_BYTES,
     createReduce: (context) => createReduce({ ...context, arena }),
   });
