@@ -9,13 +9,13 @@ import { slope, type Seen } from "./seen.ts";
 
 /** Rounds between two looks, in full and in short. */
 const ROUNDS = 6;
-const FEW_ROUNDS = 2;
+const FEW_ROUNDS = 1;
 
 /** The first part of a run fills caches that have a bound, and lets compilers work. */
 const WARM_SHARE = 1 / 4;
 
 /** Fewer say nothing. */
-const LEAST_LOOKS = 8;
+const LEAST_LOOKS = 5;
 
 /** Of resident memory, from the first look after warming up to the last. */
 const MOST_GROWTH = 1.1;

@@ -18,8 +18,8 @@ const KEYS = { noisy: "sk-noisy", quiet: "sk-quiet" } as const;
 /** Of the demo model, without the few tokens of the answer. */
 const LONGEST_PROMPT = 2048 - 16;
 const NOISY_TOKENS = 8;
-/** More than slots and queue hold. */
-const NOISY_CLIENTS = 24;
+/** More than slots, and than its part of the queue holds. */
+const NOISY_CLIENTS = 16;
 
 /** A question with a little history. */
 const QUIET_PROMPT = 96;
