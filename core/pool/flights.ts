@@ -1,0 +1,122 @@
+import { shareAnswer, type SharedAnswer } from "../cache/shared-answer.ts";
+import { RuntimeError } from "../errors.ts";
+import { toFailure } from "../http/failure.ts";
+import { streamBody } from "../http/sse.ts";
+import type { Head } from "../http/wire/format.ts";
+import { readQuestion, type FlightQuestion } from "./flight-question.ts";
+import type { Pool } from "./pool.ts";
+import { RELAYED_TYPE, type RelayedLine } from "./relayed-events.ts";
+import { createTranscript } from "./transcript.ts";
+
+/**
+ * Where equal questions of many isolates meet. The first of them begins a flight: the pool is asked on nobody's
+ * behalf in particular, and all read the answer's events from the first one on, past ones at once. So no reader
+ * leads, and whoever leaves, it goes on while one is left.
+ */
+export interface Flights {
+  /** Answers a question of `coalescePool` with events, a line each. Never rejects. */
+  fetch(request: Request): Promise<Response>;
+  /** Answers under way. */
+  readonly count: number;
+}
+
+/** `joined` where the answer was under way, `led` where this question began it. */
+export const FLIGHT_HEADER = "x-sirocco-flight";
+
+/** An answer's events are kept until it is over, some hundred kilobytes at most; beyond so many others go their own way. */
+const MOST_FLIGHTS = 256;
+
+/** White space in silence: three times as often as whoever waits gives up, and soon enough to see that a reader left. */
+const LIMITS = { keepAliveMs: 500, stallMs: 60_000 };
+
+/** Nothing is under way. `pool`: who answers. */
+export function createFlights(pool: Pool): Flights {
+  const flights = new Map<string, SharedAnswer<string>>();
+
+  function begin(question: FlightQuestion): SharedAnswer<string> {
+    if (flights.size >= MOST_FLIGHTS)
+      throw new RuntimeError("NOT_READY", `More than ${MOST_FLIGHTS} answers are under way here`);
+    const { key } = question;
+    const shared = shareAnswer<string>({
+      start: (signal) => linesOf(pool, question, signal),
+      // The pool has tried what there was to try.
+      retry: () => false,
+      settled() {
+        flights.delete(key);
+      },
+    });
+    flights.set(key, shared);
+    return shared;
+  }
+
+  return {
+    async fetch(request) {
+      try {
+        const question = readQuestion(await request.text());
+        const under = flights.get(question.key);
+        const leaving = new AbortController();
+        const leave = (): void => leaving.abort();
+        request.signal.addEventListener("abort", leave, { once: true });
+        if (request.signal.aborted) leave();
+        const lines = (under ?? begin(question)).read(leaving.signal);
+        const release = (): void => {
+          request.signal.removeEventListener("abort", leave);
+          leave();
+        };
+        return new Response(streamBody(ended(lines), LIMITS, release, "\n"), {
+          headers: {
+            "content-type": RELAYED_TYPE,
+            [FLIGHT_HEADER]: under === undefined ? "led" : "joined",
+          },
+        });
+      } catch (error) {
+        const { status, body, headers } = toFailure(error);
+        return Response.json(body, { status, headers });
+      }
+    },
+    get count() {
+      return flights.size;
+    },
+  };
+}
+
+const toLine = (line: RelayedLine): string => `${JSON.stringify(line)}\n`;
+
+/** The pool's answer as lines: its head and by whom, then its events. */
+async function* linesOf(
+  pool: Pool,
+  { key, headers, ...question }: FlightQuestion,
+  signal: AbortSignal,
+): AsyncGenerator<string, void, undefined> {
+  let opening: { readonly head: Head; readonly by: string } | undefined;
+  const events = pool.answer(
+    {
+      ...question,
+      headers: () => headers,
+      identity: key,
+      signal,
+      transcript: createTranscript(),
+      onBegun: (by, head) => (opening ??= { head, by }),
+    },
+    signal,
+  );
+  let opened = false;
+  for await (const event of events) {
+    if (!opened && opening !== undefined) yield toLine(opening);
+    opened = true;
+    yield toLine(event);
+  }
+}
+
+/** The same lines, and how it ended. */
+async function* ended(
+  lines: AsyncGenerator<string, void, undefined>,
+): AsyncGenerator<string, void, undefined> {
+  try {
+    yield* lines;
+    yield toLine({ end: true });
+  } catch (error) {
+    const { status, body } = toFailure(error);
+    yield toLine({ failed: { status, ...body.error } });
+  }
+}
