@@ -45,5 +45,5 @@ interface Open {
 
 function open<Env>({ pool, log = () => {} }: FlightsOptions<Env>, env: Env): Open {
   const opened = openPool(pool(env), { log });
-  return { flights: openFlights(opened), tend: tendWithRequests(opened) };
+  return { flights: openFlights(opened, () => performance.now()), tend: tendWithRequests(opened) };
 }

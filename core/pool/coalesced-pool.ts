@@ -31,13 +31,13 @@ export interface CoalesceOptions {
 const URL_OF_FLIGHTS = "https://flights/answer";
 
 /**
- * A place says at once that it has a question. One that does not within this time is passed over: it is as far as
- * another continent, or hangs.
+ * A place says at once that it has a question; hundreds at one time take it a second or two. One that does not within
+ * this time hangs, and is passed over.
  */
-const BEGINS_MS = 500;
+const BEGINS_MS = 2000;
 
-/** Where the isolate itself is busy each slice of that time ends late, and says nothing of the place. */
-const SLICES = 10;
+/** From one that did so before less is expected: nobody waits long for what hangs. */
+const BEGINS_AGAIN_MS = 500;
 
 /** One that dies is there again as another at once, where the first who asks begins anew; then no more is asked. */
 const MOST_ATTEMPTS = 2;
@@ -68,7 +68,7 @@ export function coalescePool(pool: Pool, { places, now, onEvent }: CoalesceOptio
       return response;
     };
     const place: Place = {
-      transport: beginning(createFetchTransport(send)),
+      transport: createFetchTransport(send),
       trials: createLeases(now, 2 * BEGINS_MS),
       state: health.HEALTHY,
     };
@@ -87,16 +87,21 @@ export function coalescePool(pool: Pool, { places, now, onEvent }: CoalesceOptio
     if (standing === "out" || (standing === "trial" && place.trials.count > 0)) throw passedOver();
     const endTrial = standing === "trial" ? place.trials.take() : undefined;
     const time = createTime(question.headers(), signal);
+    const patienceMs = place.state.losses === 0 ? BEGINS_MS : BEGINS_AGAIN_MS;
     let began = false;
+    let late = false;
     try {
-      const begun = await attempt(place.transport, {
-        node: "flights",
-        url: URL_OF_FLIGHTS,
-        headers: {},
-        body: writeQuestion(question, identity, question.headers()),
-        fingerprint: question.fingerprint,
-        signal: time.signal,
-      });
+      const begun = await attempt(
+        beginning(place.transport, patienceMs, () => (late = true)),
+        {
+          node: "flights",
+          url: URL_OF_FLIGHTS,
+          headers: {},
+          body: writeQuestion(question, identity, question.headers()),
+          fingerprint: question.fingerprint,
+          signal: time.signal,
+        },
+      );
       began = true;
       question.transcript.rewind();
       question.onBegun(begun.by, begun.head);
@@ -112,6 +117,8 @@ export function coalescePool(pool: Pool, { places, now, onEvent }: CoalesceOptio
         // One that dies in the middle is lost to all its readers at once, and may be there again.
         if (!began) place.state = health.afterLoss(place.state, now());
         onEvent?.("flight_lost");
+        // Another may be there already in the place of one that broke; one that hangs stays.
+        if (late) throw passedOver();
       }
       // What the pool told there it would tell here; unless no node is known there.
       if ((error.kind === "busy" || error.kind === "error") && error.told.code !== "NOT_READY")
@@ -133,14 +140,12 @@ export function coalescePool(pool: Pool, { places, now, onEvent }: CoalesceOptio
         return;
       }
       for (let number = 1; number <= MOST_ATTEMPTS; number++) {
-        const before = transcript.size;
         try {
           yield* together(question, identity, signal);
           return;
         } catch (error) {
           if (signal.aborted || !(error instanceof NodeFailure)) throw error;
-          // A place that said nothing is not asked again.
-          if (error.kind !== "lost" || transcript.size === before) break;
+          if (error.kind !== "lost") break;
         }
       }
       transcript.rewind();
@@ -150,7 +155,7 @@ export function coalescePool(pool: Pool, { places, now, onEvent }: CoalesceOptio
 }
 
 /** The same, for those who begin to answer in time. */
-function beginning(transport: Transport): Transport {
+function beginning(transport: Transport, patienceMs: number, onLate: () => void): Transport {
   return {
     ...transport,
     async send(url, request) {
@@ -161,14 +166,11 @@ function beginning(transport: Transport): Transport {
       let timer: ReturnType<typeof setTimeout> | undefined;
       // Not left to the abort: a binding may not hear it.
       const late = new Promise<never>((_, reject) => {
-        const wait = (slices: number): void => {
-          timer = setTimeout(() => {
-            if (slices > 1) return wait(slices - 1);
-            abort();
-            reject(new Error(`Nobody answered within ${BEGINS_MS} ms`));
-          }, BEGINS_MS / SLICES);
-        };
-        wait(SLICES);
+        timer = setTimeout(() => {
+          onLate();
+          abort();
+          reject(new Error(`Nobody answered within ${patienceMs} ms`));
+        }, patienceMs);
       });
       try {
         return await Promise.race([

@@ -20,32 +20,61 @@ export interface Flights {
   readonly count: number;
 }
 
-/** `joined` where the answer was under way, `led` where this question began it. */
+/** `joined` where the answer was under way or just over, `led` where this question began it. */
 export const FLIGHT_HEADER = "x-sirocco-flight";
 
-/** An answer's events are kept until it is over, some hundred kilobytes at most; beyond so many others go their own way. */
+/**
+ * So long after its end an answer is still read: by those who looked into a store before it was there, or whose store
+ * is behind. Whoever wishes anything of caches gets none of that.
+ */
+const LINGER_MS = 5000;
+
+/** An answer's events are kept until then, some hundred kilobytes at most; beyond so many others go their own way. */
 const MOST_FLIGHTS = 256;
 
 /** White space in silence: three times as often as whoever waits gives up, and soon enough to see that a reader left. */
 const LIMITS = { keepAliveMs: 500, stallMs: 60_000 };
 
-/** Nothing is under way. `pool`: who answers. */
-export function createFlights(pool: Pool): Flights {
-  const flights = new Map<string, SharedAnswer<string>>();
+/** An answer, and until when it is read; Infinity while it is under way. */
+interface Flight {
+  readonly shared: SharedAnswer<string>;
+  until: number;
+}
+
+/** Nothing is under way. `pool`: who answers; `now`: monotonic clock in milliseconds. */
+export function createFlights(pool: Pool, now: () => number): Flights {
+  const flights = new Map<string, Flight>();
+
+  function find(key: string): SharedAnswer<string> | undefined {
+    const found = flights.get(key);
+    return found !== undefined && now() < found.until ? found.shared : undefined;
+  }
+
+  /** Make room for one more. */
+  function forget(): void {
+    for (const [key, { until }] of flights) if (now() >= until) flights.delete(key);
+    if (flights.size < MOST_FLIGHTS) return;
+    const [ended] = [...flights].find(([, { until }]) => until < Infinity) ?? [];
+    if (ended === undefined)
+      throw new RuntimeError("NOT_READY", `${MOST_FLIGHTS} answers are under way here`);
+    flights.delete(ended);
+  }
 
   function begin(question: FlightQuestion): SharedAnswer<string> {
-    if (flights.size >= MOST_FLIGHTS)
-      throw new RuntimeError("NOT_READY", `More than ${MOST_FLIGHTS} answers are under way here`);
+    forget();
     const { key } = question;
+    const lingers = question.headers["cache-control"] === undefined;
     const shared = shareAnswer<string>({
       start: (signal) => linesOf(pool, question, signal),
       // The pool has tried what there was to try.
       retry: () => false,
-      settled() {
-        flights.delete(key);
+      settled(lines) {
+        if (lines === undefined || !lingers) flights.delete(key);
+        else flight.until = now() + LINGER_MS;
       },
     });
-    flights.set(key, shared);
+    const flight: Flight = { shared, until: Infinity };
+    flights.set(key, flight);
     return shared;
   }
 
@@ -53,7 +82,7 @@ export function createFlights(pool: Pool): Flights {
     async fetch(request) {
       try {
         const question = readQuestion(await request.text());
-        const under = flights.get(question.key);
+        const under = find(question.key);
         const leaving = new AbortController();
         const leave = (): void => leaving.abort();
         request.signal.addEventListener("abort", leave, { once: true });
@@ -75,7 +104,7 @@ export function createFlights(pool: Pool): Flights {
       }
     },
     get count() {
-      return flights.size;
+      return [...flights.values()].filter(({ until }) => until === Infinity).length;
     },
   };
 }

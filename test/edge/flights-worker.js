@@ -11,6 +11,7 @@ const Sound = createFlights({ pool });
 export class Flights extends Sound {
   #state;
   #frozen = false;
+  #fuse = false;
 
   constructor(state, env) {
     super(state, env);
@@ -19,12 +20,25 @@ export class Flights extends Sound {
 
   async fetch(request) {
     const { pathname } = new URL(request.url);
-    if (pathname === "/die") this.#state.abort("told to");
+    if (pathname === "/fuse") this.#fuse = true;
     if (pathname === "/freeze") this.#frozen = true;
     if (pathname === "/thaw") this.#frozen = false;
     if (pathname !== "/answer") return new Response("done");
     if (this.#frozen) await new Promise((resolve) => setTimeout(resolve, FROZEN_MS));
-    return await super.fetch(request);
+    const response = await super.fetch(request);
+    return this.#fuse ? this.#dieIn(response) : response;
+  }
+
+  /** Die in the middle of an answer: the next object knows of nothing. */
+  #dieIn({ body, headers }) {
+    let pieces = 0;
+    const fuse = new TransformStream({
+      transform: (piece, controller) => {
+        if (++pieces > 10) this.#state.abort("told to");
+        controller.enqueue(piece);
+      },
+    });
+    return new Response(body.pipeThrough(fuse), { headers });
   }
 }
 
