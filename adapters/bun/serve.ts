@@ -19,9 +19,14 @@ export function serveEdge(options: ServerOptions): Promise<ListeningServer> {
   return serveFromPool(listen, options);
 }
 
-const listen: Listen = (fetch, hostname, port) => {
+const listen: Listen = (app, hostname, port) => {
   // Bun would close a stream that has been silent for 10 s, as during a long prompt.
-  const server = Bun.serve({ fetch, hostname, port, idleTimeout: 0 });
+  const server = Bun.serve({
+    fetch: (request) => app.fetch(request),
+    hostname,
+    port,
+    idleTimeout: 0,
+  });
   return {
     url: server.url.origin,
     async finish(graceMs, stop) {
