@@ -54,10 +54,10 @@ export function createFlights(pool: Pool, now: () => number): Flights {
   function forget(): void {
     for (const [key, { until }] of flights) if (now() >= until) flights.delete(key);
     if (flights.size < MOST_FLIGHTS) return;
-    const [ended] = [...flights].find(([, { until }]) => until < Infinity) ?? [];
-    if (ended === undefined)
+    const [over] = [...flights].find(([, { until }]) => until < Infinity) ?? [];
+    if (over === undefined)
       throw new RuntimeError("NOT_READY", `${MOST_FLIGHTS} answers are under way here`);
-    flights.delete(ended);
+    flights.delete(over);
   }
 
   function begin(question: FlightQuestion): SharedAnswer<string> {

@@ -77,9 +77,8 @@ async function poolEvents(event: string): Promise<number> {
   const texts = await Promise.all(
     meeting.map(async (url) => (await fetch(new URL("/metrics", url))).text()),
   );
-  const counts = texts.flatMap((text) => [
-    ...text.matchAll(new RegExp(`^sirocco_pool_events_total\\{event="${event}"\\} (\\d+)$`, "gm")),
-  ]);
+  const line = new RegExp(`^sirocco_pool_events_total\\{event="${event}"\\} (\\d+)$`, "gm");
+  const counts = [...texts.join("\n").matchAll(line)];
   return counts.reduce((sum, [, count]) => sum + Number(count), 0);
 }
 

@@ -29,7 +29,7 @@ interface Fronts extends Rig {
   /** Questions that the place was asked. */
   readonly questions: () => number;
   /** What stands between the isolates and the place from now on. */
-  through(other: Fetch | undefined): void;
+  readonly through: (other: Fetch | undefined) => void;
 }
 
 async function openFronts(
