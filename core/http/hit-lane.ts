@@ -10,6 +10,7 @@ import { beginExchange, type Exchange, type Reply } from "./exchange.ts";
 import { knownReply } from "./known-answer.ts";
 import type { Server } from "./pipeline.ts";
 import type { RequestMemo } from "./request-memo.ts";
+import { checkRevealed } from "./revealed.ts";
 import { isServing } from "./serving.ts";
 
 /** Longer bodies are not read ahead: they take their time to come, and are seldom met again. */
@@ -99,6 +100,7 @@ function answer(
     if (usable === undefined || isNextDue(caching, now)) return undefined;
     const { asked, model, operation, format } = seen!;
     caller.checkModel(model.id);
+    checkRevealed(asked, { headers }, undefined, caller);
     const reply = knownReply(usable, asked, operation, format);
     if (caller !== ANYONE) caller.allowance.request();
     isDue(caching, now);
