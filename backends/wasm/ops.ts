@@ -1,13 +1,16 @@
 import type { BatchLayout, KvLayer, Ops, Product } from "../../core/tensor/backend.ts";
+import type { WeightType } from "../../core/tensor/dtype.ts";
 import type { Tensor } from "../../core/tensor/tensor.ts";
 import type { Arena } from "./arena.ts";
 import type { ArgsWriter } from "./args.ts";
+import type { KernelMemory } from "./backend.ts";
+import type { Exchange } from "./exchange.ts";
 import type { Executor } from "./executor.ts";
 import { createExperts } from "./experts.ts";
 import { kernelId } from "./kernels.ts";
 import { createScratch } from "./scratch.ts";
-import { ACTIVATION_BYTES, isQuantized, KV_BLOCK, PANEL_ROWS, WasmKv } from "./tensors.ts";
-import type { WasmTensor } from "./tensors.ts";
+import { ACTIVATION_BYTES, HOME, isQuantized, KV_BLOCK, PANEL_ROWS, WasmKv } from "./tensors.ts";
+import type { Piece, WasmTensor } from "./tensors.ts";
 
 /**
  * Nanoseconds of work, roughly, by which the executor judges what is worth sharing: of a product's
@@ -35,12 +38,16 @@ const KERNELS = {
 
 /** What the operations work on. */
 export interface OpsContext {
+  /** The home memory, which has all but some weights and caches. */
   readonly arena: Arena;
   readonly args: ArgsWriter;
+  /** All memories, that one first. */
+  readonly memories: readonly KernelMemory[];
+  readonly exchange: Exchange;
   readonly executor: Executor;
   readonly owner: object;
   readonly own: (tensor: Tensor) => WasmTensor;
-  /** Offset of scratch memory that stays. */
+  /** Offset of scratch memory at home that stays. */
   readonly scratch: (bytes: number) => number;
 }
 
@@ -62,7 +69,7 @@ export interface StepOps {
 
 /** The operations as regions of kernels, executed as they are recorded. */
 export function createOps(context: OpsContext): StepOps {
-  const { arena, args, executor, own } = context;
+  const { arena, args, memories, exchange, executor, own } = context;
   const records = createScratch(context.scratch);
   const ids = createScratch(context.scratch);
   const slotIds = createScratch(context.scratch);
@@ -89,22 +96,68 @@ export function createOps(context: OpsContext): StepOps {
     return offset;
   };
 
-  /** What products with these weights read: x itself or its activation records, made here. */
-  const sourceOf = (x: WasmTensor, products: readonly Product[]): number => {
-    if (!products.some(({ weight }) => isQuantized(weight.dtype))) return 0;
+  /** What products with these weights read: x itself or its activation records, made here; copied to whichever memory asks. */
+  const sourceOf = (x: WasmTensor, products: readonly Product[]): Source => {
     const { rows: n, width: k } = x;
-    const acts = records.at(((n * k) / 32) * ACTIVATION_BYTES);
-    share(n, k * ELEMENT_NS, KERNELS.quantize, args.put(acts, x.offset, k, n));
-    return acts;
+    const bytes = ((n * k) / 32) * ACTIVATION_BYTES;
+    const quantized = products.some(({ weight }) => isQuantized(weight.dtype));
+    const acts = quantized ? records.at(bytes) : 0;
+    if (quantized) share(n, k * ELEMENT_NS, KERNELS.quantize, args.put(acts, x.offset, k, n));
+    let brought: Record<string, number> | undefined;
+    return (type, memory) => {
+      const packed = isQuantized(type);
+      const at = packed ? acts : x.offset;
+      if (memory === HOME) return at;
+      brought ??= {};
+      return (brought[`${memory} ${packed}`] ??= exchange.bring(
+        memory,
+        at,
+        packed ? bytes : n * k * 4,
+      ));
+    };
   };
 
-  /** Add the product's kernel to the part just begun. */
-  const multiply = (x: WasmTensor, acts: number, product: Product): void => {
-    const w = own(product.weight);
-    const out = own(product.out);
+  /** Where a piece's product goes: to `out` itself where that is all of it, else to a place that is fetched from. */
+  const placeOf = (w: WasmTensor, { memory, firstRow, rows }: Piece, out: WasmTensor): number => {
+    if (w.isHome) return out.offset;
+    const stride = out.width * 4;
+    return exchange.result(memory, out.offset + firstRow * 4, out.rows, rows * 4, stride);
+  };
+
+  /** Add a piece's kernel to the part just begun. */
+  const multiply = (
+    x: WasmTensor,
+    source: Source,
+    w: WasmTensor,
+    { memory, offset, rows }: Piece,
+    to: number,
+  ): void => {
+    const from = source(w.dtype, memory);
+    const at = memories[memory]!.args.put(to, offset, from, x.rows, rows, x.width);
+    executor.step(w.matmul, at);
+  };
+
+  /** A product's weights and result. */
+  const productOf = (x: WasmTensor, product: Product): readonly [WasmTensor, WasmTensor] => {
+    const [w, out] = [own(product.weight), own(product.out)];
     check(w, x, out);
-    const source = isQuantized(w.dtype) ? acts : x.offset;
-    executor.step(w.matmul, args.put(out.offset, w.offset, source, x.rows, w.rows, x.width));
+    return [w, out];
+  };
+
+  /** Begin a part for each piece of the products, with their biases. */
+  const multiplyAll = (x: WasmTensor, source: Source, products: readonly Product[]): void => {
+    for (const product of products) {
+      const [w, out] = productOf(x, product);
+      for (const piece of w.pieces) {
+        const { memory, firstRow, rows } = piece;
+        const to = placeOf(w, piece, out);
+        executor.part(panelsOf(rows), panelCost(x), memory);
+        multiply(x, source, w, piece, to);
+        if (product.bias === undefined) continue;
+        const bias = exchange.bring(memory, own(product.bias).offset + firstRow * 4, rows * 4);
+        executor.step(KERNELS.addRow, memories[memory]!.args.put(to, bias, out.rows, rows));
+      }
+    }
   };
 
   /** A layout's slots and cache blocks in memory: written once in a step, since all layers share them. */
@@ -140,8 +193,30 @@ export function createOps(context: OpsContext): StepOps {
           throw new RangeError(`Cannot embed token ${token}: "${w.label}" has ${w.rows} rows`);
         }
       }
-      const at = args.put(o.offset, w.offset, putIds(tokens), w.width);
-      share(tokens.length, w.width * ELEMENT_NS, w.embed, at);
+      const cost = w.width * ELEMENT_NS;
+      if (w.isHome) {
+        const at = args.put(o.offset, w.offset, putIds(tokens), w.width);
+        return share(tokens.length, cost, w.embed, at);
+      }
+      exchange.begin();
+      for (const { memory, offset, firstRow, rows } of w.pieces) {
+        const places = [...tokens.keys()].filter(
+          (i) => tokens[i]! >= firstRow && tokens[i]! < firstRow + rows,
+        );
+        if (places.length === 0) continue;
+        const bytes = w.width * 4;
+        const idsAt = exchange.room(memory, places.length * 4);
+        memories[memory]!.arena.put(
+          idsAt,
+          Uint32Array.from(places, (i) => tokens[i]! - firstRow),
+        );
+        const rowsAt = places.map((i) => o.offset + i * bytes);
+        const to = exchange.scattered(memory, rowsAt, bytes);
+        executor.part(places.length, cost, memory);
+        executor.step(w.embed, memories[memory]!.args.put(to, offset, idsAt, w.width));
+      }
+      executor.run();
+      exchange.fetch();
     },
 
     rmsNorm(out, x, weight, eps) {
@@ -163,16 +238,10 @@ export function createOps(context: OpsContext): StepOps {
 
     matmul(x, products) {
       const input = own(x);
-      const acts = sourceOf(input, products);
-      for (const product of products) {
-        executor.part(panelsOf(product), panelCost(input));
-        multiply(input, acts, product);
-        if (product.bias !== undefined) {
-          const [o, b] = [own(product.out), own(product.bias)];
-          executor.step(KERNELS.addRow, args.put(o.offset, b.offset, o.rows, o.width));
-        }
-      }
+      exchange.begin();
+      multiplyAll(input, sourceOf(input, products), products);
       executor.run();
+      exchange.fetch();
     },
 
     gatedMatmul(x, gate, up, activation = "silu") {
@@ -184,14 +253,31 @@ export function createOps(context: OpsContext): StepOps {
           `Cannot gate "${u.label}" of ${u.width} columns with "${g.label}" of ${g.width}`,
         );
       }
-      const acts = sourceOf(input, [gate, up]);
+      exchange.begin();
+      const source = sourceOf(input, [gate, up]);
       const gateCost = input.rows * PANEL_ROWS * GATE_NS;
-      executor.part(panelsOf(gate), 2 * panelCost(input) + gateCost);
-      multiply(input, acts, gate);
-      multiply(input, acts, up);
-      const at = args.put(g.offset, g.offset, u.offset, input.rows, g.width);
-      executor.step(KERNELS.gate[activation], at);
+      const [wg] = productOf(input, gate);
+      const [wu] = productOf(input, up);
+      if (!cutAlike(wg, wu)) {
+        multiplyAll(input, source, [gate, up]);
+        executor.run();
+        exchange.fetch();
+        const at = args.put(g.offset, g.offset, u.offset, input.rows, g.width);
+        return share(panelsOf(g.width), gateCost, KERNELS.gate[activation], at);
+      }
+      for (const [i, piece] of wg.pieces.entries()) {
+        const { memory, rows } = piece;
+        const to = placeOf(wg, piece, g);
+        // Nobody asks for what the gate is multiplied with.
+        const beside = wu.isHome ? u.offset : exchange.room(memory, input.rows * rows * 4);
+        executor.part(panelsOf(rows), 2 * panelCost(input) + gateCost, memory);
+        multiply(input, source, wg, piece, to);
+        multiply(input, source, wu, wu.pieces[i]!, beside);
+        const at = memories[memory]!.args.put(to, to, beside, input.rows, rows);
+        executor.step(KERNELS.gate[activation], at);
+      }
       executor.run();
+      exchange.fetch();
     },
 
     experts(out, x, router, layer) {
@@ -219,7 +305,7 @@ export function createOps(context: OpsContext): StepOps {
     attention(out, q, k, v, layer, layout, options) {
       const kv = kvOf(layer);
       const [rows = 0, heads = 0] = q.shape;
-      const { kvHeads, headDim } = kv;
+      const { kvHeads, headDim, memory } = kv;
       if (layout.blockSize % KV_BLOCK !== 0) {
         throw new RangeError(
           `Cannot page by ${layout.blockSize} positions: this backend's blocks are multiples of ${KV_BLOCK}`,
@@ -229,27 +315,49 @@ export function createOps(context: OpsContext): StepOps {
         throw new RangeError(`Cannot attend: ${heads} heads do not share ${kvHeads} key heads`);
       }
       const { slots, counts, blocks } = tablesOf(layout);
-      share(
-        kvHeads,
-        2 * rows * headDim * ELEMENT_NS,
+      const there = memories[memory]!.args;
+      exchange.begin();
+      const bring = (tensor: Tensor): number => {
+        const { offset, rows: n, width } = own(tensor);
+        return exchange.bring(memory, offset, n * width * 4);
+      };
+      executor.part(kvHeads, 2 * rows * headDim * ELEMENT_NS, memory);
+      executor.step(
         kv.store,
-        args.put(kv.offset, own(k).offset, own(v).offset, slots, rows, kvHeads, headDim),
+        there.put(
+          kv.offset,
+          bring(k),
+          bring(v),
+          exchange.bring(memory, slots, layout.slots.length * 4),
+          rows,
+          kvHeads,
+          headDim,
+        ),
       );
+      executor.run();
       const rowBytes = heads * headDim * 4;
-      let table = blocks;
+      const queries = bring(q);
+      const { offset: outAt } = own(out);
+      const answers =
+        memory === HOME
+          ? outAt
+          : exchange.result(memory, outAt, 1, rows * rowBytes, rows * rowBytes);
+      const tableWords = counts.reduce((sum, count) => sum + count, 0);
+      let table = exchange.bring(memory, blocks, tableWords * 4);
       for (let s = 0; s < counts.length; s++) {
         const count = counts[s]!;
         if (count === 0) continue;
         const first = layout.starts[s]!;
         const ownRows = layout.starts[s + 1]! - first;
         const tiles = Math.ceil(ownRows / ATTENTION_ROWS);
-        executor.part(tiles * heads, (ownRows / tiles) * count * KV_BLOCK * headDim * LOOK_NS);
+        const cost = (ownRows / tiles) * count * KV_BLOCK * headDim * LOOK_NS;
+        executor.part(tiles * heads, cost, memory);
         executor.step(
           kv.attention,
-          args.putFloat(
+          there.putFloat(
             options.scale,
-            own(out).offset + first * rowBytes,
-            own(q).offset + first * rowBytes,
+            answers + first * rowBytes,
+            queries + first * rowBytes,
             kv.offset,
             table,
             layout.positions[first]!,
@@ -264,6 +372,7 @@ export function createOps(context: OpsContext): StepOps {
         table += count * 4;
       }
       executor.run();
+      exchange.fetch();
     },
 
     addTo(x, y) {
@@ -299,8 +408,18 @@ function pushBlocks(to: number[], layout: BatchLayout, sequence: number, count: 
   }
 }
 
-function panelsOf(product: Product): number {
-  return Math.ceil((product.weight.shape[0] ?? 0) / PANEL_ROWS);
+/** Where a memory has what products with weights of a type read. */
+type Source = (type: WeightType, memory: number) => number;
+
+/** Whether the rows of two matrices lie in the same memories. */
+function cutAlike(a: WasmTensor, b: WasmTensor): boolean {
+  const [one, other] = [a.pieces, b.pieces];
+  if (one.length !== other.length) return false;
+  return one.every(({ memory, rows }, i) => memory === other[i]!.memory && rows === other[i]!.rows);
+}
+
+function panelsOf(rows: number): number {
+  return Math.ceil(rows / PANEL_ROWS);
 }
 
 function panelCost(x: WasmTensor): number {
