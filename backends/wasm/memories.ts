@@ -35,7 +35,6 @@ export function planMemories(
   bytes: number = MOST_BYTES,
 ): MemoryPlan {
   const { weights, kv, activations } = wasmNeed(workload, stagingBytes, Infinity, 1);
-  const all = weights + kv + activations;
   const working = BASE_BYTES + GROWTH * (activations + expertBytes(workload));
   const one: MemoryPlan = { count: 1, bytes, room: Infinity };
   if (weights + kv + working <= bytes) return one;
@@ -43,7 +42,7 @@ export function planMemories(
   // What does not fit behind the rest leaves less than itself free.
   const usable = room - largestUnit(workload, stagingBytes);
   if (usable <= 0) return one;
-  return { count: Math.min(MOST_MEMORIES, Math.ceil(all / usable)), bytes, room };
+  return { count: Math.min(MOST_MEMORIES, Math.ceil((weights + kv) / usable)), bytes, room };
 }
 
 /** Bytes of what stays at home or is staged in every memory. */

@@ -1,5 +1,4 @@
-import type { BatchLayout, KvLayer, Ops, Product } from "../../core/tensor/backend.ts";
-import type { WeightType } from "../../core/tensor/dtype.ts";
+import type { BatchLayout, KvLayer, Ops } from "../../core/tensor/backend.ts";
 import type { Tensor } from "../../core/tensor/tensor.ts";
 import type { Arena } from "./arena.ts";
 import type { ArgsWriter } from "./args.ts";
@@ -8,29 +7,26 @@ import type { Exchange } from "./exchange.ts";
 import type { Executor } from "./executor.ts";
 import { createExperts } from "./experts.ts";
 import { kernelId } from "./kernels.ts";
+import { createProducts } from "./products.ts";
 import { createScratch } from "./scratch.ts";
-import { ACTIVATION_BYTES, HOME, isQuantized, KV_BLOCK, PANEL_ROWS, WasmKv } from "./tensors.ts";
-import type { Piece, WasmTensor } from "./tensors.ts";
+import { HOME, KV_BLOCK, WasmKv } from "./tensors.ts";
+import type { WasmTensor } from "./tensors.ts";
 
 /**
- * Nanoseconds of work, roughly, by which the executor judges what is worth sharing: of a product's
- * multiply-add, of an element that is only added or scaled, of a gated one, of an element that attention looks at.
+ * Nanoseconds of work, roughly, by which the executor judges what is worth sharing: of an element that is only added
+ * or scaled, of one through GELU, of one that attention looks at.
  */
-const MULTIPLY_NS = 0.015;
 const ELEMENT_NS = 0.3;
-const GATE_NS = 1.5;
+const GELU_NS = 1.5;
 const LOOK_NS = 0.1;
 
 /** Rows of one unit of attention (`attention::TILE`). */
 const ATTENTION_ROWS = 16;
 
 const KERNELS = {
-  quantize: kernelId("quantize_activations"),
   rmsNorm: kernelId("rms_norm"),
   rope: { norm: kernelId("rope_norm"), neox: kernelId("rope_neox") },
   layerNorm: kernelId("layer_norm"),
-  gate: { silu: kernelId("swiglu"), gelu_tanh: kernelId("geglu") },
-  addRow: kernelId("add_row"),
   addTo: kernelId("add_to"),
   gelu: kernelId("gelu"),
   scale: kernelId("scale"),
@@ -70,7 +66,6 @@ export interface StepOps {
 /** The operations as regions of kernels, executed as they are recorded. */
 export function createOps(context: OpsContext): StepOps {
   const { arena, args, memories, exchange, executor, own } = context;
-  const records = createScratch(context.scratch);
   const ids = createScratch(context.scratch);
   const slotIds = createScratch(context.scratch);
   const blockIds = createScratch(context.scratch);
@@ -94,70 +89,6 @@ export function createOps(context: OpsContext): StepOps {
     const offset = ids.at(values.length * 4);
     arena.put(offset, values);
     return offset;
-  };
-
-  /** What products with these weights read: x itself or its activation records, made here; copied to whichever memory asks. */
-  const sourceOf = (x: WasmTensor, products: readonly Product[]): Source => {
-    const { rows: n, width: k } = x;
-    const bytes = ((n * k) / 32) * ACTIVATION_BYTES;
-    const quantized = products.some(({ weight }) => isQuantized(weight.dtype));
-    const acts = quantized ? records.at(bytes) : 0;
-    if (quantized) share(n, k * ELEMENT_NS, KERNELS.quantize, args.put(acts, x.offset, k, n));
-    let brought: Record<string, number> | undefined;
-    return (type, memory) => {
-      const packed = isQuantized(type);
-      const at = packed ? acts : x.offset;
-      if (memory === HOME) return at;
-      brought ??= {};
-      return (brought[`${memory} ${packed}`] ??= exchange.bring(
-        memory,
-        at,
-        packed ? bytes : n * k * 4,
-      ));
-    };
-  };
-
-  /** Where a piece's product goes: to `out` itself where that is all of it, else to a place that is fetched from. */
-  const placeOf = (w: WasmTensor, { memory, firstRow, rows }: Piece, out: WasmTensor): number => {
-    if (w.isHome) return out.offset;
-    const stride = out.width * 4;
-    return exchange.result(memory, out.offset + firstRow * 4, out.rows, rows * 4, stride);
-  };
-
-  /** Add a piece's kernel to the part just begun. */
-  const multiply = (
-    x: WasmTensor,
-    source: Source,
-    w: WasmTensor,
-    { memory, offset, rows }: Piece,
-    to: number,
-  ): void => {
-    const from = source(w.dtype, memory);
-    const at = memories[memory]!.args.put(to, offset, from, x.rows, rows, x.width);
-    executor.step(w.matmul, at);
-  };
-
-  /** A product's weights and result. */
-  const productOf = (x: WasmTensor, product: Product): readonly [WasmTensor, WasmTensor] => {
-    const [w, out] = [own(product.weight), own(product.out)];
-    check(w, x, out);
-    return [w, out];
-  };
-
-  /** Begin a part for each piece of the products, with their biases. */
-  const multiplyAll = (x: WasmTensor, source: Source, products: readonly Product[]): void => {
-    for (const product of products) {
-      const [w, out] = productOf(x, product);
-      for (const piece of w.pieces) {
-        const { memory, firstRow, rows } = piece;
-        const to = placeOf(w, piece, out);
-        executor.part(panelsOf(rows), panelCost(x), memory);
-        multiply(x, source, w, piece, to);
-        if (product.bias === undefined) continue;
-        const bias = exchange.bring(memory, own(product.bias).offset + firstRow * 4, rows * 4);
-        executor.step(KERNELS.addRow, memories[memory]!.args.put(to, bias, out.rows, rows));
-      }
-    }
   };
 
   /** A layout's slots and cache blocks in memory: written once in a step, since all layers share them. */
@@ -236,49 +167,7 @@ export function createOps(context: OpsContext): StepOps {
       share(i.rows, i.width * ELEMENT_NS, KERNELS.layerNorm, at);
     },
 
-    matmul(x, products) {
-      const input = own(x);
-      exchange.begin();
-      multiplyAll(input, sourceOf(input, products), products);
-      executor.run();
-      exchange.fetch();
-    },
-
-    gatedMatmul(x, gate, up, activation = "silu") {
-      const input = own(x);
-      const g = own(gate.out);
-      const u = own(up.out);
-      if (g.width !== u.width) {
-        throw new RangeError(
-          `Cannot gate "${u.label}" of ${u.width} columns with "${g.label}" of ${g.width}`,
-        );
-      }
-      exchange.begin();
-      const source = sourceOf(input, [gate, up]);
-      const gateCost = input.rows * PANEL_ROWS * GATE_NS;
-      const [wg] = productOf(input, gate);
-      const [wu] = productOf(input, up);
-      if (!cutAlike(wg, wu)) {
-        multiplyAll(input, source, [gate, up]);
-        executor.run();
-        exchange.fetch();
-        const at = args.put(g.offset, g.offset, u.offset, input.rows, g.width);
-        return share(panelsOf(g.width), gateCost, KERNELS.gate[activation], at);
-      }
-      for (const [i, piece] of wg.pieces.entries()) {
-        const { memory, rows } = piece;
-        const to = placeOf(wg, piece, g);
-        // Nobody asks for what the gate is multiplied with.
-        const beside = wu.isHome ? u.offset : exchange.room(memory, input.rows * rows * 4);
-        executor.part(panelsOf(rows), 2 * panelCost(input) + gateCost, memory);
-        multiply(input, source, wg, piece, to);
-        multiply(input, source, wu, wu.pieces[i]!, beside);
-        const at = memories[memory]!.args.put(to, to, beside, input.rows, rows);
-        executor.step(KERNELS.gate[activation], at);
-      }
-      executor.run();
-      exchange.fetch();
-    },
+    ...createProducts(context),
 
     experts(out, x, router, layer) {
       routed(ops, own(out), own(x), own(router), layer);
@@ -286,7 +175,7 @@ export function createOps(context: OpsContext): StepOps {
 
     gelu(x) {
       const { offset, rows, width } = own(x);
-      share(rows, width * GATE_NS, KERNELS.gelu, args.put(offset, width));
+      share(rows, width * GELU_NS, KERNELS.gelu, args.put(offset, width));
     },
 
     scale(x, factor) {
@@ -405,34 +294,5 @@ function pushBlocks(to: number[], layout: BatchLayout, sequence: number, count: 
   for (let b = 0; b < count; b++) {
     const block = layout.blocks[sequence * stride + Math.floor(b / per)] ?? 0;
     to.push(block * per + (b % per));
-  }
-}
-
-/** Where a memory has what products with weights of a type read. */
-type Source = (type: WeightType, memory: number) => number;
-
-/** Whether the rows of two matrices lie in the same memories. */
-function cutAlike(a: WasmTensor, b: WasmTensor): boolean {
-  const [one, other] = [a.pieces, b.pieces];
-  if (one.length !== other.length) return false;
-  return one.every(({ memory, rows }, i) => memory === other[i]!.memory && rows === other[i]!.rows);
-}
-
-function panelsOf(rows: number): number {
-  return Math.ceil(rows / PANEL_ROWS);
-}
-
-function panelCost(x: WasmTensor): number {
-  return x.rows * x.width * PANEL_ROWS * MULTIPLY_NS;
-}
-
-/** A product's shapes must agree: the kernels trust them. */
-function check(weight: WasmTensor, x: WasmTensor, out: WasmTensor): void {
-  const [m = 0, k = 0] = weight.shape;
-  if (!weight.panels || k !== x.width || m !== out.width || x.rows !== out.rows) {
-    throw new RangeError(
-      `Cannot multiply "${x.label}" [${x.shape.join(", ")}] with "${weight.label}" [${weight.shape.join(", ")}] ` +
-        `into "${out.label}" [${out.shape.join(", ")}]`,
-    );
   }
 }
