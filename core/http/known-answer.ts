@@ -1,9 +1,15 @@
 import type { CachedAnswer } from "../cache/entry.ts";
+import type { SemanticMatch } from "../cache/semantic/semantic-answers.ts";
 import { sha256Text } from "../cache/scope.ts";
 import type { Usable } from "./cache-turn.ts";
 import { chunksOf, createGathering } from "./gather.ts";
 import type { Asked } from "./wire/asked.ts";
 import { toTotal, type Format, type Head } from "./wire/format.ts";
+
+/** With an answer to another question: that answer's id. */
+export const SEMANTIC_ENTRY_HEADER = "x-sirocco-semantic-entry";
+
+const SIMILARITY_DIGITS = 4;
 
 /** Base64 digits of an entity tag: 96 bits. */
 const ETAG_DIGITS = 16;
@@ -16,7 +22,7 @@ const ETAG_DIGITS = 16;
  * @param respond Sends it; all headers are known by then, so that a runtime can write them with the body.
  */
 export function respondKnown(
-  { hit, ageMs }: Usable,
+  { hit, ageMs, match }: Usable,
   asked: Pick<Asked, "stream" | "includeUsage">,
   operation: string,
   createFormat: (head: Head) => Format,
@@ -38,9 +44,15 @@ export function respondKnown(
   return respond(body, {
     ...headers,
     "cache-control": `private, max-age=${Math.max(ttl, 0)}`,
-    "cache-status": `sirocco; hit; ttl=${ttl}; detail=${from}`,
+    "cache-status": `sirocco; hit; ttl=${ttl}; detail=${match === undefined ? from : "semantic"}`,
     age: String(seconds(ageMs)),
+    ...(match === undefined ? {} : disclosed(match)),
   });
+}
+
+/** Whose answer it is, so that a false one can be evicted, and how near. */
+function disclosed({ id, similarity }: SemanticMatch): Record<string, string> {
+  return { [SEMANTIC_ENTRY_HEADER]: `${id}; similarity=${similarity.toFixed(SIMILARITY_DIGITS)}` };
 }
 
 function seconds(milliseconds: number): number {
