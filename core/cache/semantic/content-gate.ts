@@ -1,4 +1,4 @@
-import { termsOf } from "./terms.ts";
+import { readQuestion } from "./terms.ts";
 import { NEGATIONS, OPPOSITES, QUESTION_WORDS, SCOPES } from "./vocabulary.ts";
 
 /** Why two questions are not taken for one. */
@@ -38,9 +38,9 @@ export const GATE_VERSION = 1;
  * every language.
  */
 export function difference(one: string, other: string): Difference | undefined {
-  const a = termsOf(one);
-  const b = termsOf(other);
-  return a === undefined || b === undefined ? "form" : termDifference(a, b);
+  const a = readQuestion(one);
+  const b = readQuestion(other);
+  return a === undefined || b === undefined ? "form" : termDifference(a.terms, b.terms);
 }
 
 /** The same of questions whose terms are known. */

@@ -3,6 +3,7 @@ import type { Embedder } from "./embedder.ts";
 import { paraphrases } from "./paraphrases.ts";
 import { LEAST_PAIRS, polarityPairs, SUITE_VERSION, type PolarityPair } from "./polarity-suite.ts";
 import { NEAR, similarity } from "./similarity.ts";
+import { readQuestion } from "./terms.ts";
 
 /** How an embedder and the content gate did on the polarity suite. */
 export interface PolarityVerdict {
@@ -54,7 +55,8 @@ export async function tryPolarity(
   { gate = difference, pairs = polarityPairs(), signal = NEVER }: TrialOptions = {},
 ): Promise<PolarityVerdict> {
   const known = new Map<string, Promise<Float32Array>>();
-  const vectorOf = (text: string): Promise<Float32Array> => {
+  const vectorOf = (question: string): Promise<Float32Array> => {
+    const text = readQuestion(question)?.bare ?? question;
     const vector = known.get(text) ?? embedder.embed(text, { signal });
     known.set(text, vector);
     return vector;

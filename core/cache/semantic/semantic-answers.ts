@@ -2,7 +2,7 @@ import { DIFFERENCES, type Difference } from "./content-gate.ts";
 import type { Embedder } from "./embedder.ts";
 import { mayAnswer, tryPolarity, TRIAL_VERSION, type PolarityVerdict } from "./polarity-trial.ts";
 import { createQuestionIndex, type IndexBounds } from "./question-index.ts";
-import { termsOf } from "./terms.ts";
+import { readQuestion } from "./terms.ts";
 
 /** Answers to questions that were asked before in other words; off until its embedder has been proved. */
 export interface SemanticAnswers {
@@ -165,10 +165,11 @@ export function createSemanticAnswers(options: SemanticOptions): SemanticAnswers
     prove,
     async ask(question) {
       const embedder = provedEmbedder();
-      const terms = embedder === undefined ? undefined : termsOf(question.text);
-      if (embedder === undefined || terms === undefined) return undefined;
+      const saying = embedder === undefined ? undefined : readQuestion(question.text);
+      if (embedder === undefined || saying === undefined) return undefined;
+      const { terms, bare } = saying;
       const began = now();
-      const vector = await vectorOf(embedder, question);
+      const vector = await vectorOf(embedder, { ...question, text: bare });
       embedMs += now() - began;
       if (vector === undefined) {
         lookups["no-vector"]++;

@@ -14,29 +14,37 @@ const PIECES = /[\p{L}\p{M}\p{N}]+(?:['.,:/\-_@][\p{L}\p{M}\p{N}]+)*|\S/gu;
 const FINAL_STOP =
   /(?<=[\p{L}\p{M}][\p{L}\p{M}'])\s\?$|(?<=[\p{L}\p{M}'")])[.!?…]{1,3}$|(?<=\p{N})[.?]$/u;
 
+/** What a question says. */
+export interface Saying {
+  /** What it is compared by: words and signs in order, in one form where their form changes nothing. */
+  readonly terms: readonly string[];
+  /** What a vector is made of: the same in the question's own words. A final stop alone turns a vector by 25 degrees. */
+  readonly bare: string;
+}
+
 /**
- * A question as the terms that it is compared by: words and signs in order, in one form where their form changes
- * nothing: spelling variants, short forms, courtesies, the frames of requests, the capital of a first word, the
- * final stop. Whatever is not known to change nothing stays. `undefined` for what is no plain question: several
- * lines, code, or too long.
+ * Read a question: without courtesies, the frames of requests, the capital of a first word, short forms and the final
+ * stop; for comparing, spelling variants and words that mean the same are one. Whatever is not known to change nothing
+ * stays. `undefined` for what is no plain question: several lines, code, or too long.
  */
-export function termsOf(question: string): readonly string[] | undefined {
+export function readQuestion(question: string): Saying | undefined {
   const text = question.normalize("NFC").replaceAll(/[’‘]/g, "'").replaceAll(/[“”]/g, '"').trim();
   if (text === "" || text.length > MAX_QUESTION_CHARS) return undefined;
   // Layout means something there; a space does not.
   if (/[\n\r\t`\p{Cc}\p{Cf}]/u.test(text)) return undefined;
   const asked = withoutThanks(text);
   const end = FINAL_STOP.exec(asked);
-  const pieces = asked.slice(0, end?.index).match(PIECES) ?? [];
+  const pieces = withoutSpareSigns(asked.slice(0, end?.index).match(PIECES) ?? []);
   const isSmall = !/\p{Lu}/u.test(asked.replaceAll(/\bI\b/g, ""));
-  const plain = withoutSpareSigns(pieces).flatMap((piece, i, all) =>
-    inOneForm(piece, i === 0 || /^[.!?¿]$/.test(all[i - 1]!), isSmall),
+  const words = pieces.flatMap((piece, i) =>
+    withoutShortForm(piece, i === 0 || /^[.!?¿]$/.test(pieces[i - 1]!), isSmall),
   );
-  const bare = withoutFrame(plain);
-  const [first] = bare;
+  const terms = withoutFrame(words.map((word) => SAME.get(word) ?? NUMBER_WORDS.get(word) ?? word));
+  const [first] = terms;
   if (first === undefined) return undefined;
   // Where no word asks, the sign does.
-  return end?.[0].includes("?") === true && !ASKING.has(first) ? [...bare, "?"] : bare;
+  const asks = end?.[0].includes("?") === true && !ASKING.has(first);
+  return { terms: asks ? [...terms, "?"] : terms, bare: withoutFrame(words).join(" ") };
 }
 
 /** Courtesies behind a request, set apart from it. */
@@ -52,13 +60,11 @@ function withoutThanks(text: string): string {
   return text.replace(THANKS, (found, stop: string) => (found.startsWith(",") ? stop : ""));
 }
 
-/** One piece as it is compared. */
-function inOneForm(piece: string, isFirst: boolean, isSmall: boolean): readonly string[] {
+/** The words of one piece. */
+function withoutShortForm(piece: string, isFirst: boolean, isSmall: boolean): readonly string[] {
   const cased = withoutEmptyCapital(piece, isFirst);
   const named = isSmall && CLEAR_NAMES.has(cased) ? capitalised(cased) : cased;
-  const expanded = CONTRACTIONS.get(named);
-  if (expanded !== undefined) return expanded;
-  return [SAME.get(named) ?? NUMBER_WORDS.get(named) ?? named];
+  return CONTRACTIONS.get(named) ?? [named];
 }
 
 /** A capital that only says that a sentence begins here is made small; every other one may be a name. */

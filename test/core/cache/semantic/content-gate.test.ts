@@ -3,7 +3,7 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { difference } from "../../../../core/cache/semantic/content-gate.ts";
 import { polarityPairs } from "../../../../core/cache/semantic/polarity-suite.ts";
-import { MAX_QUESTION_CHARS, termsOf } from "../../../../core/cache/semantic/terms.ts";
+import { MAX_QUESTION_CHARS, readQuestion } from "../../../../core/cache/semantic/terms.ts";
 import { shared } from "../../../fixtures/shared.ts";
 
 describe("questions that ask different things", () => {
@@ -70,8 +70,7 @@ test("no pair of the suite passes but those that only the vectors can tell", () 
 test("whatever is asked, a question asks the same as itself, and a number more is a difference", () => {
   fc.assert(
     fc.property(fc.string({ unit: "grapheme", maxLength: 300 }), fc.nat(1000), (text, number) => {
-      const terms = termsOf(text);
-      if (terms === undefined) return;
+      if (readQuestion(text) === undefined) return;
       expect(difference(text, text)).toBeUndefined();
       expect(difference(`${text} ${number}`, text)).not.toBeUndefined();
     }),
@@ -94,7 +93,7 @@ test.skipIf(questions === undefined)(
     const seen = new Map<string, string>();
     const same: string[] = [];
     for (const question of asked) {
-      const saying = termsOf(question)?.join("\n");
+      const saying = readQuestion(question)?.terms.join("\n");
       if (saying === undefined) continue;
       const other = seen.get(saying);
       if (other !== undefined) same.push(`${question} = ${other}`);
