@@ -7,7 +7,7 @@ import type { Asked } from "./wire/asked.ts";
 import { toTotal, type Format, type Head } from "./wire/format.ts";
 
 /** With an answer to another question: that answer's id. */
-export const SEMANTIC_ENTRY_HEADER = "x-sirocco-semantic-entry";
+const SEMANTIC_ENTRY_HEADER = "x-sirocco-semantic-entry";
 
 const SIMILARITY_DIGITS = 4;
 

@@ -11,9 +11,7 @@ const why = present ? "" : " (skipped: run `npm run model:families` first)";
 describe.skipIf(!present && !required)(`--semantic-cache with all-MiniLM-L6-v2${why}`, () => {
   let server: ServerProcess | undefined;
   beforeAll(async () => {
-    server = await startServer([
-      ...["--alias", "m", "--cache", "memory", "--semantic-cache", MINILM, "--json"],
-    ]);
+    server = await startServer(["--alias", "m", "--cache", "memory", "--semantic-cache", MINILM]);
     await untilProved();
   }, 120_000);
   afterAll(async () => {
