@@ -1,4 +1,5 @@
 import type { Relay } from "../pool/relay-header.ts";
+import type { ReadHeaders } from "./arrival.ts";
 import type { Caller } from "./edge/access.ts";
 import { RECEIPT_HEADER, wantsReceipt } from "./receipt.ts";
 import type { Asked } from "./wire/asked.ts";
@@ -6,7 +7,7 @@ import type { Asked } from "./wire/asked.ts";
 /** Throws `INSUFFICIENT_SCOPE` where the answer would hold log-probabilities that the caller may not have. */
 export function checkRevealed(
   { logprobs, candidates, choices }: Asked,
-  { headers }: Request,
+  { headers }: { readonly headers: ReadHeaders },
   relay: Relay | undefined,
   caller: Caller,
 ): void {

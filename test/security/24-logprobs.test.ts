@@ -53,13 +53,25 @@ describe("24 log-probabilities are for keys that may have them", () => {
       await configured("user", { tenant: "team" }),
       await configured("other", { tenant: "team", scopes: ["inference", "logprobs"] }),
     ];
-    const { post } = createKeyedApp(keys, { reply: "hello" }, { caching: caching() });
+    const { app, post } = createKeyedApp(keys, { reply: "hello" }, { caching: caching() });
     const asked = { model: "m", messages, temperature: 0, logprobs: true };
     for (let i = 0; i < 2; i++)
       expect((await post(CHAT, asked, { headers: bearer("other") })).status).toBe(200);
     const { headers } = await post(CHAT, asked, { headers: bearer("other") });
     expect(headers.get("cache-status")).toContain("hit");
     expect((await post(CHAT, asked, { headers: bearer("user") })).status).toBe(403);
+    // The way that needs no objects of the fetch standard.
+    const body = new TextEncoder().encode(JSON.stringify(asked));
+    const kept = (key: string) =>
+      app.lane
+        ?.open({
+          method: "POST",
+          url: `http://localhost${CHAT}`,
+          headers: new Headers({ "content-type": "application/json", ...bearer(key) }),
+        })
+        ?.answer(body);
+    expect(kept("other")?.body).toContain("logprob");
+    expect(kept("user")).toBeUndefined();
   });
 
   test("nor is a request that says that it was passed on, whose answers come with what ranks them", async () => {

@@ -1,6 +1,7 @@
 import { RuntimeError } from "../../errors.ts";
+import type { ReadHeaders } from "../arrival.ts";
 import { createAllowance, UNLIMITED, type Allowance, type KeyLimits } from "./allowance.ts";
-import { hashKey, sameDigest, toDigest } from "./key-hash.ts";
+import { digestOf, sameDigest, toDigest } from "./key-hash.ts";
 
 /** What a route needs of a key. `public` needs none: probes, and the page, which holds no data. */
 export type Scope = "public" | KeyScope;
@@ -25,7 +26,7 @@ export const KEY_SCOPES: readonly KeyScope[] = [
 export interface ApiKey {
   /** Its name in logs; not secret. */
   readonly id: string;
-  /** `sha256:` and 64 hex digits, as {@linkcode hashKey} writes it. */
+  /** `sha256:` and 64 hex digits, as `hashKey` writes it. */
   readonly hash: string;
   /** What it may do. */
   readonly scopes: readonly KeyScope[];
@@ -62,7 +63,7 @@ export interface Access {
   /** Whether everybody may do everything, as there is no list of keys. */
   readonly open: boolean;
   /** The caller, where the request may go to a route of this scope. Throws `INVALID_API_KEY`, `INSUFFICIENT_SCOPE`. */
-  admit(headers: Headers, scope: Scope): Caller | Promise<Caller>;
+  admit(headers: ReadHeaders, scope: Scope): Caller;
   /** Take other keys from now on. A key whose limits are unchanged keeps what it has used of them. */
   update(keys: readonly ApiKey[] | undefined): void;
 }
@@ -110,7 +111,7 @@ export function createAccess(keys: readonly ApiKey[] | undefined, now: () => num
   };
 }
 
-async function identify(headers: Headers, known: readonly Entry[]): Promise<Entry> {
+function identify(headers: ReadHeaders, known: readonly Entry[]): Entry {
   const presented = presentedKey(headers);
   if (presented === undefined) {
     throw new RuntimeError(
@@ -118,19 +119,15 @@ async function identify(headers: Headers, known: readonly Entry[]): Promise<Entr
       "This server needs an API key: send 'authorization: Bearer <key>'",
     );
   }
-  const digest = toDigest(await hashKey(presented));
+  const digest = digestOf(presented);
   let found: Entry | undefined;
   for (const entry of known) if (sameDigest(entry.digest, digest)) found = entry;
   if (found !== undefined) return found;
   throw new RuntimeError("INVALID_API_KEY", "The API key is not one of this server's");
 }
 
-async function admitKey(
-  headers: Headers,
-  scope: KeyScope,
-  known: readonly Entry[],
-): Promise<Caller> {
-  const { key, caller } = await identify(headers, known);
+function admitKey(headers: ReadHeaders, scope: KeyScope, known: readonly Entry[]): Caller {
+  const { key, caller } = identify(headers, known);
   if (key.scopes.includes(scope)) return caller;
   throw lacksScope(key, scope, "this route");
 }
@@ -192,7 +189,7 @@ function sameLimits(one: KeyLimits, other: KeyLimits): boolean {
 }
 
 /** OpenAI's and Mistral's header, and Anthropic's. */
-function presentedKey(headers: Headers): string | undefined {
+function presentedKey(headers: ReadHeaders): string | undefined {
   const [, bearer] = /^bearer +(\S+)$/i.exec(headers.get("authorization") ?? "") ?? [];
   const key = bearer ?? headers.get("x-api-key") ?? "";
   return key === "" || key.length > MAX_KEY_LENGTH ? undefined : key;
