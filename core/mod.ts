@@ -107,6 +107,9 @@ export {
   type UpstreamRequest,
 } from "./pool/upstream.ts";
 export { createApp, type App, type RouteScope } from "./http/app.ts";
+export type { Arrival, ReadHeaders } from "./http/arrival.ts";
+export type { HitLane, OpenedLane } from "./http/hit-lane.ts";
+export type { Reply } from "./http/exchange.ts";
 export {
   createAccess,
   type Access,

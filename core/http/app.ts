@@ -3,12 +3,13 @@ import { cors } from "hono/cors";
 import { RuntimeError } from "../errors.ts";
 import { createMetrics, type Metrics } from "../metrics/metrics.ts";
 import { PROMETHEUS_CONTENT_TYPE } from "../metrics/prometheus.ts";
-import { API_ROUTES } from "./apis.ts";
+import { ANSWER_PATHS, API_ROUTES } from "./apis.ts";
 import { DEFAULT_LIMITS, type AppDeps, type HttpLimits } from "./deps.ts";
 import type { Scope } from "./edge/access.ts";
 import { corsOptions } from "./edge/cors.ts";
 import type { Exchange } from "./exchange.ts";
 import { createExpressLane, LIST_PATH, toList } from "./express-lane.ts";
+import { createHitLane, type HitLane } from "./hit-lane.ts";
 import { liveness, readiness, startup, type Health } from "./health.ts";
 import { allModels, findAnywhere } from "./found-model.ts";
 import { toWireModel } from "./models.ts";
@@ -24,6 +25,8 @@ import { createServerMetrics } from "./server-metrics.ts";
 export interface App {
   /** Never rejects. `env` is what some runtimes hand to a handler; it is not used. */
   fetch(request: Request, env?: unknown): Response | Promise<Response>;
+  /** For adapters that answer from memory before they make a `Request`; absent where nothing is kept. */
+  readonly lane: HitLane | undefined;
   /** What the server counts; others may add theirs. */
   readonly metrics: Metrics;
   /** Take other limits of requests from now on; those that are not given have their defaults again. */
@@ -115,6 +118,7 @@ export function createApp(deps: AppDeps): App {
 
   return {
     fetch: (request) => express(request) ?? direct(request) ?? app.fetch(request),
+    lane: createHitLane(server, new Set(ANSWER_PATHS)),
     metrics,
     setLimits: (next) => void Object.assign(limits, DEFAULT_LIMITS, next),
     routes: app.routes

@@ -10,7 +10,11 @@ import { parseJson } from "./wire/json.ts";
  */
 export async function readText(request: Request, limits: HttpLimits): Promise<string> {
   checkType(request.headers);
-  const bytes = await readBytes(request, limits);
+  return decodeBody(await readBytes(request, limits));
+}
+
+/** The text of a body. Throws `INVALID_REQUEST`. */
+export function decodeBody(bytes: Uint8Array): string {
   try {
     return UTF_8.decode(bytes);
   } catch (cause) {

@@ -18,17 +18,16 @@ export type Serve = (
 export function createServe({ deps, metrics }: Server): Serve {
   const { access, hosts } = deps;
 
-  async function admit(request: Request, scope: Scope, exchange: Exchange): Promise<void> {
+  function admit(request: Request, scope: Scope, exchange: Exchange): void {
     if (hosts !== undefined) checkHost(request, hosts);
-    if (access === undefined || access.open) return;
-    exchange.admit(await access.admit(request.headers, scope));
+    if (access !== undefined) exchange.admit(access.admit(request.headers, scope));
   }
 
   return async (request, scope, handler) => {
     const exchange = beginExchange(request, deps, metrics);
     let response: Response;
     try {
-      await admit(request, scope, exchange);
+      admit(request, scope, exchange);
       const { caller } = exchange;
       if (caller !== ANYONE && scope === "inference" && request.method === "POST")
         caller.allowance.request();

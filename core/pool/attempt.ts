@@ -189,8 +189,11 @@ function readError(text: string): Omit<RelayedFailure, "status"> {
 /** Whose fault an error is: the node's, where another may do better, or the request's. */
 function toFailure(node: string, failure: RelayedFailure): Error {
   // The pool's key is ours and no client's: that it is wrong is no business of theirs.
-  if (failure.status === 401 || failure.status === 403)
-    return new NodeFailure("error", node, notReady(new Error(failure.message)));
+  if (failure.status === 401 || failure.status === 403) {
+    // What the key may not have of this request, it may have of others: clients must not be able to eject nodes.
+    const kind = failure.param === null ? "error" : "other";
+    return new NodeFailure(kind, node, notReady(new Error(failure.message)));
+  }
   const error = relayedError(failure);
   const { code } = error;
   if (code === "QUEUE_FULL" || code === "RATE_LIMITED" || ERRORS[code].status === 503)
