@@ -168,7 +168,9 @@ function percentile(values: readonly number[], share: number): string {
 function firstUse(tokenizer: Tokenizer): string {
   const [own, all] = [process.threadCpuUsage(), process.cpuUsage()];
   const grammar = compileFormat({ type: "json_object" }, "first use");
-  createMatchers().start(grammar, tokenBytes(tokenizer), [...tokenizer.stops], true).mask();
+  createMatchers()
+    .start(grammar, tokenBytes(tokenizer), [...tokenizer.stops], true)
+    .mask();
   const milliseconds = ({ user, system }: NodeJS.CpuUsage): string =>
     ((user + system) / 1000).toFixed(1);
   return `${milliseconds(process.threadCpuUsage(own))} ms, ${milliseconds(process.cpuUsage(all))} with the compiler's`;
