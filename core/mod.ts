@@ -110,6 +110,7 @@ export { createApp, type App, type RouteScope } from "./http/app.ts";
 export type { Arrival, ReadHeaders } from "./http/arrival.ts";
 export type { HitLane, OpenedLane } from "./http/hit-lane.ts";
 export type { Reply } from "./http/exchange.ts";
+export type { TimeLimit } from "./http/time-limit.ts";
 export {
   createAccess,
   type Access,

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { EngineChange } from "../../core/engine/engine-succession.ts";
+import { createSharedTimer } from "../../core/http/time-limit.ts";
 import { createApp, type App } from "../../core/http/app.ts";
 import type { EngineInfo } from "../../core/engine/engine.ts";
 import type {
@@ -223,6 +224,7 @@ async function openServer(
     state: () => served.state,
     version: packageVersion(),
     now: () => performance.now(),
+    timeLimit: createSharedTimer(() => performance.now()),
     wallClock: () => Date.now(),
     randomId: () => randomUUID(),
     log,
