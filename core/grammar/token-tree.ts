@@ -65,9 +65,9 @@ export function createTokenTree(
     let low = 0xffff;
     let high = 0;
     for (let i = from; i < to; i++) {
-      const own = chars[tokens[i]!]!;
-      if (own < low) low = own;
-      if (own > high) high = own;
+      const length = chars[tokens[i]!]!;
+      if (length < low) low = length;
+      if (length > high) high = length;
     }
     byte[count] = by;
     first[count] = from;
@@ -80,15 +80,15 @@ export function createTokenTree(
   /** How many bytes tokens `from` to before `to` have in common, `depth` at least. */
   function common(from: number, to: number, depth: number): number {
     const one = offsets[tokens[from]!]!;
-    let most = offsets[tokens[from]! + 1]! - one;
-    for (let i = from + 1; i < to && most > depth; i++) {
+    let alike = offsets[tokens[from]! + 1]! - one;
+    for (let i = from + 1; i < to && alike > depth; i++) {
       const other = offsets[tokens[i]!]!;
-      const stop = Math.min(most, offsets[tokens[i]! + 1]! - other);
+      const stop = Math.min(alike, offsets[tokens[i]! + 1]! - other);
       let at = depth;
       while (at < stop && bytes[one + at] === bytes[other + at]) at++;
-      most = at;
+      alike = at;
     }
-    return most;
+    return alike;
   }
 
   /** Sort tokens `from` to before `to` by what comes next behind `depth` bytes, and set their `keys`. */
@@ -122,9 +122,9 @@ export function createTokenTree(
     }
     let place = from;
     for (let key = 0; key < 257; key++) {
-      const alike = places[key]!;
+      const many = places[key]!;
       places[key] = place;
-      place += alike;
+      place += many;
     }
     for (let i = from; i < to; i++) tokens[places[keys[i]!]!++] = copy[i]!;
     place = from;
@@ -154,10 +154,8 @@ export function createTokenTree(
     after[node] = count;
   }
 
-  return {
-    ...{ bytes, offsets, tokens, byte, first, last, least, most, start, end, own, child, after },
-    open,
-  };
+  const links = { start, end, own, child, after };
+  return { bytes, offsets, tokens, byte, first, last, least, most, ...links, open };
 }
 
 /** Tokens that a text, from `from` on, begins with, and where each ends in it: shorter ones first. */

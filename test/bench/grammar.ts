@@ -164,6 +164,10 @@ function percentile(values: readonly number[], share: number): string {
   return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))]!.toFixed(1);
 }
 
+function milliseconds({ user, system }: NodeJS.CpuUsage): string {
+  return ((user + system) / 1000).toFixed(1);
+}
+
 /** Milliseconds of CPU, of this thread and of all, until the first mask of a vocabulary's first grammar is there. */
 function firstUse(tokenizer: Tokenizer): string {
   const [own, all] = [process.threadCpuUsage(), process.cpuUsage()];
@@ -171,8 +175,6 @@ function firstUse(tokenizer: Tokenizer): string {
   createMatchers()
     .start(grammar, tokenBytes(tokenizer), [...tokenizer.stops], true)
     .mask();
-  const milliseconds = ({ user, system }: NodeJS.CpuUsage): string =>
-    ((user + system) / 1000).toFixed(1);
   return `${milliseconds(process.threadCpuUsage(own))} ms, ${milliseconds(process.cpuUsage(all))} with the compiler's`;
 }
 
