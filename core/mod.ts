@@ -96,6 +96,7 @@ export type { Relay } from "./pool/relay-header.ts";
 export type { Transcript } from "./pool/transcript.ts";
 export {
   createFetchTransport,
+  type Fetch,
   type Transport,
   type TransportRequest,
   type TransportResponse,
