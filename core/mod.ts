@@ -38,6 +38,22 @@ export {
 export { createMemoryStore } from "./cache/memory-store.ts";
 export type { Purges } from "./cache/purges.ts";
 export type { Scope as CacheScope } from "./cache/scope.ts";
+export type { Difference } from "./cache/semantic/content-gate.ts";
+export type { Embedder, EmbedOptions } from "./cache/semantic/embedder.ts";
+export type { PolarityVerdict, Tally } from "./cache/semantic/polarity-trial.ts";
+export type { IndexBounds } from "./cache/semantic/question-index.ts";
+export {
+  createSemanticAnswers,
+  type AskedQuestion,
+  type LookupResult,
+  type SemanticAnswers,
+  type SemanticLookup,
+  type SemanticMatch,
+  type SemanticOptions,
+  type SemanticState,
+  type SemanticStats,
+  type Verdicts,
+} from "./cache/semantic/semantic-answers.ts";
 export type { SharedAnswer, SharedAnswerOptions } from "./cache/shared-answer.ts";
 export type { CacheStore } from "./cache/store.ts";
 export type { ChatMessage, ChatTemplate, ChatToolCall, RenderOptions } from "./chat/template.ts";
@@ -76,7 +92,7 @@ export {
 export type { AnswerFormat } from "./grammar/format.ts";
 export type { Constraint } from "./grammar/constraint.ts";
 export type { Grammar } from "./grammar/grammar.ts";
-export { tokenBytes, type TokenBytes } from "./grammar/vocabulary.ts";
+export { tokenBytes, type TokenBytes } from "./grammar/token-bytes.ts";
 export type { ToolCallDelta, TurnDone, TurnEvent } from "./tools/events.ts";
 export type { ToolFormName } from "./tools/forms.ts";
 export type { Candidate } from "./pool/affinity.ts";
@@ -96,6 +112,7 @@ export type { Relay } from "./pool/relay-header.ts";
 export type { Transcript } from "./pool/transcript.ts";
 export {
   createFetchTransport,
+  type Fetch,
   type Transport,
   type TransportRequest,
   type TransportResponse,
@@ -110,6 +127,7 @@ export { createApp, type App, type RouteScope } from "./http/app.ts";
 export type { Arrival, ReadHeaders } from "./http/arrival.ts";
 export type { HitLane, OpenedLane } from "./http/hit-lane.ts";
 export type { Reply } from "./http/exchange.ts";
+export type { TimeLimit } from "./http/time-limit.ts";
 export {
   createAccess,
   type Access,

@@ -1,9 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Arrival } from "../../core/http/arrival.ts";
-import type { HitLane, OpenedLane } from "../../core/http/hit-lane.ts";
-
-/** Longer bodies seldom come in one piece with their head; 64 KiB is what a socket is read in. */
-const MOST_BYTES = 64 * 1024;
+import { MOST_LANE_BYTES, type HitLane, type OpenedLane } from "../../core/http/hit-lane.ts";
 
 /** A request whose body is still read by the turn of the event loop that brought its head. */
 interface Waiting {
@@ -30,7 +27,7 @@ export function answerAtHand(lane: HitLane, next: Listener): Listener {
   }
   return (incoming, outgoing) => {
     const length = Number(incoming.headers["content-length"]);
-    const opened = length <= MOST_BYTES ? lane.open(arrivalOf(incoming)) : undefined;
+    const opened = length <= MOST_LANE_BYTES ? lane.open(arrivalOf(incoming)) : undefined;
     if (opened === undefined) {
       void next(incoming, outgoing);
       return;

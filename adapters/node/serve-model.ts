@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { EngineChange } from "../../core/engine/engine-succession.ts";
+import { createSharedTimer } from "../../core/http/time-limit.ts";
 import { createApp, type App } from "../../core/http/app.ts";
 import type { EngineInfo } from "../../core/engine/engine.ts";
 import type {
@@ -86,6 +87,11 @@ export interface ListeningServer {
   setKeys(keys: readonly ApiKey[] | undefined): void;
   /** Take other limits of requests from now on; those that are not given have their defaults again. */
   setLimits(limits: Partial<HttpLimits>): void;
+  /**
+   * Pass requests on to these servers and no others from now on, written as in `pool`; what runs elsewhere runs to its
+   * end. Throws `INVALID_REQUEST` for addresses that are none, and where there is no pool or would be none any more.
+   */
+  setPool(nodes: readonly string[]): void;
   /** Drain, then stop. Resolves when the last request has ended. */
   close(): Promise<void>;
 }
@@ -160,6 +166,12 @@ export async function serveEdge(
   options: ServerOptions,
   platform: Platform = {},
 ): Promise<ListeningServer> {
+  if (options.cache?.semantic?.model === "self") {
+    throw new RuntimeError(
+      "INVALID_REQUEST",
+      "Cannot tell by the model itself how near questions are where there is none: name one that embeds",
+    );
+  }
   if (options.pool === undefined || options.pool.nodes.length === 0) {
     throw new RuntimeError(
       "INVALID_REQUEST",
@@ -207,7 +219,9 @@ async function openServer(
           onLost: (spans) => app.metrics.counter(TRACE_SPANS_LOST, {}).add(spans),
         });
   const caching =
-    options.cache === undefined ? undefined : await openCaching({ log, ...options.cache });
+    options.cache === undefined
+      ? undefined
+      : await openCaching({ log, ...options.cache }, () => served.models);
   const rungs = openRungs({
     ...options,
     createTransport,
@@ -223,6 +237,7 @@ async function openServer(
     state: () => served.state,
     version: packageVersion(),
     now: () => performance.now(),
+    timeLimit: createSharedTimer(() => performance.now()),
     wallClock: () => Date.now(),
     randomId: () => randomUUID(),
     log,
@@ -246,6 +261,7 @@ async function openServer(
   } catch (error) {
     lag.stop();
     await rungs.close();
+    await caching?.close();
     throw listenFailure(error, host, port);
   }
   log({ level: "info", event: "listening", url: listening.url });
@@ -268,6 +284,7 @@ async function openServer(
     url: listening.url,
     setKeys: (keys) => access.update(keys),
     setLimits: (limits) => app.setLimits(limits),
+    setPool: (nodes) => rungs.setNodes(nodes),
     close: () => (closed ??= close()),
   };
 }

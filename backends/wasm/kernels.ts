@@ -89,7 +89,7 @@ const FIRST_PAGES = 16;
 const LEAST_SHARED_PAGES = 4096;
 
 /** A memory and the bytes that it may grow to. */
-export interface KernelMemory {
+export interface BoundedMemory {
   readonly memory: WebAssembly.Memory;
   readonly mostBytes: number;
 }
@@ -103,7 +103,7 @@ export function kernelMemory(
   shared: boolean,
   maxBytes: number = MAX_PAGES * PAGE,
   create: (descriptor: WebAssembly.MemoryDescriptor) => WebAssembly.Memory = createMemory,
-): KernelMemory {
+): BoundedMemory {
   let maximum = Math.max(FIRST_PAGES, Math.floor(maxBytes / PAGE));
   for (;;) {
     try {

@@ -7,9 +7,10 @@ import { ANSWER_PATHS, API_ROUTES } from "./apis.ts";
 import { DEFAULT_LIMITS, type AppDeps, type HttpLimits } from "./deps.ts";
 import type { Scope } from "./edge/access.ts";
 import { corsOptions } from "./edge/cors.ts";
-import type { Exchange } from "./exchange.ts";
+import { readAhead } from "./body.ts";
+import type { Exchange, Reply } from "./exchange.ts";
 import { createExpressLane, LIST_PATH, toList } from "./express-lane.ts";
-import { createHitLane, type HitLane } from "./hit-lane.ts";
+import { createHitLane, MOST_LANE_BYTES, type HitLane, type OwnLane } from "./hit-lane.ts";
 import { liveness, readiness, startup, type Health } from "./health.ts";
 import { allModels, findAnywhere } from "./found-model.ts";
 import { toWireModel } from "./models.ts";
@@ -20,6 +21,7 @@ import { createRequestMemo } from "./request-memo.ts";
 import { createServe, json, refuse } from "./serve.ts";
 import { createDownloads, ISOLATED, sendCode } from "./shared-file.ts";
 import { createServerMetrics } from "./server-metrics.ts";
+import { OWN_TIMERS } from "./time-limit.ts";
 
 /** The server as one function, for every runtime's way of listening. */
 export interface App {
@@ -45,7 +47,9 @@ export interface RouteScope {
   readonly scope: Scope | undefined;
 }
 
-type AppRoute = readonly ["GET" | "POST", string, Scope, Handler];
+type Method = "GET" | "POST" | "DELETE";
+
+type AppRoute = readonly [Method, string, Scope, Handler];
 
 type Handler = (request: Request, exchange: Exchange) => Response | Promise<Response>;
 
@@ -61,7 +65,7 @@ export function createApp(deps: AppDeps): App {
   };
   const serve = createServe(server);
   const app = new Hono();
-  const { corsOrigins = [] } = deps;
+  const { corsOrigins = [], timeLimit = OWN_TIMERS } = deps;
   if (corsOrigins.length > 0) app.use(cors(corsOptions(corsOrigins)));
 
   const live = probe(() => liveness(deps, limits));
@@ -81,6 +85,7 @@ export function createApp(deps: AppDeps): App {
     ["GET", "/metrics", "metrics", () => exposition(metrics)],
     ["GET", "/", "public", () => page(deps.browserCode !== undefined)],
     ...browserRoutes(deps, limits),
+    ...semanticRoutes(deps),
     // Ids may have slashes: organisation/model.
     [
       "GET",
@@ -102,6 +107,7 @@ export function createApp(deps: AppDeps): App {
     }),
   );
 
+  const lane = createHitLane(server, new Set(ANSWER_PATHS));
   const express = createExpressLane(deps, server.metrics);
   const posted = new Map(
     routes.flatMap(([method, path, scope, handler]) =>
@@ -110,15 +116,38 @@ export function createApp(deps: AppDeps): App {
   );
 
   /** A question to a model needs no router: its path has no parameters. */
-  function direct(request: Request): Response | Promise<Response> | undefined {
+  function direct(request: Request): Promise<Response> | undefined {
     if (request.method !== "POST" || corsOrigins.length > 0) return undefined;
     const found = posted.get(pathOf(request.url));
-    return found && serve(request, found.scope, found.handler);
+    if (found === undefined) return undefined;
+    const length = request.headers.get("content-length");
+    const opened =
+      length !== null && Number(length) <= MOST_LANE_BYTES ? lane?.open(request) : undefined;
+    return opened === undefined
+      ? serve(request, found.scope, found.handler)
+      : fromMemory(request, opened, (exchange) =>
+          serve(request, found.scope, found.handler, exchange),
+        );
+  }
+
+  async function fromMemory(
+    request: Request,
+    opened: NonNullable<ReturnType<OwnLane["open"]>>,
+    ordinary: (exchange: Exchange) => Promise<Response>,
+  ): Promise<Response> {
+    let reply: Reply | undefined;
+    try {
+      reply = opened.answer(await readAhead(request, limits, timeLimit));
+    } catch {
+      // What is wrong with the body is said where all refusals are.
+    }
+    const { exchange } = opened;
+    return reply === undefined ? await ordinary(exchange) : exchange.toResponse(reply);
   }
 
   return {
     fetch: (request) => express(request) ?? direct(request) ?? app.fetch(request),
-    lane: createHitLane(server, new Set(ANSWER_PATHS)),
+    lane,
     metrics,
     setLimits: (next) => void Object.assign(limits, DEFAULT_LIMITS, next),
     routes: app.routes
@@ -154,8 +183,8 @@ function decoded(written: string): string {
 }
 
 /** A path that exists, asked in another way. */
-function otherMethod(method: "GET" | "POST"): Handler {
-  const allow = method === "GET" ? "GET, HEAD, OPTIONS" : "POST, OPTIONS";
+function otherMethod(method: Method): Handler {
+  const allow = method === "GET" ? "GET, HEAD, OPTIONS" : `${method}, OPTIONS`;
   return (request, exchange) => {
     if (request.method === "OPTIONS")
       return new Response(null, { status: 204, headers: { allow } });
@@ -173,6 +202,19 @@ function toProbeAnswer({ fine, body }: Health): Response {
 
 function exposition(metrics: Metrics): Response {
   return new Response(metrics.render(), { headers: { "content-type": PROMETHEUS_CONTENT_TYPE } });
+}
+
+/** Where answers are given by meaning: how to take out one that was given to a question it does not answer. */
+function semanticRoutes({ caching }: AppDeps): readonly AppRoute[] {
+  const semantic = caching?.semantic;
+  if (semantic === undefined) return [];
+  const evict: Handler = (_, exchange) => {
+    const id = decoded(exchange.path.slice(SEMANTIC_PATH.length));
+    if (!semantic.evict(id)) throw notFound(exchange.path);
+    exchange.note({ evicted: id.slice(0, 200) });
+    return json({ id, evicted: true });
+  };
+  return [["DELETE", `${SEMANTIC_PATH}:id`, "admin", evict]];
 }
 
 /** What a browser needs to answer by itself; no routes where it may not have it. */
@@ -212,6 +254,8 @@ function browserRoutes(deps: AppDeps, limits: HttpLimits): readonly AppRoute[] {
 
 /** Modules carry no keys, so the code is public; it says nothing of this server. */
 const CODE_PATH = "/browser/";
+/** Entries of the semantic cache, by the id of the answer. */
+const SEMANTIC_PATH = "/admin/semantic-cache/";
 /** Files of models. */
 const FILES_PATH = "/models/";
 

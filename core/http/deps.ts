@@ -1,5 +1,6 @@
 import type { AnswerCache } from "../cache/answers.ts";
 import type { StaleLimits } from "../cache/freshness.ts";
+import type { SemanticAnswers } from "../cache/semantic/semantic-answers.ts";
 import type { ChatTemplate } from "../chat/template.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { EngineCondition } from "../engine/lasting-engine.ts";
@@ -11,6 +12,7 @@ import type { Upstream } from "../pool/upstream.ts";
 import type { Tracer } from "../trace/span.ts";
 import type { Access } from "./edge/access.ts";
 import type { SharedFile } from "./shared-file.ts";
+import type { TimeLimit } from "./time-limit.ts";
 
 /** A model that requests can name. */
 export interface ServedModel {
@@ -88,6 +90,8 @@ export interface AppDeps {
   readonly corsOrigins?: readonly string[];
   /** Makes short answers, where a runtime writes its own class faster; the global one unless given. */
   readonly Response?: typeof Response;
+  /** Bounds waits for short bodies; each has a timer of its own unless given. */
+  readonly timeLimit?: TimeLimit;
   /** The program with which browsers answer by themselves, by path; they cannot where absent. */
   readonly browserCode?: ReadonlyMap<string, SharedFile>;
   /** Takes the spans of requests; none are made where absent. */
@@ -100,6 +104,8 @@ export interface AppDeps {
 export interface AnswerCaching {
   /** The cache. */
   readonly answers: AnswerCache;
+  /** Answers to questions that were asked before in other words; none are given where absent. */
+  readonly semantic?: SemanticAnswers;
   /** How long answers serve beyond their time. */
   readonly stale: StaleLimits;
   /** Compute one in so many answers again that came from the cache, and compare; 0 for none. */

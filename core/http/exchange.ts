@@ -48,9 +48,11 @@ export interface Exchange {
   /** The same reply with the headers of {@linkcode headers} as well. */
   complete(reply: Reply): Reply;
   /**
-   * A reply, completed, of the class that the runtime writes fastest: headers that are added later cost it more
-   * than the rest of the answer.
+   * A reply, of the class that the runtime writes fastest: headers that are added later cost it more than the rest
+   * of the answer.
    */
+  toResponse(reply: Reply): Response;
+  /** {@linkcode complete} and {@linkcode toResponse}. */
   respond(reply: Reply): Response;
   /** Add to the log record; the content of prompts and answers never goes there. */
   note(facts: Readonly<Record<string, string | number | boolean | null>>): void;
@@ -130,10 +132,13 @@ class WatchedExchange implements Exchange {
     return { body, headers: Object.assign(this.#headers(), headers) };
   }
 
-  respond(reply: Reply): Response {
+  toResponse({ body, headers }: Reply): Response {
     const { Response: Answer = Response } = this.#deps;
-    const { body, headers } = this.complete(reply);
     return new Answer(body, { headers });
+  }
+
+  respond(reply: Reply): Response {
+    return this.toResponse(this.complete(reply));
   }
 
   note(facts: Readonly<Record<string, string | number | boolean | null>>): void {

@@ -13,6 +13,9 @@ import type { RequestMemo } from "./request-memo.ts";
 import { checkRevealed } from "./revealed.ts";
 import { isServing } from "./serving.ts";
 
+/** Longer bodies are not read ahead: they take their time to come, and are seldom met again. */
+export const MOST_LANE_BYTES: number = 64 * 1024;
+
 /**
  * Answers from memory a body that was met before, without the objects of the fetch standard, which cost some
  * runtimes more than the answer itself. Nothing is awaited, and nothing is refused here: whatever differs from
@@ -29,6 +32,11 @@ export interface OpenedLane {
   answer(body: Uint8Array): Reply | undefined;
 }
 
+/** A lane as the application has it, which goes on with what the lane does not answer. */
+export interface OwnLane extends HitLane {
+  open(arrival: Arrival): (OpenedLane & { readonly exchange: Exchange }) | undefined;
+}
+
 /** What a lane answers from. */
 interface Kept {
   readonly server: Server;
@@ -41,7 +49,7 @@ interface Kept {
  *
  * @param paths Of answers.
  */
-export function createHitLane(server: Server, paths: ReadonlySet<string>): HitLane | undefined {
+export function createHitLane(server: Server, paths: ReadonlySet<string>): OwnLane | undefined {
   const { deps, memo, metrics } = server;
   const { caching, corsOrigins = [] } = deps;
   if (caching === undefined || memo === undefined || corsOrigins.length > 0) return undefined;
@@ -54,7 +62,7 @@ export function createHitLane(server: Server, paths: ReadonlySet<string>): HitLa
       const caller = callerOf(arrival, deps);
       if (caller === undefined) return undefined;
       exchange.admit(caller);
-      return { answer: (body) => answer(body, arrival, exchange, kept) };
+      return { exchange, answer: (body) => answer(body, arrival, exchange, kept) };
     },
   };
 }

@@ -9,6 +9,8 @@ export type Serve = (
   request: Request,
   scope: Scope,
   handler: (request: Request, exchange: Exchange) => Response | Promise<Response>,
+  /** Where watching it has begun. */
+  begun?: Exchange,
 ) => Promise<Response>;
 
 /**
@@ -23,8 +25,8 @@ export function createServe({ deps, metrics }: Server): Serve {
     if (access !== undefined) exchange.admit(access.admit(request.headers, scope));
   }
 
-  return async (request, scope, handler) => {
-    const exchange = beginExchange(request, deps, metrics);
+  return async (request, scope, handler, begun) => {
+    const exchange = begun ?? beginExchange(request, deps, metrics);
     let response: Response;
     try {
       admit(request, scope, exchange);

@@ -24,8 +24,11 @@ export interface ServerMetrics {
   retryAfterSeconds(): number;
 }
 
-/** What a cache does for a request: it had the answer, fresh or stale; nobody had it; others were computing it. */
-export type CacheResult = "hit" | "stale" | "miss" | "collapsed" | "bypass";
+/**
+ * What a cache does for a request: it had the answer, fresh or stale, or that to another question which asks the
+ * same; nobody had it; others were computing it.
+ */
+export type CacheResult = "hit" | "stale" | "semantic" | "miss" | "collapsed" | "bypass";
 
 /** Watches one answer. */
 export interface AnswerMeter {
@@ -41,9 +44,12 @@ export function createServerMetrics(metrics: Metrics, deps: AppDeps): ServerMetr
   let answerMs = 0;
   metrics.gauge(names.BUILD_INFO, { version: deps.version }).set(1);
   const backends = new Map<string, Gauge>();
+  const nodes = new Set<string>();
   metrics.onRender(() => {
     collect(metrics, deps);
+    collectSemantic(metrics, deps);
     collectBackends(metrics, deps, backends);
+    collectNodes(metrics, deps, nodes);
   });
   // Before the first answer a guess: a second.
   const meanAnswerMs = (): number => (answers === 0 ? 1000 : answerMs / answers);
@@ -178,11 +184,33 @@ function collect(metrics: Metrics, deps: AppDeps): void {
     add("activations", activations);
     if (engine.info.backend === "webgpu") add("gpu", weights + kv + activations);
   }
-  for (const { name: node, standing, inFlight } of deps.pool?.nodes() ?? []) {
+  for (const [kind, bytes] of memory) metrics.gauge(names.MEMORY_BYTES, { kind }).set(bytes);
+}
+
+/** How the pool's nodes are; `known` are those that ever were: members change. */
+function collectNodes(metrics: Metrics, deps: AppDeps, known: Set<string>): void {
+  const now = new Map(deps.pool?.nodes().map((node) => [node.name, node]));
+  for (const name of now.keys()) known.add(name);
+  for (const node of known) {
+    const { standing = "out", inFlight = 0 } = now.get(node) ?? {};
     metrics.gauge(names.POOL_NODE_IN, { node }).set(standing === "in" ? 1 : 0);
     metrics.gauge(names.POOL_IN_FLIGHT, { node }).set(inFlight);
   }
-  for (const [kind, bytes] of memory) metrics.gauge(names.MEMORY_BYTES, { kind }).set(bytes);
+}
+
+/** What the semantic cache counts itself. */
+function collectSemantic(metrics: Metrics, { caching }: AppDeps): void {
+  const semantic = caching?.semantic;
+  if (semantic === undefined) return;
+  const { lookups, refusals, entries, bytes, embedMs } = semantic.stats();
+  metrics.gauge(names.SEMANTIC_ON, {}).set(semantic.state === "on" ? 1 : 0);
+  for (const [result, count] of Object.entries(lookups))
+    metrics.counter(names.SEMANTIC_LOOKUPS, { result }).record(count);
+  for (const [reason, count] of Object.entries(refusals))
+    metrics.counter(names.SEMANTIC_REFUSALS, { reason }).record(count);
+  metrics.gauge(names.SEMANTIC_ENTRIES, {}).set(entries);
+  metrics.gauge(names.SEMANTIC_BYTES, {}).set(bytes);
+  metrics.counter(names.SEMANTIC_EMBED_SECONDS, {}).record(embedMs / 1000);
 }
 
 /** How a mixture's rows are spread over its experts. */

@@ -27,6 +27,8 @@ export interface Begun {
   readonly head: Head;
   /** So many tokens that were sent along it goes on behind. */
   readonly behind: number;
+  /** Who computes it: the node that was asked, or whom that one names. */
+  readonly by: string;
   /** All events. Throws {@linkcode NodeFailure}, and `RuntimeError` for what is the request's own fault. */
   readonly events: AsyncGenerator<RelayedEvent, void, undefined>;
 }
@@ -91,12 +93,12 @@ export async function attempt(transport: Transport, asked: Attempt): Promise<Beg
     const first = opening.done === true ? undefined : parseRelayedLine(opening.value);
     if (first !== undefined && "failed" in first) throw toFailure(node, first.failed);
     if (first === undefined || !("head" in first)) throw lost(node, "its answer was cut off");
-    const { head, behind = 0 } = first;
+    const { head, behind = 0, by = node } = first;
     if (head.fingerprint !== asked.fingerprint)
       throw other(node, `it is ${head.fingerprint.slice(0, 40)}`);
     const events = read(lines);
     const next = await events.next();
-    return { head, behind, events: next.done === true ? events : after(next.value, events) };
+    return { head, behind, by, events: next.done === true ? events : after(next.value, events) };
   } catch (error) {
     throw fail(error);
   }

@@ -10,7 +10,9 @@ import {
   addParallelOption,
   decimal,
   integer,
+  listOption,
   toLoadOptions,
+  UsageError,
   type ModelFlags,
 } from "./options.ts";
 import {
@@ -42,6 +44,8 @@ interface ServeFlags extends Omit<ModelFlags, "model">, ListenFlags, EdgeFlags, 
   readonly cacheSize: number;
   readonly cacheTtl: number;
   readonly cacheVerify: number;
+  readonly semanticCache?: string;
+  readonly semanticPaths?: readonly string[];
 }
 
 const LARGEST_PORT = 65_535;
@@ -79,6 +83,16 @@ export function serveCommand(): Command {
       "compute one in n kept answers again; 0 = none",
       integer(0, 1e9),
       1000,
+    )
+    .option(
+      "--semantic-cache <model>",
+      "answer questions that were asked in other words, too; near by this model, or self",
+    )
+    .addOption(
+      listOption("--semantic-paths <path>", "path that is answered so; repeatable").default(
+        undefined,
+        "/v1/chat/completions",
+      ),
     )
     .option("--share-model", "let the page answer in the browser, which then downloads the model")
     .option("--json", "log JSON lines on stderr, for programs");
@@ -137,7 +151,10 @@ async function run(_flags: ServeFlags, command: Command): Promise<void> {
     log,
   };
   const follow = async (server: ListeningServer): Promise<void> => {
-    if (path !== undefined) await followConfig(path, settings, server, flags.apiKey, log);
+    if (path === undefined) return;
+    // What a flag says the file does not change.
+    const fixed = flags.pool === settings.pool ? {} : { setPool: () => {} };
+    await followConfig(path, settings, { ...server, ...fixed }, flags.apiKey, log);
   };
   const { model } = flags;
   if (model === false) {
@@ -180,19 +197,23 @@ function because(choice: Choice | undefined): string {
   return choice === undefined || choice.reason === "asked" ? "" : ` (${choice.reason})`;
 }
 
-/** Take keys and limits over from the configuration whenever it changes; running requests go on. */
+/** Take keys, limits and the pool over from the configuration whenever it changes; running requests go on. */
 async function followConfig(
   path: string,
   known: ConfigFile,
-  server: ListeningServer,
+  server: Pick<ListeningServer, "setKeys" | "setLimits" | "setPool">,
   apiKey: string | undefined,
   log: (record: LogRecord) => void,
 ): Promise<void> {
   const { toApiKeys, toHttpLimits } = await import("../config/read-config.ts");
   const { watchConfig } = await import("../config/watch-config.ts");
+  let pool = String(known.pool);
   watchConfig(path, known, {
     async changed(config) {
       const keys = await withFlagKey(toApiKeys(config), apiKey);
+      // First: where it cannot be used nothing else is.
+      if (String(config.pool) !== pool) server.setPool(config.pool ?? []);
+      pool = String(config.pool);
       server.setKeys(keys);
       server.setLimits(toHttpLimits(config));
       log({ level: "info", event: "config_reloaded", keys: keys?.length ?? null });
@@ -203,8 +224,11 @@ async function followConfig(
 
 /** Which answers to keep where. */
 function cacheOptions(flags: ServeFlags): Pick<ServeOptions, "cache"> {
-  const { cache: stores, cacheSize, cacheTtl, cacheVerify } = flags;
-  if (stores === undefined) return {};
+  const { cache: stores, cacheSize, cacheTtl, cacheVerify, semanticCache, semanticPaths } = flags;
+  if (stores === undefined) {
+    if (semanticCache === undefined) return {};
+    throw new UsageError("--semantic-cache needs answers that are kept: give --cache as well");
+  }
   const secret = process.env["SIROCCO_CACHE_SECRET"];
   return {
     cache: {
@@ -212,6 +236,14 @@ function cacheOptions(flags: ServeFlags): Pick<ServeOptions, "cache"> {
       memoryBytes: cacheSize * 1024 * 1024,
       ttlSeconds: cacheTtl,
       verifyOneIn: cacheVerify,
+      ...(semanticCache === undefined
+        ? {}
+        : {
+            semantic: {
+              model: semanticCache,
+              ...(semanticPaths === undefined ? {} : { paths: semanticPaths }),
+            },
+          }),
       ...(secret === undefined ? {} : { secret }),
     },
   };
@@ -252,11 +284,19 @@ function logJson(record: LogRecord): void {
   logLine(JSON.stringify({ time: new Date().toISOString(), ...record }));
 }
 
+/** Told though nothing is wrong. */
+const NOTED: ReadonlySet<string> = new Set([
+  "pool_node_added",
+  "pool_node_back",
+  "pool_node_removed",
+  "upstream_back",
+]);
+
 /** For people: one line a request, and what went wrong. */
 function logText(record: LogRecord): void {
   const { event, method, path, status, duration_ms: duration } = record;
   if (event === "request") logLine(`${status} ${method} ${path} ${duration} ms`);
-  if (event === "pool_node_back" || event === "upstream_back") logLine(JSON.stringify(record));
-  if (event === "config_reloaded") logLine("sirocco: keys and limits are read again");
+  if (NOTED.has(event)) logLine(JSON.stringify(record));
+  if (event === "config_reloaded") logLine("sirocco: keys, limits and the pool are read again");
   if (record.level === "error") logLine(JSON.stringify(record));
 }
