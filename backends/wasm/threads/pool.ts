@@ -1,7 +1,6 @@
 import type { Executor } from "../executor.ts";
 import { MAX_STEPS } from "../executor.ts";
-import type { Kernel } from "../kernels.ts";
-import { takeChunks } from "./chunk.ts";
+import { takeChunks, type Tables } from "./chunk.ts";
 import {
   ACTIVE,
   CHUNK_MASK,
@@ -24,7 +23,7 @@ import { pause } from "./pause.ts";
 export interface PoolOptions {
   /** `CONTROL_BYTES` long, shared with the members. */
   readonly control: SharedArrayBuffer;
-  readonly table: readonly Kernel[];
+  readonly tables: Tables;
   /** Members beside this thread. */
   readonly members: number;
   /** A clock in milliseconds. */
@@ -52,7 +51,7 @@ const SLEEP_MS = 5;
  * a member that is late, or that the system does not let run, holds up nothing that it has not begun.
  */
 export function createPool(options: PoolOptions): Executor {
-  const { table, members, now, mayBlock, leastShared = LEAST_SHARED_NS } = options;
+  const { tables, members, now, mayBlock, leastShared = LEAST_SHARED_NS } = options;
   const control = new Int32Array(options.control);
   const governor = createGovernor(members);
   /** Members that may take part. */
@@ -93,6 +92,7 @@ export function createPool(options: PoolOptions): Executor {
       const at = REGION + 1 + i * PART.words;
       const units = control[at + PART.units]!;
       const steps = control[at + PART.steps]!;
+      const table = tables[control[at + PART.memory]!]!;
       for (let s = 0; s < steps; s++) {
         const step = at + PART.kernels + 2 * s;
         table[control[step]!]!(control[step + 1]!, 0, units);
@@ -107,7 +107,7 @@ export function createPool(options: PoolOptions): Executor {
     const number = (Atomics.load(control, TICKET) & ~CHUNK_MASK) + NEXT_REGION;
     Atomics.store(control, TICKET, number | chunks);
     if (Atomics.load(control, SLEEPERS) > 0) Atomics.notify(control, TICKET);
-    takeChunks(control, table);
+    takeChunks(control, tables);
     for (let spins = 0; Atomics.load(control, DONE) < chunks; spins++) {
       if (spins === SPINS) return waitForMembers();
       pause();
@@ -148,7 +148,7 @@ export function createPool(options: PoolOptions): Executor {
       // The next step is most likely one of the same kind.
       setActive(governor.members(stepCost, end));
     },
-    part(units, unitCost) {
+    part(units, unitCost, memory = 0) {
       if (region.parts === MAX_PARTS) {
         throw new RangeError(`Cannot share a region of more than ${MAX_PARTS} parts`);
       }
@@ -159,6 +159,7 @@ export function createPool(options: PoolOptions): Executor {
       cost += units * unitCost;
       control[part + PART.units] = units;
       control[part + PART.steps] = 0;
+      control[part + PART.memory] = memory;
     },
     step(kernel, args) {
       const steps = control[part + PART.steps]!;
