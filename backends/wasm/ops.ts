@@ -5,6 +5,7 @@ import type { ArgsWriter } from "./args.ts";
 import type { Executor } from "./executor.ts";
 import { createExperts } from "./experts.ts";
 import { kernelId } from "./kernels.ts";
+import { createLowRank } from "./low-rank.ts";
 import { createScratch } from "./scratch.ts";
 import { ACTIVATION_BYTES, isQuantized, KV_BLOCK, PANEL_ROWS, WasmKv } from "./tensors.ts";
 import type { WasmTensor } from "./tensors.ts";
@@ -130,6 +131,7 @@ export function createOps(context: OpsContext): StepOps {
   };
 
   const routed = createExperts(context);
+  const lowRank = createLowRank(context);
 
   const ops: Ops = {
     embed(out, weights, tokens) {
@@ -192,6 +194,22 @@ export function createOps(context: OpsContext): StepOps {
       const at = args.put(g.offset, g.offset, u.offset, input.rows, g.width);
       executor.step(KERNELS.gate[activation], at);
       executor.run();
+    },
+
+    gate(gate, up, activation = "silu") {
+      const [g, u] = [own(gate), own(up)];
+      if (g.rows !== u.rows || g.width !== u.width) {
+        throw new RangeError(
+          `Cannot gate "${u.label}" [${u.shape.join(", ")}] with "${g.label}" [${g.shape.join(", ")}]`,
+        );
+      }
+      const at = args.put(g.offset, g.offset, u.offset, g.rows, g.width);
+      const panels = Math.ceil(g.width / PANEL_ROWS);
+      share(panels, g.rows * PANEL_ROWS * GATE_NS, KERNELS.gate[activation], at);
+    },
+
+    addLowRank(out, x, factors, scales) {
+      lowRank(own(out), own(x), factors, scales);
     },
 
     experts(out, x, router, layer) {

@@ -12,6 +12,7 @@ import type { OpenDevice } from "./device.ts";
 import { encode } from "./encode.ts";
 import { expertsScratchWords } from "./experts.ts";
 import { KvSlots } from "./kv-slots.ts";
+import { lowRankScratchWords } from "./low-rank.ts";
 import { createMatmulKernels } from "./matmul.ts";
 import { Memory, USAGE } from "./memory.ts";
 import { cacheBytes } from "./need.ts";
@@ -316,6 +317,7 @@ export class WebGpuBackend implements Backend {
   #reserveScratch(ops: readonly Op[]): void {
     let words = 0;
     for (const op of ops) {
+      if (op.kind === "addLowRank") words = Math.max(words, lowRankScratchWords(op));
       if (op.kind === "experts") words = Math.max(words, expertsScratchWords(op));
       if (op.kind !== "matmul" && op.kind !== "gated") continue;
       const products = op.kind === "matmul" ? op.products : [op.gate, op.up];

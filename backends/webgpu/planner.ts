@@ -1,6 +1,7 @@
 import type { WeightType } from "../../core/tensor/dtype.ts";
 import { planExperts } from "./experts.ts";
 import * as kernels from "./kernels.ts";
+import { planLowRank } from "./low-rank.ts";
 import type { AttentionOp, Op, RecordedProduct } from "./recorder.ts";
 import { MAX_PRODUCTS } from "./spec.ts";
 import type { Dispatch, Epilogue, MatmulKernels, MatmulProduct } from "./spec.ts";
@@ -79,6 +80,12 @@ function planOp(
     }
     case "gated":
       planGated(op, plan, context);
+      return 1;
+    case "gate":
+      plan.push(kernels.gate(op.gate, op.up, op.activation));
+      return 1;
+    case "addLowRank":
+      plan.push(...planLowRank(op, context.scratch));
       return 1;
     case "experts":
       plan.push(...planExperts(op, context.scratch));

@@ -91,6 +91,11 @@ function recorder(steps: Step[], shapeOf: (layer: object) => KvShape): Ops {
       const more = activation === undefined ? {} : { activation };
       note({ kind: "gatedMatmul", types, columns: widthOf(x), ...more });
     },
+    gate(_gate, _up, activation) {
+      note({ kind: "gate", ...(activation === undefined ? {} : { activation }) });
+    },
+    addLowRank: (_out, _x, { down, up }) =>
+      note({ kind: "addLowRank", types: [down.dtype, up.dtype] }),
     experts(_out, _x, _router, { gate, up, down }) {
       note({ kind: "experts", types: [gate.dtype, up.dtype, down.dtype] });
     },
