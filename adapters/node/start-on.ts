@@ -2,6 +2,9 @@ import { createEngine } from "../../core/engine/loop.ts";
 import { RuntimeError } from "../../core/errors.ts";
 import type { SteppedEngine } from "../../core/engine/stepped-engine.ts";
 import type { GgufModel } from "../../core/gguf/gguf.ts";
+import { adaptModel } from "../../core/lora/adapted-model.ts";
+import { checkLoras } from "../../core/lora/check.ts";
+import { loadLora, type LoadedLora, type NamedLora } from "../../core/lora/load-lora.ts";
 import { readConfig } from "../../core/model/config.ts";
 import { checkFit } from "../../core/model/fit.ts";
 import { loadModel, type LoadProgress } from "../../core/model/load.ts";
@@ -17,6 +20,8 @@ export interface StartOptions {
   readonly room: RoomOptions;
   /** A smaller model that guesses, open like the other one. */
   readonly draft?: GgufModel | undefined;
+  /** Adapters that requests may take, open like the model, by their names. */
+  readonly loras?: readonly NamedLora[];
   /** Why it is this backend. */
   readonly choice?: Choice;
   /** When loading began, by `performance.now`. */
@@ -36,7 +41,7 @@ export interface StartOptions {
 export async function startOn(
   backend: Backend,
   gguf: GgufModel,
-  { room: asked, draft, started, choice, yieldTurn, onProgress, signal }: StartOptions,
+  { room: asked, draft, loras = [], started, choice, yieldTurn, onProgress, signal }: StartOptions,
 ): Promise<SteppedEngine> {
   try {
     const config = readConfig(gguf);
@@ -46,12 +51,16 @@ export async function startOn(
       ...room.limits,
       maxLogitRows: Math.min(room.limits.maxRows, room.parallel),
     };
-    const workload = workloadOf(gguf, room.limits);
+    checkLoras(loras, gguf);
+    const workload = workloadOf(gguf, room.limits, loras);
     checkFit(
       backend,
       draft === undefined ? workload : together(workload, workloadOf(draft, draftLimits)),
     );
-    const model = await loadModel(gguf, backend, room.limits, onProgress, signal);
+    const alone = await loadModel(gguf, backend, room.limits, onProgress, signal);
+    const loaded: LoadedLora[] = [];
+    for (const lora of loras) loaded.push(await loadLora(lora, backend, signal));
+    const model = adaptModel(alone, loaded);
     return createEngine({
       model,
       ...(draft === undefined

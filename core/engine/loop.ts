@@ -22,6 +22,7 @@ import { canDraft, drafterOf } from "./drafter.ts";
 import { createDrafting } from "./drafting.ts";
 import { createHeartbeat } from "./heartbeat.ts";
 import { createTally, type Job } from "./job.ts";
+import { chooseLora, createLoraRows } from "./lora.ts";
 import { createLatch } from "./latch.ts";
 import { steer } from "./steering.ts";
 import { poolStates, wantedStates } from "./states.ts";
@@ -44,6 +45,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
   const { backend, model, now, yieldTurn } = options;
   const { limits } = model;
   const { vocabSize, embedsOnly = false } = model.config;
+  const { lora = [] } = model;
   const chunk = options.chunk ?? limits.maxRows;
   const contextLength = Math.min(
     options.contextLength ?? model.config.contextLength,
@@ -68,6 +70,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     handedOver: createKvEraser(backend, model, options.draft),
   });
   const layOut = createLayOut(limits);
+  const loraRows = createLoraRows(limits.maxRows);
 
   const jobs = new Map<Sequence, Job>();
   const matchers = createMatchers();
@@ -163,7 +166,12 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     for (const { sequence } of plan.work) jobs.get(sequence)?.begin(started);
     const states = wantedStates(plan, jobs);
     const laid = layOut(plan.work);
-    const batch = states === "only" ? { ...laid, headless: true } : laid;
+    const lora = loraRows(plan.work);
+    const batch: Batch = {
+      ...laid,
+      ...(states === "only" ? { headless: true } : {}),
+      ...(lora.length === 0 ? {} : { lora }),
+    };
     model.prepare(batch);
     const output = await run(batch);
     if (states !== "none")
@@ -259,6 +267,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
         backlog,
         steering: steer(request, matchers, limit),
         drafter: speculate && canDraft(request) ? drafterOf(options, cost) : undefined,
+        lora: chooseLora(lora, request.lora),
         arrived: now(),
       });
       request.signal?.addEventListener("abort", abort);
@@ -275,18 +284,20 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     const { signal, tokens, from } = request;
     checkGenerates(model.config);
     checkScore(request, vocabSize, contextLength);
+    const chosen = chooseLora(lora, request.lora);
     checkOpen(signal);
     if (from === tokens.length) return new Float64Array(0);
     return answered<Float64Array>(signal, (reader) =>
-      createScoreJob(request, reader, tally, now()),
+      createScoreJob(request, reader, tally, chosen, now()),
     );
   }
 
   async function embed(request: EmbedRequest): Promise<Float32Array> {
     checkEmbed(request, vocabSize, contextLength);
+    const chosen = chooseLora(lora, request.lora);
     checkOpen(request.signal);
     return answered<Float32Array>(request.signal, (reader) =>
-      createEmbedJob(request, model.config.dim, reader, tally, now()),
+      createEmbedJob(request, model.config.dim, reader, tally, chosen, now()),
     );
   }
 
@@ -369,6 +380,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
       kvType: limits.kvType ?? "f32",
       ...(embedsOnly ? { embedsOnly } : {}),
       vocabSize,
+      ...(lora.length === 0 ? {} : { lora }),
       contextLength,
       maxRequests: maxJobs,
       memory: backend.memory(),
