@@ -46,6 +46,7 @@ export type { EngineChange, OpenContext, OpenedEngine } from "./engine/engine-su
 export type { WaitLimits } from "./engine/engine-waiters.ts";
 export type { RestartLimits } from "./engine/restart-policy.ts";
 export type { StallLimits } from "./engine/stall-watch.ts";
+export type { LoraUse } from "./engine/lora.ts";
 export { type EngineCondition, type SupervisedEngine } from "./engine/lasting-engine.ts";
 export {
   superviseEngine,

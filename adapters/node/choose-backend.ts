@@ -5,6 +5,7 @@ import type { GgufModel } from "../../core/gguf/gguf.ts";
 import { readConfig } from "../../core/model/config.ts";
 import { checkFit } from "../../core/model/fit.ts";
 import { tryModel, type TrialOptions } from "../../core/model/trial.ts";
+import type { NamedLora } from "../../core/lora/load-lora.ts";
 import { workloadOf } from "../../core/model/workload.ts";
 import type { Backend } from "../../core/tensor/backend.ts";
 import type { Choice, Trial } from "../../core/tensor/choice.ts";
@@ -25,6 +26,8 @@ export interface Contenders {
 export interface ModelToRun {
   readonly gguf: GgufModel;
   readonly room: RoomOptions;
+  /** Adapters that rows may take, checked with it. */
+  readonly loras?: readonly NamedLora[];
 }
 
 /** How to go about it. */
@@ -74,7 +77,7 @@ export async function chooseBackend(
       });
     }
     const { limits } = planRoom(readConfig(model.gguf), model.room);
-    const workload = workloadOf(model.gguf, limits);
+    const workload = workloadOf(model.gguf, limits, model.loras);
     const { kvType } = limits;
     const options: TrialOptions = { kvType, now, ...(signal === undefined ? {} : { signal }) };
     const tried = await within(TRIAL_MS, "trying the GPU", tryGpu(gpu, model, workload, options));

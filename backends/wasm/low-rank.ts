@@ -21,6 +21,12 @@ interface Run {
   readonly scale: number;
 }
 
+/** Units of a run, and nanoseconds of each. */
+interface UnitWork {
+  readonly units: number;
+  readonly each: number;
+}
+
 /** Adds a product of low rank, see {@linkcode Ops.addLowRank}. */
 export type AddLowRank = (
   out: WasmTensor,
@@ -40,7 +46,7 @@ export function createLowRank({ args, executor, own, scratch }: OpsContext): Add
   /** A region with a part of `units` units for each run. */
   const forEach = (
     runs: readonly Run[],
-    cost: (run: Run) => { readonly units: number; readonly each: number },
+    cost: (run: Run) => UnitWork,
     kernel: number,
     put: (run: Run) => number,
   ): void => {
@@ -61,16 +67,6 @@ export function createLowRank({ args, executor, own, scratch }: OpsContext): Add
     const runs = runsOf(scales);
     const t = inner.at(4 * x.rows * rank);
     const delta = outer.at(4 * x.rows * m);
-    const at = (offset: number, { first }: Run, width: number): number =>
-      offset + 4 * first * width;
-    const product = (rows: number, columns: number) => (run: Run) => ({
-      units: Math.ceil(rows / PANEL_ROWS),
-      each: run.rows * PANEL_ROWS * columns * MULTIPLY_NS,
-    });
-    const rowwise = (width: number) => (run: Run) => ({
-      units: run.rows,
-      each: width * ELEMENT_NS,
-    });
     forEach(runs, product(rank, k), down.matmul, (run) =>
       args.put(at(t, run, rank), down.offset, at(x.offset, run, k), run.rows, rank, k),
     );
@@ -84,6 +80,24 @@ export function createLowRank({ args, executor, own, scratch }: OpsContext): Add
       args.put(at(out.offset, run, m), at(delta, run, m), m),
     );
   };
+}
+
+/** Where a run's rows begin in a tensor of rows of this width. */
+function at(offset: number, { first }: Run, width: number): number {
+  return offset + 4 * first * width;
+}
+
+/** The work of a product with a matrix, by its panels. */
+function product(rows: number, columns: number): (run: Run) => UnitWork {
+  return (run) => ({
+    units: Math.ceil(rows / PANEL_ROWS),
+    each: run.rows * PANEL_ROWS * columns * MULTIPLY_NS,
+  });
+}
+
+/** The work of going over rows of this width. */
+function rowwise(width: number): (run: Run) => UnitWork {
+  return ({ rows }) => ({ units: rows, each: width * ELEMENT_NS });
 }
 
 function runsOf(scales: Float32Array): readonly Run[] {

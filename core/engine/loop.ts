@@ -22,7 +22,6 @@ import { canDraft, drafterOf } from "./drafter.ts";
 import { createDrafting } from "./drafting.ts";
 import { createHeartbeat } from "./heartbeat.ts";
 import { createTally, type Job } from "./job.ts";
-import { chooseLora, createLoraRows } from "./lora.ts";
 import { createLatch } from "./latch.ts";
 import { steer } from "./steering.ts";
 import { poolStates, wantedStates } from "./states.ts";
@@ -42,10 +41,9 @@ type State = "open" | "closing" | "failed";
 
 /** An engine in this thread. Throws `RangeError` for limits below 1 and a draft model of another shape. */
 export function createEngine(options: EngineOptions): SteppedEngine {
-  const { backend, model, now, yieldTurn } = options;
-  const { limits } = model;
+  const { backend, model, now, yieldTurn, maxWaitMs = Infinity } = options;
+  const { limits, lora: loras = [] } = model;
   const { vocabSize, embedsOnly = false } = model.config;
-  const { lora = [] } = model;
   const chunk = options.chunk ?? limits.maxRows;
   const contextLength = Math.min(
     options.contextLength ?? model.config.contextLength,
@@ -54,7 +52,6 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     // Texts that come in one step have to fit into one.
     ...(embedsOnly ? [chunk, limits.maxRows, limits.maxLogitRows] : []),
   );
-  const { maxWaitMs = Infinity } = options;
   // Elsewhere a row's bits may depend on the rows beside it.
   const speculate = (options.speculate ?? true) !== false && !backend.name.startsWith("webgpu");
   const maxJobs = checkLimits(options.maxSequences, chunk) + options.maxWaiting;
@@ -70,7 +67,6 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     handedOver: createKvEraser(backend, model, options.draft),
   });
   const layOut = createLayOut(limits);
-  const loraRows = createLoraRows(limits.maxRows);
 
   const jobs = new Map<Sequence, Job>();
   const matchers = createMatchers();
@@ -166,12 +162,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     for (const { sequence } of plan.work) jobs.get(sequence)?.begin(started);
     const states = wantedStates(plan, jobs);
     const laid = layOut(plan.work);
-    const lora = loraRows(plan.work);
-    const batch: Batch = {
-      ...laid,
-      ...(states === "only" ? { headless: true } : {}),
-      ...(lora.length === 0 ? {} : { lora }),
-    };
+    const batch = states === "only" ? { ...laid, headless: true } : laid;
     model.prepare(batch);
     const output = await run(batch);
     if (states !== "none")
@@ -267,7 +258,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
         backlog,
         steering: steer(request, matchers, limit),
         drafter: speculate && canDraft(request) ? drafterOf(options, cost) : undefined,
-        lora: chooseLora(lora, request.lora),
+        loras,
         arrived: now(),
       });
       request.signal?.addEventListener("abort", abort);
@@ -284,20 +275,18 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     const { signal, tokens, from } = request;
     checkGenerates(model.config);
     checkScore(request, vocabSize, contextLength);
-    const chosen = chooseLora(lora, request.lora);
     checkOpen(signal);
     if (from === tokens.length) return new Float64Array(0);
     return answered<Float64Array>(signal, (reader) =>
-      createScoreJob(request, reader, tally, chosen, now()),
+      createScoreJob(request, reader, tally, loras, now()),
     );
   }
 
   async function embed(request: EmbedRequest): Promise<Float32Array> {
     checkEmbed(request, vocabSize, contextLength);
-    const chosen = chooseLora(lora, request.lora);
     checkOpen(request.signal);
     return answered<Float32Array>(request.signal, (reader) =>
-      createEmbedJob(request, model.config.dim, reader, tally, chosen, now()),
+      createEmbedJob(request, model.config.dim, reader, tally, loras, now()),
     );
   }
 
@@ -380,7 +369,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
       kvType: limits.kvType ?? "f32",
       ...(embedsOnly ? { embedsOnly } : {}),
       vocabSize,
-      ...(lora.length === 0 ? {} : { lora }),
+      ...(loras.length === 0 ? {} : { lora: loras }),
       contextLength,
       maxRequests: maxJobs,
       memory: backend.memory(),

@@ -59,7 +59,7 @@ export function loraKey(chosen: readonly ChosenLora[]): string {
 
 /** Rows of a sequence, see `Work`. */
 interface LoraWork {
-  readonly sequence: { readonly lora: readonly ChosenLora[] };
+  readonly sequence: { readonly lora?: readonly ChosenLora[] };
   readonly rows: number;
 }
 
@@ -69,7 +69,8 @@ export function createLoraRows(
 ): (work: readonly LoraWork[]) => readonly LoraRows[] {
   const arrays: Float32Array[] = [];
   return (work) => {
-    const used = new Set(work.flatMap(({ sequence }) => sequence.lora.map(({ index }) => index)));
+    const used = new Set<number>();
+    for (const { sequence } of work) for (const { index } of sequence.lora ?? []) used.add(index);
     if (used.size === 0) return [];
     return [...used]
       .toSorted((a, b) => a - b)
@@ -77,7 +78,7 @@ export function createLoraRows(
         const scales = (arrays[index] ??= new Float32Array(maxRows));
         let row = 0;
         for (const { sequence, rows } of work) {
-          const scale = sequence.lora.find((one) => one.index === index)?.scale ?? 0;
+          const scale = sequence.lora?.find((one) => one.index === index)?.scale ?? 0;
           scales.fill(scale, row, row + rows);
           row += rows;
         }

@@ -27,10 +27,10 @@ export function adaptModel(model: Model, loras: readonly LoadedLora[]): Model {
 function adaptedOps(
   ops: Ops,
   batch: Batch,
-  rows: readonly LoraRows[],
+  takers: readonly LoraRows[],
   loras: readonly LoadedLora[],
 ): Ops {
-  const taken = rows.map(({ index, scales }) => ({ ...loras[index]!, scales }));
+  const taken = takers.map(({ index, scales }) => ({ ...loras[index]!, scales }));
   const last = taken.map(({ scales }) => Float32Array.from(batch.logitRows, (row) => scales[row]!));
 
   function isAdapted({ weight }: Product): boolean {

@@ -16,7 +16,7 @@ export function readGgufLora(gguf: GgufModel, name: string): LoraFile {
   }
   const type = metadata.get("adapter.type");
   if (type !== "lora") {
-    const shown = quote(String(JSON.stringify(type) ?? "missing"));
+    const shown = quote(JSON.stringify(type ?? null));
     throw unsupported(name, `its adapter.type is ${shown}, only "lora" is supported`);
   }
   if (metadata.has("adapter.alora.invocation_tokens")) {

@@ -74,7 +74,7 @@ export async function openPeftLora(folder: ModelFolder, model: GgufModel): Promi
 
 function checkConfig(file: string, config: JsonObject): void {
   if (config["peft_type"] !== "LORA") {
-    const shown = quote(String(JSON.stringify(config["peft_type"])));
+    const shown = quote(JSON.stringify(config["peft_type"] ?? null));
     throw unsupported(file, `its peft_type is ${shown}, only "LORA" is supported`);
   }
   for (const [field, isUnused] of UNUSED) {

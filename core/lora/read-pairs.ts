@@ -72,7 +72,7 @@ export function checkAlpha(file: string, alpha: unknown): number {
   if (typeof alpha === "number" && Number.isFinite(alpha) && Math.abs(alpha) <= MAX_ALPHA) {
     return alpha;
   }
-  throw malformed(file, `its alpha is ${quote(String(JSON.stringify(alpha)))}, expected a number`);
+  throw malformed(file, `its alpha is ${quote(JSON.stringify(alpha ?? null))}, expected a number`);
 }
 
 /** Some thousand times the largest rank: gains stay far from the ends of float32. */
