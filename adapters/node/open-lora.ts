@@ -121,6 +121,8 @@ export async function digestWith(
   loras: readonly Pick<LoraFacts, "digest" | "scale">[],
 ): Promise<string> {
   if (loras.length === 0) return model();
-  const weighed = loras.map(async ({ digest, scale }) => ({ digest: await digest(), scale }));
-  return adaptedDigest(await model(), await Promise.all(weighed));
+  const weighed = await Promise.all(
+    loras.map(async ({ digest, scale }) => ({ digest: await digest(), scale })),
+  );
+  return adaptedDigest(await model(), weighed);
 }
