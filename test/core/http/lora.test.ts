@@ -1,4 +1,6 @@
 import { describe, expect, test } from "vitest";
+import { createAnswerCache } from "../../../core/cache/answers.ts";
+import { createMemoryStore } from "../../../core/cache/memory-store.ts";
 import type { ServedModel } from "../../../core/http/deps.ts";
 import { modelsWith, type ServedLora } from "../../../core/http/lora-models.ts";
 import type { GenerateRequest } from "../../../core/engine/engine.ts";
@@ -24,6 +26,9 @@ function createLoraApp(deps: Parameters<typeof createScriptedApp>[1] = {}): Lora
   models = modelsWith(app.served);
   return Object.assign(app, { asked: engine.requests });
 }
+
+/** Milliseconds since 1970. */
+const NOW = 1_790_000_000_000;
 
 const MESSAGES = [{ role: "user", content: "Hi" }];
 
@@ -139,6 +144,47 @@ describe("a model with adapters", () => {
     expect(await statusOf({ model: "m:sql" })).toBe(403);
     expect(await statusOf({ model: "m", lora: [{ name: "law" }] })).toBe(200);
     expect(await statusOf({ model: "m", lora: [{ name: "law" }, { name: "sql" }] })).toBe(403);
+  });
+
+  test("has no answer of one adapter kept for another, nor for another scale", async () => {
+    const tasks: Promise<unknown>[] = [];
+    const answers = createAnswerCache({
+      secret: new Uint8Array(32),
+      epoch: 1,
+      stores: [createMemoryStore(1e6, () => NOW)],
+      memoryBytes: 1e6,
+      freshMs: 60_000,
+      staleMs: 0,
+      wallClock: () => NOW,
+      now: () => 0,
+      random: () => 0.5,
+    });
+    const { post, asked } = createLoraApp({
+      caching: {
+        answers,
+        stale: { whileRevalidateMs: 0, ifErrorMs: 0 },
+        verifyOneIn: 0,
+        wallClock: () => NOW,
+        background: (work) => void tasks.push(work),
+      },
+    });
+    const bodies = [
+      { model: "m" },
+      { model: "m:law" },
+      { model: "m", lora: [{ name: "law", scale: 0.5 }] },
+      { model: "m", lora: [{ name: "sql", scale: 0.5 }, { name: "law" }] },
+    ];
+    for (const round of ["miss", "hit"]) {
+      for (const body of bodies) {
+        const response = await post("/v1/completions", { ...body, prompt: "Hi", temperature: 0 });
+        await response.text();
+        const status = response.headers.get("cache-status");
+        if (round === "miss") expect(status).toMatch(/fwd=miss/);
+        else expect(status).toMatch(/hit/);
+        await Promise.all(tasks);
+      }
+      expect(asked).toHaveLength(bodies.length);
+    }
   });
 
   test("is one engine to whoever measures it or asks for its health", async () => {
