@@ -128,6 +128,7 @@ export {
   type ServedModel,
   type ServerState,
 } from "./http/deps.ts";
+export { modelsWith, type ServedLora } from "./http/lora-models.ts";
 export type { SharedFile } from "./http/shared-file.ts";
 export type { Head } from "./http/wire/format.ts";
 export type { Counter, Gauge, Histogram, Labels, Metrics } from "./metrics/metrics.ts";

@@ -321,10 +321,11 @@ async function toServed(model: LoadedModel, options: ServeOptions): Promise<Serv
 }
 
 async function servedLoras(loras: readonly LoraFacts[]): Promise<readonly ServedLora[]> {
-  const one = async ({ name, scale, digest }: LoraFacts): Promise<ServedLora> => {
-    return { name, scale, digest: await digest() };
-  };
-  return Promise.all(loras.map(one));
+  return Promise.all(loras.map(toServedLora));
+}
+
+async function toServedLora(lora: LoraFacts): Promise<ServedLora> {
+  return { name: lora.name, scale: lora.scale, digest: await lora.digest() };
 }
 
 /** Read from disk by servers that share only. */

@@ -40,8 +40,9 @@ export interface ServedModel {
   readonly pooling?: Pooling;
   /** Its adapters, in the engine's order; none where absent. */
   readonly loras?: readonly ServedLora[];
-  /** What it is made of, where it is a model with adapters, and with how much of which. */
+  /** What it is made of, where it is a model with adapters. */
   readonly base?: ServedModel;
+  /** The adapters that it then is made with. */
   readonly lora?: readonly LoraUse[];
   /** `general.architecture` of its file; for those who list models. */
   readonly architecture?: string;

@@ -22,16 +22,17 @@ export interface ServedLora {
  * and lists know them as any other model.
  */
 export function modelsWith(model: ServedModel): readonly ServedModel[] {
-  const taken = new Set([model.id, ...(model.aliases ?? [])]);
-  const adapted = (model.loras ?? []).map((lora): ServedModel => {
-    const names = [lora.name, ...(model.aliases ?? []).map((alias) => `${alias}:${lora.name}`)];
-    return {
-      ...adaptedModel(model, [lora]),
-      id: `${model.id}:${lora.name}`,
-      aliases: names.filter((name) => !taken.has(name)),
-    };
-  });
-  return [model, ...adapted];
+  return [model, ...(model.loras ?? []).map((lora) => namedModel(model, lora))];
+}
+
+function namedModel(model: ServedModel, lora: ServedLora): ServedModel {
+  const { id, aliases = [] } = model;
+  const names = [lora.name, ...aliases.map((alias) => `${alias}:${lora.name}`)];
+  return {
+    ...adaptedModel(model, [lora]),
+    id: `${id}:${lora.name}`,
+    aliases: names.filter((name) => name !== id && !aliases.includes(name)),
+  };
 }
 
 /** The model as if it were made with these adapters; browsers are not given its files. */
