@@ -97,6 +97,7 @@ export type { Relay } from "./pool/relay-header.ts";
 export type { Transcript } from "./pool/transcript.ts";
 export {
   createFetchTransport,
+  type Fetch,
   type Transport,
   type TransportRequest,
   type TransportResponse,
@@ -108,6 +109,10 @@ export {
   type UpstreamRequest,
 } from "./pool/upstream.ts";
 export { createApp, type App, type RouteScope } from "./http/app.ts";
+export type { Arrival, ReadHeaders } from "./http/arrival.ts";
+export type { HitLane, OpenedLane } from "./http/hit-lane.ts";
+export type { Reply } from "./http/exchange.ts";
+export type { TimeLimit } from "./http/time-limit.ts";
 export {
   createAccess,
   type Access,

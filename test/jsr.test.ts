@@ -20,5 +20,6 @@ describe.skipIf(isMissing(DENO))("by Deno's judgement", () => {
   test("the package could be published on JSR", async () => {
     const { stderr } = await run(DENO, ["publish", "--dry-run", "--allow-dirty"], { cwd, env });
     expect(stderr).toContain("Dry run complete");
-  });
+    // It checks all types, which takes a minute beside other work.
+  }, 180_000);
 });

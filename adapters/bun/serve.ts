@@ -19,9 +19,23 @@ export function serveEdge(options: ServerOptions): Promise<ListeningServer> {
   return serveFromPool(listen, options);
 }
 
-const listen: Listen = (fetch, hostname, port) => {
-  // Bun would close a stream that has been silent for 10 s, as during a long prompt.
-  const server = Bun.serve({ fetch, hostname, port, idleTimeout: 0 });
+/** As on Node: longer than the 60 s of common load balancers. A stream is never silent for as long. */
+const KEEP_ALIVE_SECONDS = 65;
+
+const listen: Listen = (app, hostname, port) => {
+  const server = Bun.serve({
+    hostname,
+    port,
+    // Bun would close a connection that has been silent for 10 s, as during a long prompt.
+    idleTimeout: 0,
+    async fetch(request, own) {
+      own.timeout(request, 0);
+      const response = await app.fetch(request);
+      // From here on it is written to, or it is done; and then it must not stay for ever.
+      own.timeout(request, KEEP_ALIVE_SECONDS);
+      return response;
+    },
+  });
   return {
     url: server.url.origin,
     async finish(graceMs, stop) {

@@ -19,7 +19,7 @@ export function serveEdge(options: ServerOptions): Promise<ListeningServer> {
   return serveFromPool(listen, options);
 }
 
-const listen: Listen = (fetch, hostname, port) => {
+const listen: Listen = (app, hostname, port) => {
   let running = 0;
   const ended = (): void => void running--;
   const stopping = new AbortController();
@@ -29,7 +29,7 @@ const listen: Listen = (fetch, hostname, port) => {
       running++;
       // It rejects where the client has left; that is an end as well.
       void completed.then(ended, ended);
-      return fetch(request);
+      return app.fetch(request);
     },
   );
   const host = addr.hostname.includes(":") ? `[${addr.hostname}]` : addr.hostname;

@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { EngineChange } from "../../core/engine/engine-succession.ts";
-import { createApp } from "../../core/http/app.ts";
+import { createSharedTimer } from "../../core/http/time-limit.ts";
+import { createApp, type App } from "../../core/http/app.ts";
 import type { EngineInfo } from "../../core/engine/engine.ts";
 import type {
   AppDeps,
@@ -102,7 +103,7 @@ export interface Listening {
 
 /** A runtime's way to listen. Throws or rejects with the runtime's own error where it cannot. */
 export type Listen = (
-  fetch: (request: Request) => Response | Promise<Response>,
+  app: Pick<App, "fetch" | "lane">,
   host: string,
   port: number,
 ) => Listening | Promise<Listening>;
@@ -225,6 +226,7 @@ async function openServer(
     state: () => served.state,
     version: packageVersion(),
     now: () => performance.now(),
+    timeLimit: createSharedTimer(() => performance.now()),
     wallClock: () => Date.now(),
     randomId: () => randomUUID(),
     log,
@@ -244,7 +246,7 @@ async function openServer(
   await rungs.tend();
   let listening: Listening;
   try {
-    listening = await listen((request) => app.fetch(request), host, port);
+    listening = await listen(app, host, port);
   } catch (error) {
     lag.stop();
     await rungs.close();

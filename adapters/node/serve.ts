@@ -1,5 +1,6 @@
-import type { Server } from "node:http";
-import { createAdaptorServer } from "@hono/node-server";
+import { createServer, type Server } from "node:http";
+import { getRequestListener } from "@hono/node-server";
+import { answerAtHand, type Listener } from "./answer-at-hand.ts";
 import { createDrain } from "./drain.ts";
 import { LightResponse } from "./light-response.ts";
 import { lingerOnClose } from "./lingering-close.ts";
@@ -45,25 +46,27 @@ export function serveEdge(options: ServerOptions): Promise<ListeningServer> {
 
 const PLATFORM: Platform = { Response: LightResponse, createTransport: createUndiciTransport };
 
-const listenHttp: Listen = async (fetch, host, port) => {
-  const server = createServer(fetch);
+const listenHttp: Listen = async ({ fetch, lane }, host, port) => {
+  // Library users keep their own `Request` and `Response`.
+  const ordinary = getRequestListener((request) => fetch(request), {
+    overrideGlobalObjects: false,
+  });
+  const server = openServer(lane === undefined ? ordinary : answerAtHand(lane, ordinary));
   const url = await listen(server, host, port);
   const drain = createDrain(server);
   return { url, finish: (graceMs, stop) => drain.finish(graceMs, stop) };
 };
 
-function createServer(fetch: (request: Request) => Response | Promise<Response>): Server {
-  const server = createAdaptorServer({
-    fetch,
-    // Library users keep their own `Request` and `Response`.
-    overrideGlobalObjects: false,
-    serverOptions: {
+function openServer(listener: Listener): Server {
+  const server = createServer(
+    {
       headersTimeout: HEADERS_TIMEOUT_MS,
       requestTimeout: REQUEST_TIMEOUT_MS,
       keepAliveTimeout: KEEP_ALIVE_MS,
       connectionsCheckingInterval: TIMEOUT_CHECK_MS,
     },
-  });
-  lingerOnClose(server as Server);
-  return server as Server;
+    (incoming, outgoing) => void listener(incoming, outgoing),
+  );
+  lingerOnClose(server);
+  return server;
 }

@@ -6,10 +6,13 @@ import { createAccess, type ApiKey } from "../../core/http/edge/access.ts";
 import type { OverflowLimits } from "../../core/pool/overflow.ts";
 import type { Metrics } from "../../core/metrics/metrics.ts";
 import { POOL_EVENTS, POOL_GAP_SECONDS } from "../../core/metrics/names.ts";
-import { createPool, type Pool, type PoolOptions } from "../../core/pool/pool.ts";
+import { coalescePool } from "../../core/pool/coalesced-pool.ts";
+import { createPool, type Pool, type PoolEvent, type PoolOptions } from "../../core/pool/pool.ts";
 import type { PoolNode } from "../../core/pool/nodes.ts";
 import { createFetchTransport } from "../../core/pool/transport.ts";
 import { createUpstream, type UpstreamOptions } from "../../core/pool/upstream.ts";
+import { meetingPlaces } from "./meeting-places.ts";
+import { tendWithRequests } from "./tend-pool.ts";
 
 /** What stands around the answers of a worker, computed here or elsewhere. Each is asked for once per isolate. */
 export interface EdgeOptions<Env> {
@@ -18,6 +21,12 @@ export interface EdgeOptions<Env> {
    * only where they have the same model: where its `version` is the digest that they tell, SHA-256.
    */
   readonly pool?: (env: Env) => WorkerPool;
+  /**
+   * Objects of `createFlights`' class: what many isolates ask of the pool at one time is computed once for all.
+   * Each isolate asks by itself unless given, and where an object does not answer. It takes a `cache`, whose keys tell
+   * which requests are equal.
+   */
+  readonly flights?: (env: Env) => DurableObjectNamespace;
   /** When requests go over to the pool, where a model is here. */
   readonly overflow?: Partial<OverflowLimits>;
   /** Somebody else's server, for when there is room nowhere. */
@@ -84,11 +93,21 @@ export function openEdge<Env>(options: EdgeOptions<Env>, env: Env): EdgeParts {
   const { log = () => {}, overflow } = options;
   const contexts = new WeakMap<Request, WorkerContext>();
   let metrics: Metrics | undefined;
-  const pool = openPool(options.pool?.(env), {
-    log,
-    onEvent: (event) => metrics?.counter(POOL_EVENTS, { event }).add(),
-    onGap: (ms) => metrics?.histogram(POOL_GAP_SECONDS, {}).observe(ms / 1000),
-  });
+  const onEvent = (event: PoolEvent): void => metrics?.counter(POOL_EVENTS, { event }).add();
+  const configured = options.pool?.(env);
+  const nodes =
+    configured &&
+    openPool(configured, {
+      log,
+      onEvent,
+      onGap: (ms) => metrics?.histogram(POOL_GAP_SECONDS, {}).observe(ms / 1000),
+    });
+  const flights = options.flights?.(env);
+  const pool =
+    nodes === undefined || flights === undefined
+      ? nodes
+      : coalescePool(nodes, { places: meetingPlaces(flights), now, onEvent });
+  const tend = pool && tendWithRequests(pool);
   const upstream = options.upstream?.(env);
   const keys = options.keys?.(env);
   const cache = options.cache?.(env);
@@ -110,20 +129,16 @@ export function openEdge<Env>(options: EdgeOptions<Env>, env: Env): EdgeParts {
     },
     async attend(request, context) {
       contexts.set(request, context);
-      if (pool === undefined) return;
-      // Nothing runs between requests: each looks after the nodes, and only the first has to wait for them.
-      const tending = pool.tend();
-      if (pool.ready()) context.waitUntil(tending);
-      else await tending;
+      await tend?.((work) => context.waitUntil(work));
     },
   };
 }
 
-function openPool(
-  pool: WorkerPool | undefined,
+/** Open the pool that is configured. */
+export function openPool(
+  pool: WorkerPool,
   listeners: Pick<PoolOptions, "log" | "onEvent" | "onGap">,
-): Pool | undefined {
-  if (pool === undefined) return undefined;
+): Pool {
   const transport = createFetchTransport();
   return createPool({ ...pool, ...listeners, transport, now, random: Math.random });
 }

@@ -11,6 +11,7 @@ export type {
   WorkerPool,
   WorkerUpstream,
 } from "./edge-parts.ts";
+export { createFlights, type FlightsClass, type FlightsOptions } from "./flights.ts";
 export { createKvStore } from "./kv-store.ts";
 export { cachedModel, r2Model, responseModel, type ModelBody } from "./sources.ts";
 export type { WarmStart } from "./warm.ts";

@@ -137,7 +137,7 @@ export function createAnswerCache(options: AnswerCacheOptions): AnswerCache {
   const purges = createPurges({
     latest: () => Math.max(wallClock(), latest),
     now,
-    keepMs,
+    keepMs: keepMs + JITTER * options.freshMs,
     ...(furthest === undefined ? {} : { store: furthest }),
   });
 

@@ -14,7 +14,7 @@ export interface Purges {
 export interface PurgeOptions {
   /** Where processes tell one another; the store that they share. */
   readonly store?: CacheStore;
-  /** How long a mark is kept: as long as the oldest answer may be. */
+  /** Milliseconds for which a mark is kept: as long as the oldest answer may be. */
   readonly keepMs: number;
   /** Milliseconds since 1970, at least the latest time at which anything here was stored. */
   readonly latest: () => number;
@@ -25,53 +25,70 @@ export interface PurgeOptions {
 /** Another process hears of a purge within this time; asking the store at every hit would cost a round trip. */
 const REFRESH_MS = 1000;
 
-/** Tags whose marks are remembered; beyond them the store is asked again. */
+/** Tags of which is remembered what the store said; beyond them it is asked again. A mark takes about 200 bytes. */
 const MAX_TAGS = 10_000;
+
+/** Tags that were purged here and whose marks are kept one by one; beyond them the oldest become one for all tags. */
+const MAX_OWN_TAGS = 10_000;
 
 interface Mark {
   /** Answers stored up to here are void; 0 for none. */
   readonly until: number;
-  /** By the monotonic clock. */
-  readonly lookedAt: number;
+  /** When it was made, or the store was asked, by the monotonic clock. */
+  readonly at: number;
 }
 
 /**
  * Purging by tag in no time at all, on stores that can neither list nor tag: a purge is one mark, and what
- * is older than it counts as absent. A key by itself is simply deleted.
+ * is older than it counts as absent. A key by itself is simply deleted. Marks take bounded memory.
  */
 export function createPurges(options: PurgeOptions): Purges {
   const { store, keepMs, latest, now } = options;
-  const marks = new Map<string, Mark>();
+  // The oldest first: each is put last when it is set.
+  const own = new Map<string, Mark>();
+  const told = new Map<string, Mark>();
+  /** Answers stored up to here are void, whatever their tags: the marks that there was no room for. */
+  let floor = 0;
 
-  function remember(tag: string, until: number): void {
-    marks.delete(tag);
-    marks.set(tag, { until, lookedAt: now() });
-    if (marks.size <= MAX_TAGS) return;
-    // Without a shared store the marks here are all there are, and the oldest must not be lost to newer
-    // ones; with one they can be asked for again.
-    if (store !== undefined) marks.delete(marks.keys().next().value!);
+  /** A purge of this process must hold even where no store heard of it. */
+  function mark(tag: string, until: number): void {
+    own.delete(tag);
+    own.set(tag, { until, at: now() });
+    for (const [oldest, { until: voidUntil, at }] of own) {
+      const isOver = now() - at > keepMs;
+      if (!isOver && own.size <= MAX_OWN_TAGS) break;
+      own.delete(oldest);
+      // Whoever purges so much loses some more; what was purged never comes back.
+      if (!isOver) floor = Math.max(floor, voidUntil);
+    }
+  }
+
+  function hear(tag: string, until: number): void {
+    told.delete(tag);
+    told.set(tag, { until, at: now() });
+    if (told.size > MAX_TAGS) told.delete(told.keys().next().value!);
   }
 
   /** Up to when answers with a tag are void, where that is known for the moment. */
   function knownUntil(tag: string): number | undefined {
-    const mark = marks.get(tag);
-    if (store === undefined) return mark?.until ?? 0;
-    if (mark === undefined || now() - mark.lookedAt >= REFRESH_MS) return undefined;
-    return mark.until;
+    const here = Math.max(own.get(tag)?.until ?? 0, floor);
+    if (store === undefined) return here;
+    const heard = told.get(tag);
+    if (heard === undefined || now() - heard.at >= REFRESH_MS) return undefined;
+    return Math.max(here, heard.until);
   }
 
   async function askStore(tag: string): Promise<number> {
     const bytes = await store?.get(markKey(tag));
-    const told = bytes === undefined ? 0 : Number(new TextDecoder().decode(bytes));
-    const until = Math.max(Number.isSafeInteger(told) ? told : 0, marks.get(tag)?.until ?? 0);
-    remember(tag, until);
-    return until;
+    const said = bytes === undefined ? 0 : Number(new TextDecoder().decode(bytes));
+    hear(tag, Math.max(Number.isSafeInteger(said) ? said : 0, told.get(tag)?.until ?? 0));
+    return Math.max(told.get(tag)!.until, own.get(tag)?.until ?? 0, floor);
   }
 
   return {
     async purge(tag) {
       const at = latest();
-      remember(tag, at);
+      mark(tag, at);
       await store?.put(markKey(tag), new TextEncoder().encode(String(at)), keepMs);
     },
     async covers(tags, storedAt) {

@@ -1,12 +1,16 @@
+import { late } from "../engine/endings.ts";
 import { RuntimeError } from "../errors.ts";
 
 /** One computation that many requests read. */
 export interface SharedAnswer<E> {
   /**
    * The answer's events from its first one on: past ones at once, then as they come. It counts as a reader
-   * from this call on, until it has read to the end, `return` is called, or the signal is aborted; with the last reader the computation ends. Throws `ABORTED`, and what computing throws.
+   * from this call on, until it has read to the end, `return` is called, the signal is aborted or its time is over;
+   * with the last reader the computation ends. Throws `ABORTED`, `DEADLINE_EXCEEDED`, and what computing throws.
+   *
+   * @param deadlineMs Milliseconds from now on that this reader waits for events yet to be computed; absent: any time.
    */
-  read(signal: AbortSignal): AsyncGenerator<E, void, undefined>;
+  read(signal: AbortSignal, deadlineMs?: number): AsyncGenerator<E, void, undefined>;
   /** Readers at this moment. */
   readonly readers: number;
 }
@@ -24,8 +28,8 @@ export interface SharedAnswerOptions<E> {
 /**
  * Share one computation. It is pulled by its fastest reader, so that it computes as fast as somebody
  * reads and a slow reader slows nobody; what the others have yet to read is kept, at most one answer. The
- * first reader has no privilege: whoever leaves, it goes on while one is left. Where an attempt fails, the
- * next one computes the same events again, since only deterministic answers are shared, and those that
+ * first reader has no privilege: whoever leaves, it goes on while one is left, and what is computed has no deadline
+ * but those of its readers. Where an attempt fails, the next one computes the same events again, since only deterministic answers are shared, and those that
  * were already read are passed over.
  */
 export function shareAnswer<E>(options: SharedAnswerOptions<E>): SharedAnswer<E> {
@@ -83,29 +87,45 @@ export function shareAnswer<E>(options: SharedAnswerOptions<E>): SharedAnswer<E>
     source?.return().catch(() => {});
   }
 
-  function read(signal: AbortSignal): AsyncGenerator<E, void, undefined> {
+  function read(signal: AbortSignal, deadlineMs?: number): AsyncGenerator<E, void, undefined> {
     readers++;
     let at = 0;
     let here = true;
+    let timeIsOver = false;
     let wake = nothing;
     const left = new Promise<void>((resolve) => (wake = resolve));
     const go = (): void => {
       if (!here) return;
       here = false;
       signal.removeEventListener("abort", go);
+      clearTimeout(timer);
       wake();
       leave();
     };
+    const timer =
+      deadlineMs === undefined
+        ? undefined
+        : setTimeout(() => {
+            // To read what is there already takes nobody's time.
+            if (!isOpen()) return;
+            timeIsOver = true;
+            go();
+          }, deadlineMs);
     if (signal.aborted) go();
     else signal.addEventListener("abort", go, { once: true });
 
+    function isLate(): boolean {
+      return timeIsOver;
+    }
+
     /** The event at `at`, once it is there; `undefined` at the end. */
     async function take(): Promise<E | undefined> {
-      while (at >= log.length && isOpen() && !signal.aborted) {
+      while (at >= log.length && isOpen() && !signal.aborted && !isLate()) {
         pulling ??= pull().finally(() => (pulling = undefined));
         await Promise.race([pulling, left]);
       }
       if (signal.aborted) throw new RuntimeError("ABORTED", "The client left");
+      if (timeIsOver) throw late();
       if (at < log.length) return log[at++]!;
       if (failure !== undefined) throw failure.error;
       return undefined;
@@ -114,7 +134,7 @@ export function shareAnswer<E>(options: SharedAnswerOptions<E>): SharedAnswer<E>
     // No generator function: one that nobody has begun to read would never hear of being left.
     return {
       async next() {
-        if (!here && !signal.aborted) return { done: true, value: undefined };
+        if (!here && !signal.aborted && !timeIsOver) return { done: true, value: undefined };
         try {
           const value = await take();
           if (value !== undefined) return { done: false, value };

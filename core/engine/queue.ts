@@ -24,6 +24,8 @@ export interface FairQueue {
   running(tenant: string): number;
   /** What a tenant has been given so far: who has less goes first. */
   served(tenant: string): number;
+  /** Whether several tenants take part, or did within the last {@linkcode RECENT_ROWS} rows. */
+  readonly shared: boolean;
 }
 
 /** How much may wait. */
@@ -43,10 +45,15 @@ export const MAX_PRIORITY = 4;
 /** Tenants that neither wait nor run are remembered, so that leaving for a moment clears no account; not for ever. */
 const MAX_REMEMBERED = 1024;
 
+/** Who has asked within the last minute or so will soon ask again: a small machine computes 2000 rows a second. */
+const RECENT_ROWS = 100_000;
+
 /** One tenant's account. */
 interface Lane {
   /** By priority, then as they came. */
   readonly queue: Sequence[];
+  /** Tokens of those that wait and have not run yet. */
+  freshTokens: number;
   running: number;
   /** Rows computed, each divided by its sequence's weight. */
   served: number;
@@ -70,13 +77,23 @@ export function createFairQueue(limits: QueueLimits): FairQueue {
   let order = 0;
   /** Where a tenant begins that comes when nobody is there. */
   let start = 0;
+  /** Rows computed of all. */
+  let rowsOfAll = 0;
+  /** Who took part last, and when somebody else last did, in rows. */
+  let latest: string | undefined;
+  let othersAt = -Infinity;
 
   function laneOf(tenant: string): Lane {
     const known = lanes.get(tenant);
     if (known !== undefined) return known;
-    const lane: Lane = { queue: [], running: 0, served: 0 };
+    const lane: Lane = { queue: [], freshTokens: 0, running: 0, served: 0 };
     lanes.set(tenant, lane);
     return lane;
+  }
+
+  function tookPart(tenant: string): void {
+    if (latest !== undefined && latest !== tenant) othersAt = rowsOfAll;
+    latest = tenant;
   }
 
   /** The lane of a sequence that begins to take part. */
@@ -105,7 +122,7 @@ export function createFairQueue(limits: QueueLimits): FairQueue {
 
   /**
    * Named tenants may each take as much as is left (Choudhury and Hahne 1998, dynamic thresholds): one alone
-   * half of the queue, two a third each, so that there is always room for another.
+   * half of the queue and of its tokens, two a third each, so that there is always room for another.
    */
   function checkRoom({ tenant, tokens }: Sequence): void {
     const all = waiting + running;
@@ -113,23 +130,34 @@ export function createFairQueue(limits: QueueLimits): FairQueue {
     if (freshTokens > 0 && freshTokens + tokens.length > limits.tokens) {
       throw full(`prompts of ${freshTokens} tokens wait already, at most ${limits.tokens} may`);
     }
-    const own = tenant === ANYONE ? 0 : (lanes.get(tenant)?.queue.length ?? 0);
-    if (own > 0 && own >= limits.requests - all) {
-      throw full(`${own} of this key wait already, which is its part of the queue`);
+    const lane = tenant === ANYONE ? undefined : lanes.get(tenant);
+    if (lane === undefined || lane.queue.length === 0) return;
+    if (lane.queue.length >= limits.requests - all) {
+      throw full(`${lane.queue.length} of this key wait already, which is its part of the queue`);
+    }
+    const own = lane.freshTokens;
+    if (own > 0 && own + tokens.length > limits.tokens - freshTokens) {
+      throw full(
+        `prompts of ${own} tokens of this key wait already, which is its part of the queue`,
+      );
     }
   }
 
   function add(sequence: Sequence): void {
     if (sequence.admitted) again.add(sequence);
     else checkRoom(sequence);
-    const { queue } = enter(sequence.tenant);
+    const lane = enter(sequence.tenant);
+    tookPart(sequence.tenant);
+    const { queue } = lane;
     const before = queue.findLastIndex(
       (other) => again.has(other) || other.priority >= sequence.priority,
     );
     queue.splice(before + 1, 0, sequence);
     orders.set(sequence, order++);
     waiting++;
-    if (!sequence.admitted) freshTokens += sequence.tokens.length;
+    if (sequence.admitted) return;
+    freshTokens += sequence.tokens.length;
+    lane.freshTokens += sequence.tokens.length;
   }
 
   /**
@@ -184,6 +212,7 @@ export function createFairQueue(limits: QueueLimits): FairQueue {
     waiting--;
     if (again.delete(sequence)) return;
     freshTokens -= sequence.tokens.length;
+    lane.freshTokens -= sequence.tokens.length;
   }
 
   return {
@@ -196,10 +225,15 @@ export function createFairQueue(limits: QueueLimits): FairQueue {
     putBack,
     remove,
     charge(sequence, rows) {
+      rowsOfAll += rows;
+      tookPart(sequence.tenant);
       laneOf(sequence.tenant).served += rows / 2 ** sequence.priority;
     },
     running: (tenant) => lanes.get(tenant)?.running ?? 0,
     served: (tenant) => lanes.get(tenant)?.served ?? 0,
+    get shared() {
+      return rowsOfAll - othersAt < RECENT_ROWS;
+    },
   };
 }
 

@@ -88,6 +88,12 @@ export interface SchedulerLimits {
   readonly sharePrefixes?: boolean;
 }
 
+/**
+ * Rows of long prompts in a step while several tenants take part: whoever asks in the middle of it waits for no more
+ * than that, and then for nothing but its own prompt. Kernels are as fast with so many rows as with more.
+ */
+const POLITE_ROWS = 16;
+
 const UNBOUNDED: QueueLimits = { requests: Infinity, tokens: Infinity };
 
 /**
@@ -97,7 +103,7 @@ const UNBOUNDED: QueueLimits = { requests: Infinity, tokens: Infinity };
  * step lets sequences catch up. Those one token behind, the ones that are being answered, go first;
  * what is left of the row budget, and at most `chunk`, goes to longer ones: to the tenant that has been
  * given least, and of one tenant to the oldest. So a long prompt never halts answers and is never halted
- * itself. When the cache is full, the youngest sequence gives its blocks back, goes to the head of its
+ * itself. Where there are several tenants, long prompts come in small pieces, so that nobody waits long for a step. When the cache is full, the youngest sequence gives its blocks back, goes to the head of its
  * tenant's queue and is computed again later; so does one of a tenant that has several slots where another
  * has none. Full blocks stay known by their tokens: who begins with the same ones does not compute them again.
  */
@@ -175,13 +181,23 @@ export function createScheduler(limits: SchedulerLimits): Scheduler {
     if (budget > 0) admitNewcomers();
     const given = new Set(work.map(({ sequence }) => sequence));
     const longer = running.filter((sequence) => !given.has(sequence));
+    const polite = queue.shared && !whole;
+    let prompts = 0;
+    function giveToPrompt(sequence: Sequence): void {
+      // One that fits into a step is computed in one, alone.
+      const fits = prompts === 0 && sequence.tokens.length - (sequence.cached ?? 0) <= chunk;
+      const count = give(sequence, polite && !fits ? Math.min(budget, POLITE_ROWS) : budget);
+      prompts += count;
+      budget -= count;
+      if (polite) budget = Math.min(budget, Math.max(POLITE_ROWS - prompts, 0));
+    }
     for (const sequence of longer.toSorted(
       (a, b) => queue.served(a.tenant) - queue.served(b.tenant),
     )) {
-      if (budget > 0) budget -= give(sequence, budget);
+      if (budget > 0) giveToPrompt(sequence);
     }
     while (budget > 0 && running.length < maxSequences && admitNext()) {
-      budget -= give(running.at(-1)!, budget);
+      giveToPrompt(running.at(-1)!);
     }
     return work.length > 0 ? { work, rows, logitRows } : undefined;
   }

@@ -25,12 +25,15 @@ import { toEmbeddingList } from "./wire/embedding-response.ts";
 export interface ApiRoute {
   readonly method: "GET" | "POST";
   readonly path: string;
+  /** Whether its answers may be kept. */
+  readonly keeps?: boolean;
   answer(request: Request, exchange: Exchange, server: Server): Response | Promise<Response>;
 }
 
 const completing = <A extends Asked>(path: string, route: Route<A>): ApiRoute => ({
   method: "POST",
   path,
+  keeps: true,
   answer: (request, exchange, server) => complete(request, route, exchange, server),
 });
 
@@ -74,3 +77,8 @@ export const API_ROUTES: readonly ApiRoute[] = [
   orForwarded({ method: "POST", path: "/tokenize", answer: tokenize }),
   orForwarded({ method: "POST", path: "/detokenize", answer: detokenize }),
 ];
+
+/** Paths whose answers may be kept. */
+export const ANSWER_PATHS: readonly string[] = API_ROUTES.filter(({ keeps }) => keeps === true).map(
+  ({ path }) => path,
+);

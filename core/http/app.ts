@@ -3,12 +3,14 @@ import { cors } from "hono/cors";
 import { RuntimeError } from "../errors.ts";
 import { createMetrics, type Metrics } from "../metrics/metrics.ts";
 import { PROMETHEUS_CONTENT_TYPE } from "../metrics/prometheus.ts";
-import { API_ROUTES } from "./apis.ts";
+import { ANSWER_PATHS, API_ROUTES } from "./apis.ts";
 import { DEFAULT_LIMITS, type AppDeps, type HttpLimits } from "./deps.ts";
 import type { Scope } from "./edge/access.ts";
 import { corsOptions } from "./edge/cors.ts";
-import type { Exchange } from "./exchange.ts";
+import { readAhead } from "./body.ts";
+import type { Exchange, Reply } from "./exchange.ts";
 import { createExpressLane, LIST_PATH, toList } from "./express-lane.ts";
+import { createHitLane, MOST_LANE_BYTES, type HitLane, type OwnLane } from "./hit-lane.ts";
 import { liveness, readiness, startup, type Health } from "./health.ts";
 import { allModels, findAnywhere } from "./found-model.ts";
 import { toWireModel } from "./models.ts";
@@ -19,11 +21,14 @@ import { createRequestMemo } from "./request-memo.ts";
 import { createServe, json, refuse } from "./serve.ts";
 import { createDownloads, ISOLATED, sendCode } from "./shared-file.ts";
 import { createServerMetrics } from "./server-metrics.ts";
+import { OWN_TIMERS } from "./time-limit.ts";
 
 /** The server as one function, for every runtime's way of listening. */
 export interface App {
   /** Never rejects. `env` is what some runtimes hand to a handler; it is not used. */
   fetch(request: Request, env?: unknown): Response | Promise<Response>;
+  /** For adapters that answer from memory before they make a `Request`; absent where nothing is kept. */
+  readonly lane: HitLane | undefined;
   /** What the server counts; others may add theirs. */
   readonly metrics: Metrics;
   /** Take other limits of requests from now on; those that are not given have their defaults again. */
@@ -58,7 +63,7 @@ export function createApp(deps: AppDeps): App {
   };
   const serve = createServe(server);
   const app = new Hono();
-  const { corsOrigins = [] } = deps;
+  const { corsOrigins = [], timeLimit = OWN_TIMERS } = deps;
   if (corsOrigins.length > 0) app.use(cors(corsOptions(corsOrigins)));
 
   const live = probe(() => liveness(deps, limits));
@@ -99,6 +104,7 @@ export function createApp(deps: AppDeps): App {
     }),
   );
 
+  const lane = createHitLane(server, new Set(ANSWER_PATHS));
   const express = createExpressLane(deps, server.metrics);
   const posted = new Map(
     routes.flatMap(([method, path, scope, handler]) =>
@@ -107,14 +113,38 @@ export function createApp(deps: AppDeps): App {
   );
 
   /** A question to a model needs no router: its path has no parameters. */
-  function direct(request: Request): Response | Promise<Response> | undefined {
+  function direct(request: Request): Promise<Response> | undefined {
     if (request.method !== "POST" || corsOrigins.length > 0) return undefined;
     const found = posted.get(pathOf(request.url));
-    return found && serve(request, found.scope, found.handler);
+    if (found === undefined) return undefined;
+    const length = request.headers.get("content-length");
+    const opened =
+      length !== null && Number(length) <= MOST_LANE_BYTES ? lane?.open(request) : undefined;
+    return opened === undefined
+      ? serve(request, found.scope, found.handler)
+      : fromMemory(request, opened, (exchange) =>
+          serve(request, found.scope, found.handler, exchange),
+        );
+  }
+
+  async function fromMemory(
+    request: Request,
+    opened: NonNullable<ReturnType<OwnLane["open"]>>,
+    ordinary: (exchange: Exchange) => Promise<Response>,
+  ): Promise<Response> {
+    let reply: Reply | undefined;
+    try {
+      reply = opened.answer(await readAhead(request, limits, timeLimit));
+    } catch {
+      // What is wrong with the body is said where all refusals are.
+    }
+    const { exchange } = opened;
+    return reply === undefined ? await ordinary(exchange) : exchange.toResponse(reply);
   }
 
   return {
     fetch: (request) => express(request) ?? direct(request) ?? app.fetch(request),
+    lane,
     metrics,
     setLimits: (next) => void Object.assign(limits, DEFAULT_LIMITS, next),
     routes: app.routes

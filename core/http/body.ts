@@ -1,6 +1,6 @@
 import { RuntimeError } from "../errors.ts";
 import type { HttpLimits } from "./deps.ts";
-import { within } from "./sse.ts";
+import { OWN_TIMERS, type TimeLimit } from "./time-limit.ts";
 import { parseJson } from "./wire/json.ts";
 
 /**
@@ -10,7 +10,28 @@ import { parseJson } from "./wire/json.ts";
  */
 export async function readText(request: Request, limits: HttpLimits): Promise<string> {
   checkType(request.headers);
-  const bytes = await readBytes(request, limits);
+  return decodeBody(await (readBefore.get(request) ?? readBytes(request, limits)));
+}
+
+/** Bodies that were read before it was clear who answers. */
+const readBefore = new WeakMap<Request, Promise<Uint8Array>>();
+
+/**
+ * The bytes of a request's body, which {@linkcode readText} and {@linkcode readJson} then find read. Throws what
+ * they throw, and makes them throw it again.
+ */
+export function readAhead(
+  request: Request,
+  limits: HttpLimits,
+  time: TimeLimit,
+): Promise<Uint8Array> {
+  const bytes = readBytes(request, limits, time);
+  readBefore.set(request, bytes);
+  return bytes;
+}
+
+/** The text of a body. Throws `INVALID_REQUEST`. */
+export function decodeBody(bytes: Uint8Array): string {
   try {
     return UTF_8.decode(bytes);
   } catch (cause) {
@@ -57,7 +78,11 @@ function checkType(headers: Headers): void {
   }
 }
 
-async function readBytes(request: Request, limits: HttpLimits): Promise<Uint8Array> {
+async function readBytes(
+  request: Request,
+  limits: HttpLimits,
+  time: TimeLimit = OWN_TIMERS,
+): Promise<Uint8Array> {
   const tooLarge = () =>
     new RuntimeError(
       "REQUEST_TOO_LARGE",
@@ -75,7 +100,7 @@ async function readBytes(request: Request, limits: HttpLimits): Promise<Uint8Arr
     // HTTP lets no more bytes through than were declared; most bodies come so, and reading one at once
     // takes a third of the time.
     if (length >= 0) {
-      const whole = await within(leftUnlessWhole(request.arrayBuffer()), limits.bodyTimeoutMs);
+      const whole = await time.within(leftUnlessWhole(request.arrayBuffer()), limits.bodyTimeoutMs);
       if (whole === undefined) throw tooLate();
       if (whole.byteLength > limits.bodyBytes) throw tooLarge();
       return new Uint8Array(whole);

@@ -23,12 +23,17 @@ export interface CacheTurn {
   keepNothing(): void;
   /** Throws `NOT_CACHED` where the request wants an answer that is kept or none. */
   mustCompute(): void;
+  /**
+   * Whether others may join what {@linkcode compute} begins: it is then to be begun without this request's deadline,
+   * which is none of theirs.
+   */
+  shares(): boolean;
   /** Compute the answer, or join whoever computes it. */
-  compute(head: Head, start: Start, signal: AbortSignal): Computed;
+  compute(head: Head, start: Start, reader: Reader): Computed;
   /** A stale answer instead of a failure, where there is one that may serve so. */
   insteadOf(error: unknown): Usable | undefined;
-  /** Somebody else's server has answered, with an answer of its own. */
-  passedBy(): void;
+  /** Somebody else's server has answered, with an answer of its own, for which another request may have asked. */
+  passedBy(joined: boolean): void;
   /** What to tell of an answer that was computed. */
   outcome(): Outcome;
 }
@@ -42,6 +47,14 @@ export interface Outcome {
 
 /** Begin to compute the answer. */
 export type Start = (signal: AbortSignal) => AsyncGenerator<ChoiceEvent, void, undefined>;
+
+/** Whom an answer is computed for. */
+export interface Reader {
+  /** Aborted when it leaves. */
+  readonly signal: AbortSignal;
+  /** Milliseconds that it waits for an answer that is shared; absent: any time. */
+  readonly deadlineMs?: number | undefined;
+}
 
 /** An answer under way. */
 export interface Computed {
@@ -104,7 +117,8 @@ function bypass(status: string | undefined): CacheTurn {
     byTokens: async () => undefined,
     keepNothing: () => {},
     mustCompute: () => {},
-    compute: (head, start, signal) => ({ head, events: start(signal) }),
+    shares: () => false,
+    compute: (head, start, { signal }) => ({ head, events: start(signal) }),
     insteadOf: () => undefined,
     passedBy: () => {},
     outcome: () => ({
@@ -138,6 +152,11 @@ function cachedTurn(policy: AnswerCaching, turn: Turn, directives: CacheDirectiv
     return undefined;
   }
 
+  /** Where those meet who compute the same. */
+  function flightKey(): string | undefined {
+    return own ? undefined : (tokenKey ?? requestKey);
+  }
+
   return {
     requestKey,
     byRequest: async () => (requestKey === undefined ? undefined : await look(requestKey)),
@@ -160,9 +179,10 @@ function cachedTurn(policy: AnswerCaching, turn: Turn, directives: CacheDirectiv
         "There is no answer to this request in the cache, and it asks for one from there only",
       );
     },
-    compute(head, start, signal) {
-      const key = tokenKey ?? requestKey;
-      if (key === undefined || own) return { head, events: start(signal) };
+    shares: () => flightKey() !== undefined,
+    compute(head, start, { signal, deadlineMs }) {
+      const key = flightKey();
+      if (key === undefined) return { head, events: start(signal) };
       // Somebody else's computation may have ended while the stores were being asked.
       const late = directives.noCache ? undefined : cache.keptSince(asker, key, openedAt);
       if (late !== undefined) {
@@ -182,11 +202,11 @@ function cachedTurn(policy: AnswerCaching, turn: Turn, directives: CacheDirectiv
         },
       });
       ({ collapsed } = joined);
-      return { head: joined.head, events: joined.shared.read(signal) };
+      return { head: joined.head, events: joined.shared.read(signal, deadlineMs) };
     },
     insteadOf: (error) => (ERRORS[errorCode(error)].status >= 429 ? spare : undefined),
-    passedBy() {
-      collapsed = false;
+    passedBy(joined) {
+      collapsed = joined;
     },
     outcome: () => ({
       result: collapsed ? "collapsed" : "miss",

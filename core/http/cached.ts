@@ -1,17 +1,18 @@
 import type { ChoiceEvent } from "../answer/several.ts";
 import type { Relay } from "../pool/relay-header.ts";
 import { bypassTurn, openTurn, isKeepable, type CacheTurn, type Usable } from "./cache-turn.ts";
+import type { ReadHeaders } from "./arrival.ts";
 import type { AnswerCaching } from "./deps.ts";
+import type { Caller } from "./edge/access.ts";
 import type { Exchange } from "./exchange.ts";
 import { fingerprint, readsClock, stillServed, type FoundModel } from "./found-model.ts";
-import { respondKnown } from "./known-answer.ts";
+import { knownReply } from "./known-answer.ts";
 import type { Route, Server } from "./pipeline.ts";
 import { RECEIPT_HEADER, wantsReceipt } from "./receipt.ts";
 import { sameAnswer } from "./recompute.ts";
 import type { Recognised } from "./request-memo.ts";
 import { wantsNumbers } from "./resume.ts";
 import type { Asked } from "./wire/asked.ts";
-import type { Format, Head } from "./wire/format.ts";
 
 /** A request's turn at the cache: `seen` where its body was met before, `relay` where it was passed on. */
 export function openTurnFor(
@@ -79,15 +80,25 @@ export function giveAtHand<A extends Asked>(
 ): Response | undefined {
   const { headers } = request;
   const { caching } = server.deps;
-  if (caching === undefined || CONDITIONS.some((name) => headers.has(name))) return undefined;
-  if (wantsNumbers(headers, asked)) return undefined;
-  const { answers } = caching;
-  const hit = answers.atHand(answers.asker(exchange.caller.tenant), requestKey);
+  const kept = caching && atHand(headers, { asked, requestKey }, exchange.caller, caching);
+  if (kept === undefined) return undefined;
+  const giving = { route, asked, model, exchange, server, turn: { requestKey }, request, again };
+  return giveKept(kept, giving);
+}
+
+/** What is in memory, fresh, and asked for without conditions. */
+export function atHand(
+  headers: ReadHeaders,
+  { asked, requestKey }: Pick<Recognised, "asked" | "requestKey">,
+  { tenant }: Caller,
+  { answers }: AnswerCaching,
+): Usable | undefined {
+  if (CONDITIONS.some((name) => headers.has(name)) || wantsNumbers(headers, asked))
+    return undefined;
+  const hit = answers.atHand(answers.asker(tenant), requestKey);
   if (hit === undefined) return undefined;
   const ageMs = answers.ageOf(hit.answer);
-  if (ageMs >= hit.answer.freshMs) return undefined;
-  const giving = { route, asked, model, exchange, server, turn: { requestKey }, request, again };
-  return giveKept({ hit, ageMs, refresh: false }, giving);
+  return ageMs < hit.answer.freshMs ? { hit, ageMs, refresh: false } : undefined;
 }
 
 /** Give an answer that is kept; behind it, compute it again where it is stale or its turn to be verified. */
@@ -102,15 +113,20 @@ export function giveKept<A extends Asked>(kept: Usable, giving: Giving<A>): Resp
     else if (isDue(caching, server.deps.now()))
       caching.background(verifyInTurn(kept, giving, caching), request);
   }
-  const { ignored } = asked;
-  const format = (head: Head): Format => route.format(head, asked);
-  const operation = `${exchange.path} ${route.form ?? ""}`;
-  return respondKnown(kept, asked, operation, format, (body, headers) =>
-    exchange.respond(
-      body,
-      ignored.length === 0 ? headers : { ...headers, "x-sirocco-ignored": ignored.join(", ") },
-    ),
-  );
+  const { operation, format } = writing(route, asked, exchange);
+  return exchange.respond(knownReply(kept, asked, operation, format));
+}
+
+/** How the answers to a request are written. */
+export function writing<A extends Asked>(
+  route: Route<A>,
+  asked: A,
+  { path }: Pick<Exchange, "path">,
+): Pick<Recognised, "operation" | "format"> {
+  return {
+    operation: `${path} ${route.form ?? ""}`,
+    format: (head) => route.format(head, asked),
+  };
 }
 
 /** Tell what the cache had to do with an answer that was computed. */
@@ -167,12 +183,22 @@ const verifying = new WeakMap<AnswerCaching, Verifying>();
  */
 const REST_FACTOR = 50;
 
-function isDue(caching: AnswerCaching, now: number): boolean {
+/** Whether the next hit is to be verified, and has to be given by {@linkcode giveKept}. */
+export function isNextDue(caching: AnswerCaching, now: number): boolean {
+  const state = verifying.get(caching);
+  const { verifyOneIn } = caching;
+  const hits = state?.hits ?? 0;
+  return verifyOneIn > 0 && hits + 1 >= verifyOneIn && now >= (state?.notBefore ?? -Infinity);
+}
+
+/** Counts a hit. Returns whether it is to be verified. */
+export function isDue(caching: AnswerCaching, now: number): boolean {
   if (caching.verifyOneIn === 0) return false;
+  const due = isNextDue(caching, now);
   const state = verifying.get(caching) ?? { hits: 0, notBefore: -Infinity };
   verifying.set(caching, state);
   state.hits++;
-  if (state.hits < caching.verifyOneIn || now < state.notBefore) return false;
+  if (!due) return false;
   // Not before this one has ended.
   state.notBefore = Infinity;
   state.hits = 0;

@@ -13,6 +13,7 @@ import type { LoraUse } from "../engine/lora.ts";
 import type { Access } from "./edge/access.ts";
 import type { ServedLora } from "./lora-models.ts";
 import type { SharedFile } from "./shared-file.ts";
+import type { TimeLimit } from "./time-limit.ts";
 
 /** A model that requests can name. */
 export interface ServedModel {
@@ -96,6 +97,8 @@ export interface AppDeps {
   readonly corsOrigins?: readonly string[];
   /** Makes short answers, where a runtime writes its own class faster; the global one unless given. */
   readonly Response?: typeof Response;
+  /** Bounds waits for short bodies; each has a timer of its own unless given. */
+  readonly timeLimit?: TimeLimit;
   /** The program with which browsers answer by themselves, by path; they cannot where absent. */
   readonly browserCode?: ReadonlyMap<string, SharedFile>;
   /** Takes the spans of requests; none are made where absent. */

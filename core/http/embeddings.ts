@@ -41,7 +41,7 @@ export async function embed(
   server: Server,
 ): Promise<Response> {
   const { deps, limits } = server;
-  await untilServing(deps, limits, request.signal);
+  await untilServing(deps, limits, request);
   const asked = route.parse(await readJson(request, limits));
   const model = findModel(deps.models(), asked.model);
   exchange.note({ model: model.id, inputs: asked.inputs.length });

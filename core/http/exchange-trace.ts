@@ -7,6 +7,7 @@ import {
   toTraceparent,
   type TraceContext,
 } from "../trace/traceparent.ts";
+import type { ReadHeaders } from "./arrival.ts";
 import type { AppDeps } from "./deps.ts";
 import type { Asked } from "./wire/asked.ts";
 
@@ -49,7 +50,7 @@ export const NO_TRACE: ExchangeTrace = {
  * The trace that a request belongs to, or begins. What the client says about recording is followed; of
  * those without a word the tracer takes its share. Prompts and answers never go into it.
  */
-export function beginTrace(headers: Headers, arrived: number, deps: AppDeps): ExchangeTrace {
+export function beginTrace(headers: ReadHeaders, arrived: number, deps: AppDeps): ExchangeTrace {
   const { tracer } = deps;
   const given = headers.get("traceparent");
   if (tracer === undefined && given === null) return NO_TRACE;

@@ -1,4 +1,5 @@
 import { ERRORS } from "../errors.ts";
+import type { Arrival } from "./arrival.ts";
 import type { AppDeps, LogRecord } from "./deps.ts";
 import { ANYONE, type Caller } from "./edge/access.ts";
 import type { Reservation } from "./edge/allowance.ts";
@@ -8,6 +9,14 @@ import { pathOf } from "./path.ts";
 import { requestId } from "./request-id.ts";
 import type { ServerMetrics } from "./server-metrics.ts";
 import { failureStyle, statusIn } from "./wire/failure-body.ts";
+
+/** A short answer that is complete, of status 200. */
+export interface Reply {
+  /** All of it. */
+  readonly body: string;
+  /** By name in lower case. */
+  readonly headers: Readonly<Record<string, string>>;
+}
 
 /** One request and its answer, watched until the last byte. */
 export interface Exchange {
@@ -34,13 +43,17 @@ export interface Exchange {
   counted(promptTokens: number): void;
   /** Tokens have been generated: one unless told. */
   token(count?: number): void;
-  /** Headers of the answer that tell about the request; empty where {@linkcode respond} has given them. */
+  /** Headers of the answer that tell about the request; empty where {@linkcode complete} has given them. */
   headers(): Readonly<Record<string, string>>;
+  /** The same reply with the headers of {@linkcode headers} as well. */
+  complete(reply: Reply): Reply;
   /**
-   * A short answer that is complete, with these headers and those of {@linkcode headers}, of the class that
-   * the runtime writes fastest: headers that are added later cost it more than the rest of the answer.
+   * A reply, of the class that the runtime writes fastest: headers that are added later cost it more than the rest
+   * of the answer.
    */
-  respond(body: string, headers: Readonly<Record<string, string>>): Response;
+  toResponse(reply: Reply): Response;
+  /** {@linkcode complete} and {@linkcode toResponse}. */
+  respond(reply: Reply): Response;
   /** Add to the log record; the content of prompts and answers never goes there. */
   note(facts: Readonly<Record<string, string | number | boolean | null>>): void;
   /** Note what went wrong: its code, and for our own defects where it happened. */
@@ -52,7 +65,7 @@ export interface Exchange {
 }
 
 /** Watch a request that has just arrived. */
-export function beginExchange(request: Request, deps: AppDeps, metrics: ServerMetrics): Exchange {
+export function beginExchange(request: Arrival, deps: AppDeps, metrics: ServerMetrics): Exchange {
   return new WatchedExchange(request, deps, metrics);
 }
 
@@ -74,7 +87,7 @@ class WatchedExchange implements Exchange {
   #reservation: Reservation | undefined;
   #usedTokens = 0;
 
-  constructor(request: Request, deps: AppDeps, metrics: ServerMetrics) {
+  constructor(request: Arrival, deps: AppDeps, metrics: ServerMetrics) {
     this.#deps = deps;
     this.#method = request.method;
     this.arrived = deps.now();
@@ -114,10 +127,18 @@ class WatchedExchange implements Exchange {
     return this.#told ? {} : this.#headers();
   }
 
-  respond(body: string, headers: Readonly<Record<string, string>>): Response {
+  complete({ body, headers }: Reply): Reply {
     this.#told = true;
+    return { body, headers: Object.assign(this.#headers(), headers) };
+  }
+
+  toResponse({ body, headers }: Reply): Response {
     const { Response: Answer = Response } = this.#deps;
-    return new Answer(body, { headers: Object.assign(this.#headers(), headers) });
+    return new Answer(body, { headers });
+  }
+
+  respond(reply: Reply): Response {
+    return this.toResponse(this.complete(reply));
   }
 
   note(facts: Readonly<Record<string, string | number | boolean | null>>): void {

@@ -42,9 +42,9 @@ export function createExpressLane(
     const exchange = beginExchange(request, deps, metrics);
     refresh();
     // As text: Node then writes headers and body to the socket as one.
-    const response = exchange.respond(text, {
-      "content-type": "application/json",
-      "content-length": length,
+    const response = exchange.respond({
+      body: text,
+      headers: { "content-type": "application/json", "content-length": length },
     });
     exchange.end(200);
     return response;

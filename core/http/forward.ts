@@ -30,7 +30,7 @@ export async function forward(
 ): Promise<Response> {
   const { deps, limits } = server;
   checkIsHere(readRelay(request.headers));
-  await untilServing(deps, limits, request.signal);
+  await untilServing(deps, limits, request);
   const text = await readText(request, limits);
   const body = parseBody(text);
   const name =

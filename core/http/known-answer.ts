@@ -1,6 +1,7 @@
 import type { CachedAnswer } from "../cache/entry.ts";
 import { sha256Text } from "../cache/scope.ts";
 import type { Usable } from "./cache-turn.ts";
+import type { Reply } from "./exchange.ts";
 import { chunksOf, createGathering } from "./gather.ts";
 import type { Asked } from "./wire/asked.ts";
 import { toTotal, type Format, type Head } from "./wire/format.ts";
@@ -9,19 +10,17 @@ import { toTotal, type Format, type Head } from "./wire/format.ts";
 const ETAG_DIGITS = 16;
 
 /**
- * The response to a request that was answered before: byte for byte the body that computing gave, in one
+ * The answer to a request that was answered before: byte for byte the body that computing gave, in one
  * piece or as a stream, made once and then at hand.
  *
  * @param operation Which kind of request; with `asked.stream` and `asked.includeUsage` it tells the form.
- * @param respond Sends it; all headers are known by then, so that a runtime can write them with the body.
  */
-export function respondKnown(
-  { hit, ageMs }: Usable,
-  asked: Pick<Asked, "stream" | "includeUsage">,
+export function knownReply(
+  { hit, ageMs }: Pick<Usable, "hit" | "ageMs">,
+  asked: Pick<Asked, "stream" | "includeUsage" | "ignored">,
   operation: string,
   createFormat: (head: Head) => Format,
-  respond: (body: string, headers: Readonly<Record<string, string>>) => Response,
-): Response {
+): Reply {
   const { answer, from } = hit;
   const form = `${operation} ${asked.stream ? "stream" : "whole"} ${asked.includeUsage ? "usage" : ""}`;
   const { body, headers } = hit.rendered(form, () => {
@@ -35,12 +34,15 @@ export function respondKnown(
     return { body: text, headers: { ...type, ...own } };
   });
   const ttl = seconds(answer.freshMs - ageMs);
-  return respond(body, {
+  const told: Record<string, string> = {
     ...headers,
     "cache-control": `private, max-age=${Math.max(ttl, 0)}`,
     "cache-status": `sirocco; hit; ttl=${ttl}; detail=${from}`,
     age: String(seconds(ageMs)),
-  });
+  };
+  const { ignored } = asked;
+  if (ignored.length > 0) told["x-sirocco-ignored"] = ignored.join(", ");
+  return { body, headers: told };
 }
 
 function seconds(milliseconds: number): number {

@@ -14,6 +14,7 @@ import { passedHeaders } from "./passed-headers.ts";
 import { passEvents, passWhole } from "./pass-through.ts";
 import type { Server } from "./pipeline.ts";
 import { wantsReceipt } from "./receipt.ts";
+import { joinUpstream } from "./upstream-flights.ts";
 import type { Asked } from "./wire/asked.ts";
 import type { Head } from "./wire/format.ts";
 
@@ -31,9 +32,16 @@ export interface Ladder {
    */
   climb(local: Start | undefined, most: number, onHead: (head: Head) => void): Start;
   /** The answer of the upstream instead of an error; `undefined` where there is none. Rejects with `ABORTED`. */
-  upstream(error: unknown): Promise<Response | undefined>;
+  upstream(error: unknown): Promise<FromUpstream | undefined>;
   /** For `x-sirocco-served-by`: who answered, and why; absent where there is one who could. */
   servedBy(): string | undefined;
+}
+
+/** Somebody else's answer. */
+export interface FromUpstream {
+  readonly response: Response;
+  /** Whether another request had asked for it. */
+  readonly collapsed: boolean;
 }
 
 /** A request at the foot of the ladder. */
@@ -47,6 +55,8 @@ export interface Climber {
   readonly server: Server;
   /** When it is over by the monotonic clock; absent: never. */
   readonly deadlineAt?: number;
+  /** Whether others may wait for the same answer, which then is not to end with this request's time. */
+  readonly shared?: boolean;
   /** Equal for requests whose answers are equal; absent where that is not known. */
   readonly identity?: string | undefined;
   /** Where it has been passed on already, and is not to be again. */
@@ -80,6 +90,7 @@ export async function askAgain(climber: Climber): Promise<readonly ChoiceEvent[]
 export function openLadder(climber: Climber): Ladder {
   const { request, text, asked, model, exchange, server, deadlineAt, identity, relay } = climber;
   const { deps, metrics } = server;
+  const endsAt = climber.shared === true ? undefined : deadlineAt;
   // A receipt is of an answer that was computed here.
   const pool = relay === undefined && !wantsReceipt(request.headers) ? deps.pool : undefined;
   const upstream = relay === undefined ? deps.upstream : undefined;
@@ -98,7 +109,7 @@ export function openLadder(climber: Climber): Ladder {
     return {
       path: exchange.path,
       body: text,
-      headers: () => passedHeaders(request, exchange, deps, deadlineAt),
+      headers: () => passedHeaders(request, exchange, deps, endsAt),
       fingerprint: fingerprint(model),
       affinity: affinityKey(asked, caller.tenant),
       signal: request.signal,
@@ -209,11 +220,18 @@ export function openLadder(climber: Climber): Ladder {
       const { stream } = asked;
       const { signal } = request;
       try {
-        const headers = passedHeaders(request, exchange, deps, deadlineAt);
+        const headers = passedHeaders(request, exchange, deps, endsAt);
         const asking = { path: exchange.path, body: text, headers, stream, signal };
-        const response = await upstream.ask(asking);
+        const leftMs = deadlineAt === undefined ? undefined : deadlineAt - deps.now();
+        const { response, collapsed } =
+          climber.shared === true
+            ? await joinUpstream(upstream, exchange.caller.tenant, asking, leftMs)
+            : { response: await upstream.ask(asking), collapsed: false };
         serve("upstream", errorCode(error).toLowerCase().replaceAll("_", "-"));
-        return stream ? passEvents(response, exchange, server.limits) : await passWhole(response);
+        const passed = stream
+          ? passEvents(response, exchange, server.limits)
+          : await passWhole(response);
+        return { response: passed, collapsed };
       } catch (failed) {
         if (signal.aborted) throw failed;
         exchange.note({ upstream: errorCode(failed) });

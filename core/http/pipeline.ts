@@ -7,13 +7,14 @@ import { answerTo, metered } from "./answering.ts";
 import { parseBody, readText } from "./body.ts";
 import type { CacheTurn, Start, Usable } from "./cache-turn.ts";
 import { checkGenerates } from "./capabilities.ts";
-import { giveAtHand, giveKept, openTurnFor, tellOutcome } from "./cached.ts";
+import { giveAtHand, giveKept, openTurnFor, tellOutcome, writing } from "./cached.ts";
 import type { AppDeps, HttpLimits, ServedModel } from "./deps.ts";
 import type { Exchange } from "./exchange.ts";
 import { forwardText, tokensOf } from "./forward.ts";
 import { findAnywhere, fingerprint, isHere, type FoundModel } from "./found-model.ts";
 import { askAgain, openLadder, type Climber } from "./ladder.ts";
 import { planAnswer } from "./answer-plan.ts";
+import { answerNothing, type NothingAsked } from "./nothing-asked.ts";
 import { keepLikeliest } from "./likeliest.ts";
 import { checkLoraModels, withAskedLora } from "./lora-models.ts";
 import { receiptWriter, wantsReceipt, type ReceiptWriter } from "./receipt.ts";
@@ -30,6 +31,7 @@ import { respondInPieces, respondWhole } from "./respond.ts";
 import { resumption, type Resumption } from "./resume.ts";
 import type { ServerMetrics } from "./server-metrics.ts";
 import { untilServing } from "./serving.ts";
+import { checkRevealed } from "./revealed.ts";
 import { urgency, type Urgency } from "./urgency.ts";
 import type { Asked } from "./wire/asked.ts";
 import type { Format, Head } from "./wire/format.ts";
@@ -47,14 +49,6 @@ export interface Route<A extends Asked> {
   nothingAsked?(body: unknown): NothingAsked | undefined;
   prompts(model: ServedModel, asked: A, now: Date): readonly Prompt[];
   format(head: Head, asked: A): Format;
-}
-
-/** A body that names a model and asks nothing of it. */
-export interface NothingAsked {
-  readonly model: string;
-  readonly ignored: readonly string[];
-  /** The body of the answer; `at`: milliseconds since 1970. */
-  answer(model: string, at: number): object;
 }
 
 /** What is to be continued. */
@@ -104,7 +98,7 @@ async function answerRequest<A extends Asked>(
 ): Promise<Response> {
   const { deps, limits } = server;
   // 1. Is anyone at home?
-  await untilServing(deps, limits, request.signal);
+  await untilServing(deps, limits, request);
   // 2. Parse: bytes to JSON to a request whose every field has been checked; or know it from before.
   const text = await readText(request, limits);
   const seen = server.memo?.recall<A>(exchange, text);
@@ -139,6 +133,7 @@ async function answerAsked<A extends Asked>(
   exchange.note({ model: model.id, stream: sent.stream });
   exchange.caller.checkModel(model.id);
   if (sent.lora !== undefined) checkLoraModels(model, (id) => exchange.caller.checkModel(id));
+  checkRevealed(sent, request, relay, exchange.caller);
   if (relay !== undefined) admitRelay(relay, model, exchange);
   const climberOf = (asked: A): Climber => ({
     request,
@@ -161,7 +156,12 @@ async function answerAsked<A extends Asked>(
   // 4. Has it been answered before?
   const turn = openTurnFor(request, asked, model, exchange, server, { seen, relay });
   if (seen === undefined && turn.requestKey !== undefined)
-    server.memo?.keep(exchange, text, { asked, model, requestKey: turn.requestKey });
+    server.memo?.keep(exchange, text, {
+      asked,
+      model,
+      requestKey: turn.requestKey,
+      ...writing(route, asked, exchange),
+    });
   const give = (kept: Usable): Response =>
     giveKept(kept, { route, asked, model, exchange, server, turn, request, again: again(asked) });
   const kept = await turn.byRequest();
@@ -170,17 +170,6 @@ async function answerAsked<A extends Asked>(
   const job: Job<A> = { request, route, asked, exchange, server, turn, resumed };
   const work = isHere(model) ? await prepare(model, job) : elsewhere(model, text, job);
   return "hit" in work ? give(work) : await deliver(work, job, climberOf(asked), give);
-}
-
-/** The model is there, and has nothing to do. */
-function answerNothing(nothing: NothingAsked, exchange: Exchange, deps: AppDeps): Response {
-  const model = findAnywhere(deps, nothing.model);
-  exchange.note({ model: model.id });
-  exchange.caller.checkModel(model.id);
-  const response = Response.json(nothing.answer(model.id, deps.wallClock()));
-  if (nothing.ignored.length > 0)
-    response.headers.set("x-sirocco-ignored", nothing.ignored.join(", "));
-  return response;
 }
 
 /** 7. and 8. of a request: its answer, on the wire. */
@@ -196,9 +185,11 @@ async function deliver<A extends Asked>(
   exchange.trace.ask(asked, model.id);
   const whose = urgency(request.headers, exchange.caller, deps.now() - exchange.arrived);
   const leaving = abortWith(request.signal);
+  const shared = turn.shares();
   const ladder = openLadder({
     ...climber,
     ...deadlineOf(whose, deps),
+    shared,
     identity: turn.requestKey,
   });
   const own = {
@@ -215,8 +206,10 @@ async function deliver<A extends Asked>(
     exchange.counted(promptTokens);
     exchange.note({ prompt_tokens: promptTokens });
   };
-  const start = ladder.climb(work.start?.(whose), work.most, onHead);
-  const { head, events } = turn.compute(own, start, leaving.signal);
+  // What others may wait for does not end with this request's time: each of them leaves at its own.
+  const { deadlineMs, ...unhurried } = whose;
+  const start = ladder.climb(work.start?.(shared ? unhurried : whose), work.most, onHead);
+  const { head, events } = turn.compute(own, start, { signal: leaving.signal, deadlineMs });
   // 8. On the wire, whole or piece by piece.
   const format = resumed.number(work.receipt.extend(route.format(head, asked)), head);
   const answering = { events, format, prompts: work.prompts, leaving, exchange };
@@ -230,8 +223,8 @@ async function deliver<A extends Asked>(
     const stale = other === undefined ? turn.insteadOf(error) : undefined;
     if (stale !== undefined) return give(stale);
     if (other === undefined) throw error;
-    turn.passedBy();
-    response = other;
+    turn.passedBy(other.collapsed);
+    response = other.response;
   }
   tellOutcome(response, turn, server);
   const servedBy = ladder.servedBy();

@@ -1,6 +1,7 @@
 import { RuntimeError } from "../errors.ts";
 import { recordAnswer } from "../receipt/recording.ts";
 import type { TurnEvent } from "../tools/events.ts";
+import type { ReadHeaders } from "./arrival.ts";
 import type { ServedModel } from "./deps.ts";
 import type { Asked } from "./wire/asked.ts";
 import { unsupported } from "./wire/check.ts";
@@ -69,7 +70,7 @@ export function receiptWriter(
 }
 
 /** Whether a request asks for the receipt of its answer. Throws `INVALID_REQUEST` for what is neither yes nor no. */
-export function wantsReceipt(headers: Headers): boolean {
+export function wantsReceipt(headers: ReadHeaders): boolean {
   const value = headers.get(RECEIPT_HEADER) ?? "0";
   if (value === "0" || value === "1") return value === "1";
   throw new RuntimeError(

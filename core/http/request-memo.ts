@@ -2,6 +2,7 @@ import { createLru } from "../cache/lru.ts";
 import type { Exchange } from "./exchange.ts";
 import type { FoundModel } from "./found-model.ts";
 import type { Asked } from "./wire/asked.ts";
+import type { Format, Head } from "./wire/format.ts";
 
 /** What a body was found to ask. */
 export interface Recognised<A extends Asked = Asked> {
@@ -9,6 +10,10 @@ export interface Recognised<A extends Asked = Asked> {
   readonly model: FoundModel;
   /** The key of the answer. */
   readonly requestKey: string;
+  /** Which kind of request, for `knownReply`. */
+  readonly operation: string;
+  /** How its answers are written. */
+  readonly format: (head: Head) => Format;
 }
 
 /** Bodies that were checked before, by their text: parsing one and making its key takes longer than a hit. */

@@ -1,4 +1,5 @@
 import { RuntimeError } from "../errors.ts";
+import type { ReadHeaders } from "./arrival.ts";
 import type { Asked } from "./wire/asked.ts";
 import { unsupported } from "./wire/check.ts";
 import type { Format, Head } from "./wire/format.ts";
@@ -53,7 +54,7 @@ export function resumption<A extends Asked>(
 }
 
 /** Whether a request's events are to have ids, its first time or again: then they are computed, not kept. */
-export function wantsNumbers(headers: Headers, { stream, candidates }: Asked): boolean {
+export function wantsNumbers(headers: ReadHeaders, { stream, candidates }: Asked): boolean {
   if (headers.has("last-event-id")) return true;
   const accepts = headers.get("accept")?.toLowerCase().includes("text/event-stream") ?? false;
   return accepts && stream && candidates === 1;

@@ -9,6 +9,8 @@ export type Serve = (
   request: Request,
   scope: Scope,
   handler: (request: Request, exchange: Exchange) => Response | Promise<Response>,
+  /** Where watching it has begun. */
+  begun?: Exchange,
 ) => Promise<Response>;
 
 /**
@@ -18,17 +20,16 @@ export type Serve = (
 export function createServe({ deps, metrics }: Server): Serve {
   const { access, hosts } = deps;
 
-  async function admit(request: Request, scope: Scope, exchange: Exchange): Promise<void> {
+  function admit(request: Request, scope: Scope, exchange: Exchange): void {
     if (hosts !== undefined) checkHost(request, hosts);
-    if (access === undefined || access.open) return;
-    exchange.admit(await access.admit(request.headers, scope));
+    if (access !== undefined) exchange.admit(access.admit(request.headers, scope));
   }
 
-  return async (request, scope, handler) => {
-    const exchange = beginExchange(request, deps, metrics);
+  return async (request, scope, handler, begun) => {
+    const exchange = begun ?? beginExchange(request, deps, metrics);
     let response: Response;
     try {
-      await admit(request, scope, exchange);
+      admit(request, scope, exchange);
       const { caller } = exchange;
       if (caller !== ANYONE && scope === "inference" && request.method === "POST")
         caller.allowance.request();

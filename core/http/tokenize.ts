@@ -26,7 +26,7 @@ export async function tokenize(
   server: Server,
 ): Promise<Response> {
   const { deps, limits } = server;
-  await untilServing(deps, limits, request.signal);
+  await untilServing(deps, limits, request);
   const body = await readJson(request, limits);
   const conversation = typeof body === "object" && body !== null && "messages" in body;
   const asked = conversation ? parseChatRequest(body) : check(tokenizeText, body);
@@ -49,7 +49,7 @@ export async function detokenize(
   server: Server,
 ): Promise<Response> {
   const { deps, limits } = server;
-  await untilServing(deps, limits, request.signal);
+  await untilServing(deps, limits, request);
   const asked = check(detokenizeTokens, await readJson(request, limits));
   const model = findModel(deps.models(), asked.model);
   exchange.note({ model: model.id });

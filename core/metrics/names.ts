@@ -245,7 +245,7 @@ export const SERVED: CounterSpec<"rung" | "why"> = counter(
 );
 export const POOL_EVENTS: CounterSpec<"event"> = counter(
   "sirocco_pool_events_total",
-  "What the pool did for requests: retry, hedge, hedge_won, move (a node was lost before its first byte), continue (after it).",
+  "What the pool did for requests: retry, hedge, hedge_won, move (a node was lost before its first byte), continue (after it), joined (an equal request of another isolate was under way), flight_lost (where they meet nobody answered).",
   ["event"],
 );
 export const POOL_GAP_SECONDS: HistogramSpec<never> = histogram(

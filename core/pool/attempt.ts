@@ -27,6 +27,8 @@ export interface Begun {
   readonly head: Head;
   /** So many tokens that were sent along it goes on behind. */
   readonly behind: number;
+  /** Who computes it: the node that was asked, or whom that one names. */
+  readonly by: string;
   /** All events. Throws {@linkcode NodeFailure}, and `RuntimeError` for what is the request's own fault. */
   readonly events: AsyncGenerator<RelayedEvent, void, undefined>;
 }
@@ -91,12 +93,12 @@ export async function attempt(transport: Transport, asked: Attempt): Promise<Beg
     const first = opening.done === true ? undefined : parseRelayedLine(opening.value);
     if (first !== undefined && "failed" in first) throw toFailure(node, first.failed);
     if (first === undefined || !("head" in first)) throw lost(node, "its answer was cut off");
-    const { head, behind = 0 } = first;
+    const { head, behind = 0, by = node } = first;
     if (head.fingerprint !== asked.fingerprint)
       throw other(node, `it is ${head.fingerprint.slice(0, 40)}`);
     const events = read(lines);
     const next = await events.next();
-    return { head, behind, events: next.done === true ? events : after(next.value, events) };
+    return { head, behind, by, events: next.done === true ? events : after(next.value, events) };
   } catch (error) {
     throw fail(error);
   }
@@ -189,8 +191,11 @@ function readError(text: string): Omit<RelayedFailure, "status"> {
 /** Whose fault an error is: the node's, where another may do better, or the request's. */
 function toFailure(node: string, failure: RelayedFailure): Error {
   // The pool's key is ours and no client's: that it is wrong is no business of theirs.
-  if (failure.status === 401 || failure.status === 403)
-    return new NodeFailure("error", node, notReady(new Error(failure.message)));
+  if (failure.status === 401 || failure.status === 403) {
+    // What the key may not have of this request, it may have of others: clients must not be able to eject nodes.
+    const kind = failure.param === null ? "error" : "other";
+    return new NodeFailure(kind, node, notReady(new Error(failure.message)));
+  }
   const error = relayedError(failure);
   const { code } = error;
   if (code === "QUEUE_FULL" || code === "RATE_LIMITED" || ERRORS[code].status === 503)

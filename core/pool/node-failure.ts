@@ -2,7 +2,8 @@ import type { RuntimeError } from "../errors.ts";
 
 /**
  * Why a node gave no answer, or no whole one. `lost`: it was not there, left, or went silent. `error`: it
- * answered with 500 and above. `busy`: it has no room, or is about to leave. `other`: it has another model.
+ * answered with 500 and above. `busy`: it has no room, or is about to leave. `other`: it has another
+ * model, or not what this request asks for.
  */
 export type FailureKind = "lost" | "error" | "busy" | "other";
 

@@ -72,7 +72,15 @@ export interface Forwarded {
 }
 
 /** What a pool does that somebody may want to count. */
-export type PoolEvent = "retry" | "hedge" | "hedge_won" | "move" | "continue";
+export type PoolEvent =
+  | "retry"
+  | "hedge"
+  | "hedge_won"
+  | "move"
+  | "continue"
+  // Of a pool in front of which equal requests meet (`coalesced-pool.ts`).
+  | "joined"
+  | "flight_lost";
 
 /** A pool. */
 export interface PoolOptions {

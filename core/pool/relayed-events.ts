@@ -18,6 +18,8 @@ export interface RelayedOpening {
   readonly head: Head;
   /** So many of the tokens that the request brought along it goes on behind. */
   readonly behind?: number;
+  /** The node that computes it, where somebody between it and the reader says so. */
+  readonly by?: string;
 }
 
 /** An event, and where they are known the tokens that were generated since the one before. */
@@ -32,6 +34,9 @@ export interface RelayedFailure {
   readonly param: string | null;
   readonly code: string | null;
 }
+
+/** Names of nodes are at most this long. */
+const LONGEST_NAME = 60;
 
 /** Answers to one request, several prompts with several candidates each: what the request's own checks allow. */
 const MOST_CHOICES = 128 * 128;
@@ -48,8 +53,12 @@ export function parseRelayedLine(line: string): RelayedLine {
   const { head, event, choice, end, failed } = value;
   if (end === true) return { end };
   if (isHead(head)) {
-    const { behind } = value;
-    return typeof behind === "number" ? { head, behind } : { head };
+    const { behind, by } = value;
+    return {
+      head,
+      ...(typeof behind === "number" ? { behind } : {}),
+      ...(typeof by === "string" ? { by: by.slice(0, LONGEST_NAME) } : {}),
+    };
   }
   if (
     isRecord(failed) &&

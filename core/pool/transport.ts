@@ -31,11 +31,14 @@ export interface TransportResponse {
   readonly body: AsyncIterable<Uint8Array>;
 }
 
-/** On `fetch`, which every runtime has. */
-export function createFetchTransport(): Transport {
+/** What a transport needs of `fetch`. */
+export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
+
+/** On `fetch`, which every runtime has, or on what does the same. */
+export function createFetchTransport(send: Fetch = (url, init) => fetch(url, init)): Transport {
   return {
     async send(url, { method, headers, body, signal }) {
-      const response = await fetch(url, {
+      const response = await send(url, {
         method,
         headers: { ...headers },
         redirect: "manual",

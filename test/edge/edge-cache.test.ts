@@ -78,6 +78,7 @@ describe.skipIf(!hasRedis())("an edge without a model in front of a pool", () =>
       compatibilityDate: "2026-07-01",
       compatibilityFlags: ["enable_request_signal"],
       kvNamespaces: ["ANSWERS"],
+      durableObjects: { FLIGHTS: { className: "Flights", useSQLite: true } },
       bindings: {
         POOL: nodes.map((node) => node.url).join(","),
         POOL_KEY: KEY,

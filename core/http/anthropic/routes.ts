@@ -22,7 +22,7 @@ export async function countTokens(
   exchange: Exchange,
   { deps, limits }: Server,
 ): Promise<Response> {
-  await untilServing(deps, limits, request.signal);
+  await untilServing(deps, limits, request);
   const asked = parseCountRequest(await readJson(request, limits));
   const model = findModel(deps.models(), asked.model);
   exchange.note({ model: model.id });

@@ -1,21 +1,32 @@
 import { RuntimeError } from "../../errors.ts";
+import type { ReadHeaders } from "../arrival.ts";
 import { createAllowance, UNLIMITED, type Allowance, type KeyLimits } from "./allowance.ts";
-import { hashKey, sameDigest, toDigest } from "./key-hash.ts";
+import { digestOf, sameDigest, toDigest } from "./key-hash.ts";
 
 /** What a route needs of a key. `public` needs none: probes, and the page, which holds no data. */
 export type Scope = "public" | KeyScope;
 
-/** What a key may do: ask models; read metrics; change the server; ask in the name of other tenants. */
-export type KeyScope = "inference" | "metrics" | "admin" | "relay";
+/**
+ * What a key may do: ask models; have log-probabilities, with which a model's last layer can be computed (Carlini et
+ * al. 2024, "Stealing Part of a Production Language Model"); read metrics; change the server; ask in the name of
+ * other tenants.
+ */
+export type KeyScope = "inference" | "logprobs" | "metrics" | "admin" | "relay";
 
 /** Every scope that a key can have. */
-export const KEY_SCOPES: readonly KeyScope[] = ["inference", "metrics", "admin", "relay"];
+export const KEY_SCOPES: readonly KeyScope[] = [
+  "inference",
+  "logprobs",
+  "metrics",
+  "admin",
+  "relay",
+];
 
 /** A key as it is configured: never the key itself. */
 export interface ApiKey {
   /** Its name in logs; not secret. */
   readonly id: string;
-  /** `sha256:` and 64 hex digits, as {@linkcode hashKey} writes it. */
+  /** `sha256:` and 64 hex digits, as `hashKey` writes it. */
   readonly hash: string;
   /** What it may do. */
   readonly scopes: readonly KeyScope[];
@@ -43,6 +54,8 @@ export interface Caller {
   readonly relays: boolean;
   /** Throws `MODEL_NOT_ALLOWED` where the key is for other models. */
   checkModel(model: string): void;
+  /** Throws `INSUFFICIENT_SCOPE` where the key may not have log-probabilities, for which `param` asks. */
+  checkLogprobs(param: string): void;
 }
 
 /** Keeps the door: who sends a request, and may they? */
@@ -50,7 +63,7 @@ export interface Access {
   /** Whether everybody may do everything, as there is no list of keys. */
   readonly open: boolean;
   /** The caller, where the request may go to a route of this scope. Throws `INVALID_API_KEY`, `INSUFFICIENT_SCOPE`. */
-  admit(headers: Headers, scope: Scope): Caller | Promise<Caller>;
+  admit(headers: ReadHeaders, scope: Scope): Caller;
   /** Take other keys from now on. A key whose limits are unchanged keeps what it has used of them. */
   update(keys: readonly ApiKey[] | undefined): void;
 }
@@ -68,6 +81,7 @@ export const ANYONE: Caller = {
   allowance: UNLIMITED,
   relays: false,
   checkModel: () => {},
+  checkLogprobs: () => {},
 };
 
 interface Entry {
@@ -97,7 +111,7 @@ export function createAccess(keys: readonly ApiKey[] | undefined, now: () => num
   };
 }
 
-async function identify(headers: Headers, known: readonly Entry[]): Promise<Entry> {
+function identify(headers: ReadHeaders, known: readonly Entry[]): Entry {
   const presented = presentedKey(headers);
   if (presented === undefined) {
     throw new RuntimeError(
@@ -105,23 +119,24 @@ async function identify(headers: Headers, known: readonly Entry[]): Promise<Entr
       "This server needs an API key: send 'authorization: Bearer <key>'",
     );
   }
-  const digest = toDigest(await hashKey(presented));
+  const digest = digestOf(presented);
   let found: Entry | undefined;
   for (const entry of known) if (sameDigest(entry.digest, digest)) found = entry;
   if (found !== undefined) return found;
   throw new RuntimeError("INVALID_API_KEY", "The API key is not one of this server's");
 }
 
-async function admitKey(
-  headers: Headers,
-  scope: KeyScope,
-  known: readonly Entry[],
-): Promise<Caller> {
-  const { key, caller } = await identify(headers, known);
+function admitKey(headers: ReadHeaders, scope: KeyScope, known: readonly Entry[]): Caller {
+  const { key, caller } = identify(headers, known);
   if (key.scopes.includes(scope)) return caller;
-  throw new RuntimeError(
+  throw lacksScope(key, scope, "this route");
+}
+
+function lacksScope({ id }: ApiKey, scope: KeyScope, what: string, param?: string): RuntimeError {
+  return new RuntimeError(
     "INSUFFICIENT_SCOPE",
-    `The API key '${key.id}' has no scope '${scope}', which this route needs`,
+    `The API key '${id}' has no scope '${scope}', which ${what} needs`,
+    param === undefined ? {} : { param },
   );
 }
 
@@ -145,6 +160,11 @@ function toEntries(
         { param: "model" },
       );
     };
+    // Whoever passes requests on has asked its own clients for it.
+    const reveals = key.scopes.includes("logprobs") || key.scopes.includes("relay");
+    const checkLogprobs = (param: string): void => {
+      if (!reveals) throw lacksScope(key, "logprobs", `'${param}'`, param);
+    };
     return {
       key,
       digest: toDigest(key.hash),
@@ -155,6 +175,7 @@ function toEntries(
         allowance,
         relays: key.scopes.includes("relay"),
         checkModel,
+        checkLogprobs,
       },
     };
   });
@@ -168,7 +189,7 @@ function sameLimits(one: KeyLimits, other: KeyLimits): boolean {
 }
 
 /** OpenAI's and Mistral's header, and Anthropic's. */
-function presentedKey(headers: Headers): string | undefined {
+function presentedKey(headers: ReadHeaders): string | undefined {
   const [, bearer] = /^bearer +(\S+)$/i.exec(headers.get("authorization") ?? "") ?? [];
   const key = bearer ?? headers.get("x-api-key") ?? "";
   return key === "" || key.length > MAX_KEY_LENGTH ? undefined : key;

@@ -1,4 +1,5 @@
 import { RuntimeError } from "../../errors.ts";
+import type { Arrival } from "../arrival.ts";
 
 /**
  * Names under which a server on a loopback address is reached. Any other name in `Host` means that a
@@ -21,7 +22,7 @@ export function isLoopback(address: string): boolean {
 }
 
 /** Throws `HOST_NOT_ALLOWED` for a request that was sent to another name than the allowed ones. */
-export function checkHost(request: Request, allowed: readonly string[]): void {
+export function checkHost(request: Arrival, allowed: readonly string[]): void {
   const host = request.headers.get("host") ?? new URL(request.url).host;
   const name = host.replace(/:\d*$/, "").toLowerCase();
   if (allowed.includes(name)) return;

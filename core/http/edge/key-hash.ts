@@ -1,3 +1,4 @@
+import { sha256 } from "@noble/hashes/sha2.js";
 import { sha256Hex } from "../../receipt/sha256.ts";
 
 /** Random bytes of a key: nobody guesses 256 bits, so a plain hash of them needs no salt and no slowness. */
@@ -17,6 +18,11 @@ export function createKey(): string {
 /** What is kept of a key: `sha256:` and 64 hex digits. */
 export async function hashKey(key: string): Promise<string> {
   return `sha256:${await sha256Hex(key)}`;
+}
+
+/** [32] SHA-256 of a key. Computed here and not by WebCrypto, whose answer comes in a later turn. */
+export function digestOf(key: string): Uint8Array {
+  return sha256(new TextEncoder().encode(key));
 }
 
 /** [32] The bytes of a hash. Throws `TypeError` for what is none. */

@@ -1,4 +1,4 @@
-import type { NothingAsked } from "../pipeline.ts";
+import type { NothingAsked } from "../nothing-asked.ts";
 import { type AskedPreload, parseEmptyChat, parseEmptyGenerate } from "./request.ts";
 
 /** What `/api/chat` without messages is told: the model is in memory, as it always is. */

@@ -80,7 +80,7 @@ export async function show(
   exchange: Exchange,
   { deps, limits }: Server,
 ): Promise<Response> {
-  await untilServing(deps, limits, request.signal);
+  await untilServing(deps, limits, request);
   const asked = check(showRequest, await readJson(request, limits));
   const model = findModel(deps.models(), asked.model.replace(/:latest$/, ""));
   exchange.note({ model: model.id });

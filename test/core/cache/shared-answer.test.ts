@@ -91,6 +91,60 @@ describe("shareAnswer", () => {
     expect(settled()).toBeUndefined();
   });
 
+  test("each reader has its own deadline, and none ends with another's", async () => {
+    const gate = Promise.withResolvers<void>();
+    let aborted = false;
+    const shared = shareAnswer<AnswerEvent>({
+      async *start(signal) {
+        signal.addEventListener("abort", () => (aborted = true));
+        yield text(0);
+        await gate.promise;
+        yield text(1);
+      },
+      retry: () => false,
+      settled: () => {},
+    });
+    const leader = shared.read(never, 20);
+    const patient = shared.read(never, 60_000);
+    const any = all(shared);
+    expect((await leader.next()).value).toEqual(text(0));
+    await expect(leader.next()).rejects.toMatchObject({ code: "DEADLINE_EXCEEDED" });
+    expect(shared.readers).toBe(2);
+    gate.resolve();
+    expect((await patient.next()).value).toEqual(text(0));
+    expect((await patient.next()).value).toEqual(text(1));
+    expect((await patient.next()).done).toBe(true);
+    expect(await any).toEqual(whole(2));
+    expect(aborted).toBe(false);
+  });
+
+  test("with the last reader's time what is computed ends", async () => {
+    let aborted = false;
+    const shared = shareAnswer<AnswerEvent>({
+      async *start(signal) {
+        await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
+        aborted = true;
+        yield text(0);
+      },
+      retry: () => false,
+      settled: () => {},
+    });
+    const readers = [shared.read(never, 5), shared.read(never, 15)];
+    for (const reader of readers)
+      await expect(reader.next()).rejects.toMatchObject({ code: "DEADLINE_EXCEEDED" });
+    expect(aborted).toBe(true);
+    expect(shared.readers).toBe(0);
+  });
+
+  test("a reader slower than its deadline still gets what was complete by then", async () => {
+    const { shared } = computation(5);
+    const slow = shared.read(never, 10);
+    await all(shared);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    for (let i = 0; i < 5; i++) expect((await slow.next()).value).toEqual(text(i));
+    expect((await slow.next()).done).toBe(true);
+  });
+
   test("where computing fails it is begun again, and nobody sees a thing twice or never", async () => {
     const { shared, seen } = computation(10, [4, 7]);
     const [one, two] = await Promise.all([all(shared), all(shared)]);

@@ -50,6 +50,58 @@ test("a tenant gets blocks though another's fill the cache", async () => {
   await engine.close();
 });
 
+test("L7: a short question waits for a few rows of another's long prompts, not for steps full of them", async () => {
+  const chunk = 128;
+  const rig = createRig({ maxRows: chunk, chunk, maxLogitRows: 32, blocks: 512, blockSize: 16 });
+  const { engine, batches } = rig;
+  const noisy = Array.from({ length: 6 }, (_, i) => {
+    const prompt = Array.from({ length: 900 }, (_any, at) => (at * at * (i + 3)) % 50);
+    return { prompt, answer: collect(engine, request(prompt, { maxTokens: 4, tenant: "noisy" })) };
+  });
+  for (let question = 0; question < 6; question++) {
+    for (let i = 0; i < 9; i++) await turn();
+    const before = batches.length;
+    const prompt = long(96, 1001 + 2 * question);
+    const tokens: number[] = [];
+    let first = 0;
+    for await (const event of engine.generate(request(prompt, { maxTokens: 3, tenant: "quiet" }))) {
+      if (event.type !== "token") break;
+      if (tokens.length === 0) first = batches.length;
+      tokens.push(event.token);
+    }
+    expect(tokens).toEqual(expected(prompt, 3, GREEDY));
+    const rows = batches.slice(before, first).map((batch) => batch.tokens.length);
+    // Whoever comes for the first time finds a step of the usual length.
+    if (question > 0) expect(Math.max(...rows.slice(0, -1))).toBeLessThanOrEqual(16 + 6);
+    expect(rows.at(-1)).toBeLessThanOrEqual(96 + 6);
+    expect(rows.length).toBeLessThanOrEqual(2);
+  }
+  for (const { prompt, answer } of noisy) {
+    expect((await answer).tokens).toEqual(expected(prompt, 4, GREEDY));
+  }
+  await engine.close();
+});
+
+test("one tenant alone, however many others there once were, gets steps of the usual length", async () => {
+  const { engine, batches } = createRig({
+    maxRows: 128,
+    chunk: 128,
+    sharePrefixes: false,
+    blocks: 80,
+    blockSize: 16,
+  });
+  await collect(engine, request(long(20, 3), { maxTokens: 1, tenant: "quiet" }));
+  const rowsOf = async (): Promise<number> => {
+    const before = batches.length;
+    await collect(engine, request(long(900, batches.length), { maxTokens: 1, tenant: "noisy" }));
+    return Math.max(...batches.slice(before).map((batch) => batch.tokens.length));
+  };
+  expect(await rowsOf()).toBe(16);
+  for (let i = 0; i < 112; i++) await rowsOf();
+  expect(await rowsOf()).toBe(128);
+  await engine.close();
+});
+
 test("a request ends with DEADLINE_EXCEEDED once its time is over, running or waiting", async () => {
   let clock = 0;
   const rig = createRig({ now: () => clock, maxSequences: 1 });

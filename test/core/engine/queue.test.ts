@@ -109,6 +109,34 @@ describe("createFairQueue", () => {
     );
   });
 
+  test("keeps room for other tenants' tokens as well", () => {
+    const queue = create(100, 100);
+    for (let i = 0; i < 2; i++) queue.add(waiting("long", 25));
+    expect(() => queue.add(waiting("long", 25))).toThrow(/50 tokens of this key wait already/);
+    queue.add(waiting("short", 10));
+    serve(queue, 25);
+    queue.add(waiting("long", 25));
+    // One tenant without a name may have all.
+    const open = create(100, 100);
+    for (let i = 0; i < 4; i++) open.add(waiting("", 25));
+    expect(() => open.add(waiting("", 25))).toThrow(/at most 100 may/);
+  });
+
+  test("says whether several tenants took part of late", () => {
+    const queue = create();
+    queue.add(waiting("a"));
+    expect(queue.shared).toBe(false);
+    queue.add(waiting("b"));
+    expect(queue.shared).toBe(true);
+    for (let i = 0; i < 2; i++) serve(queue, 1);
+    queue.add(waiting("a"));
+    serve(queue, 90_000);
+    expect(queue.shared).toBe(true);
+    queue.add(waiting("a"));
+    serve(queue, 10_000);
+    expect(queue.shared).toBe(false);
+  });
+
   test("whatever the order of events, counts stay true and everyone is served", () => {
     const event = fc.record({
       kind: fc.constantFrom("add", "add", "take", "back", "end", "drop"),

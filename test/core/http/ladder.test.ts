@@ -199,6 +199,62 @@ describe("somebody else's server", () => {
     expect(sent[0]!.headers["authorization"]).toBe("Bearer sk-provider");
   });
 
+  test("is asked once for requests that are equal to the byte and may share an answer", async () => {
+    const rig = provider();
+    const { edge } = await open([full], {
+      local: full,
+      deps: { upstream: rig.upstream, caching: caching() },
+    });
+    for (const [asks, stream] of [
+      [1, true],
+      [2, false],
+    ] as const) {
+      const answers = await Promise.all(
+        Array.from({ length: 8 }, async () => {
+          const response = await edge.post(CHAT, { ...ask, stream });
+          return { status: response.headers.get("cache-status"), text: await response.text() };
+        }),
+      );
+      expect(new Set(answers.map(({ text }) => text)).size).toBe(1);
+      expect(answers[0]!.text).toContain('"model":"gpt"');
+      expect(answers.filter(({ status }) => status!.includes("collapsed"))).toHaveLength(7);
+      expect(rig.sent).toHaveLength(asks);
+    }
+    // Other bytes may mean something else there, chance makes other answers, and nothing is kept.
+    const others = [
+      { ...ask, user: "a" },
+      { ...ask, user: "b" },
+      { ...ask, temperature: 1 },
+    ];
+    await Promise.all([...others, others[2]].map((body) => edge.post(CHAT, body)));
+    expect(rig.sent).toHaveLength(6);
+    const { authorization: _, ...headers } = rig.sent[0]!.headers;
+    expect(headers).not.toHaveProperty("x-sirocco-timeout-ms");
+  });
+
+  test("is never asked for one tenant by another's request, and whoever leaves stops nobody", async () => {
+    const rig = provider();
+    const keys = [await configured("user"), await configured("other")];
+    const access = createAccess(keys, () => 0);
+    const deps = { upstream: rig.upstream, caching: caching(), access };
+    const { edge } = await open([full], { local: full, deps });
+    const as = (id: string, signal?: AbortSignal) =>
+      edge.post(CHAT, ask, {
+        headers: { authorization: `Bearer ${KEYS[id]}` },
+        ...(signal === undefined ? {} : { signal }),
+      });
+    const leaving = new AbortController();
+    const first = as("user", leaving.signal).catch(() => undefined);
+    const second = as("user");
+    const third = as("other");
+    await until(() => rig.sent.length > 0);
+    leaving.abort();
+    expect(await contentOf(await second)).toBe("from afar");
+    expect(await contentOf(await third)).toBe("from afar");
+    expect(rig.sent).toHaveLength(2);
+    await first;
+  });
+
   test("is not asked for what is the request's own fault, nor in another API's words", async () => {
     const { upstream, sent } = provider();
     const { edge } = await open([full], { local: full, deps: { upstream } });
