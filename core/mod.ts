@@ -77,7 +77,7 @@ export {
 export type { AnswerFormat } from "./grammar/format.ts";
 export type { Constraint } from "./grammar/constraint.ts";
 export type { Grammar } from "./grammar/grammar.ts";
-export { tokenBytes, type TokenBytes } from "./grammar/vocabulary.ts";
+export { tokenBytes, type TokenBytes } from "./grammar/token-bytes.ts";
 export type { ToolCallDelta, TurnDone, TurnEvent } from "./tools/events.ts";
 export type { ToolFormName } from "./tools/forms.ts";
 export type { Candidate } from "./pool/affinity.ts";

@@ -1,7 +1,7 @@
 import type { Engine, GenerateEvent, GenerateRequest, GenerateTimings } from "../engine/engine.ts";
 import type { Constraint } from "../grammar/constraint.ts";
 import type { Grammar } from "../grammar/grammar.ts";
-import { tokenBytes } from "../grammar/vocabulary.ts";
+import { tokenBytes } from "../grammar/token-bytes.ts";
 import type { SamplingParams } from "../sampler/params.ts";
 import type { TokenDecoder, Tokenizer } from "../tokenizer/tokenizer.ts";
 import { createStopMatcher, type StopResult } from "./stop.ts";

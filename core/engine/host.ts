@@ -1,4 +1,4 @@
-import type { TokenBytes } from "../grammar/vocabulary.ts";
+import type { TokenBytes } from "../grammar/token-bytes.ts";
 import type { EmbedRequest, GenerateRequest, ScoreRequest } from "./engine.ts";
 import type { SteppedEngine } from "./stepped-engine.ts";
 import {

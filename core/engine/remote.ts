@@ -10,7 +10,7 @@ import type {
   MortalEngine,
   ScoreRequest,
 } from "./engine.ts";
-import type { TokenBytes } from "../grammar/vocabulary.ts";
+import type { TokenBytes } from "../grammar/token-bytes.ts";
 import { queueFull } from "./queue.ts";
 import { createTokenStream } from "./token-stream.ts";
 import {

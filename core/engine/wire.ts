@@ -1,7 +1,7 @@
 import { ERRORS, RuntimeError, type ErrorCode } from "../errors.ts";
 import type { Breakage, BreakReason } from "./breakage.ts";
 import type { Constraint } from "../grammar/constraint.ts";
-import type { TokenBytes } from "../grammar/vocabulary.ts";
+import type { TokenBytes } from "../grammar/token-bytes.ts";
 import type {
   EmbedRequest,
   EngineInfo,

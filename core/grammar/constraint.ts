@@ -1,6 +1,6 @@
 /** What ties an answer to a grammar: plain data, as all of a request to an engine is. */
 import type { Grammar } from "./grammar.ts";
-import type { TokenBytes } from "./vocabulary.ts";
+import type { TokenBytes } from "./token-bytes.ts";
 
 /** The text of an answer has to be one of a grammar's. */
 export interface Constraint {

@@ -3,7 +3,8 @@ import type { Automaton, State } from "./automaton.ts";
 import { FIRST_CONTROL } from "./grammar.ts";
 import { MAX_ENDING } from "./limits.ts";
 import { allow, maskWords } from "./masks.ts";
-import { childOf, type TokenIndex } from "./vocabulary.ts";
+import { tokensAt } from "./token-tree.ts";
+import type { TokenIndex } from "./token-index.ts";
 
 /** Shortest endings of the texts of one automaton over one vocabulary. */
 export interface Endings {
@@ -43,20 +44,18 @@ export function createEndings(automaton: Automaton, index: TokenIndex): Endings 
   }
 
   /** Tokens that begin at `from`, and where each ends. */
-  function* tokensAt(labels: readonly number[], from: number): Generator<[number, number]> {
+  function* choicesAt(
+    labels: readonly number[],
+    from: number,
+  ): Generator<readonly [token: number, end: number]> {
     const first = labels[from]!;
-    if (first >= FIRST_CONTROL) {
-      const token = automaton.controls[first - FIRST_CONTROL];
-      if (token !== undefined) yield [token, from + 1];
+    if (first < FIRST_CONTROL) {
+      yield* tokensAt(index.plain, labels, from);
+      yield* tokensAt(index.other, labels, from);
       return;
     }
-    for (const tree of [index.plain, index.other]) {
-      let node = tree.roots[first]!;
-      for (let at = from + 1; node >= 0; at++) {
-        for (let i = tree.ends[node]!; i < tree.ends[node + 1]!; i++) yield [tree.tokens[i]!, at];
-        node = at < labels.length ? childOf(tree, node, labels[at]!) : -1;
-      }
-    }
+    const token = automaton.controls[first - FIRST_CONTROL];
+    if (token !== undefined) yield [token, from + 1];
   }
 
   /** [labels + 1] tokens that each tail takes. */
@@ -64,7 +63,7 @@ export function createEndings(automaton: Automaton, index: TokenIndex): Endings 
     const counts = new Float64Array(labels.length + 1).fill(Infinity);
     counts[labels.length] = 0;
     for (let from = labels.length - 1; from >= 0; from--) {
-      for (const [, end] of tokensAt(labels, from)) {
+      for (const [, end] of choicesAt(labels, from)) {
         counts[from] = Math.min(counts[from]!, 1 + counts[end]!);
       }
     }
@@ -92,7 +91,7 @@ export function createEndings(automaton: Automaton, index: TokenIndex): Endings 
       const counts = countsOf(labels);
       let longest = -1;
       let furthest = 0;
-      for (const [token, end] of labels.length > 0 ? tokensAt(labels, 0) : []) {
+      for (const [token, end] of labels.length > 0 ? choicesAt(labels, 0) : []) {
         allow(all, token);
         if (1 + counts[end]! > most) continue;
         allow(mask, token);

@@ -3,7 +3,8 @@ import type { Automaton, State } from "./automaton.ts";
 import { FIRST_CONTROL } from "./grammar.ts";
 import { MAX_MASK_BYTES } from "./limits.ts";
 import { createLookahead, MAX_AHEAD } from "./lookahead.ts";
-import type { TokenIndex, TokenTree } from "./vocabulary.ts";
+import type { TokenTree } from "./token-tree.ts";
+import type { TokenIndex } from "./token-index.ts";
 
 /** Masks of one automaton over one vocabulary. */
 export interface Masks {
@@ -41,7 +42,9 @@ export function firstAllowed(mask: Uint32Array): number {
 export function createMasks(automaton: Automaton, index: TokenIndex): Masks {
   const words = maskWords(index.size);
   const lookahead = createLookahead(automaton);
-  const path: State[] = [];
+  /** Nodes of a tree to go on with, and where each has led. */
+  const nodes: number[] = [];
+  const states: State[] = [];
   const short = shortTokens(index);
   const others = new Uint32Array(words);
   for (const token of index.controls) {
@@ -63,30 +66,39 @@ export function createMasks(automaton: Automaton, index: TokenIndex): Masks {
     above: number,
     most: number,
   ): void {
-    const { nodes, byte, depth, after, ends, tokens, least, most: largest } = tree;
+    const { bytes, offsets, tokens, byte, first, least, most: largest } = tree;
+    const { start, end, own, child, after } = tree;
     const { classes } = automaton;
     const { chars } = index;
-    path[0] = from;
-    for (let node = 0; node < nodes;) {
-      if (largest[node]! <= above || least[node]! > most) {
-        node = after[node]!;
-        continue;
+    nodes[0] = 0;
+    states[0] = from;
+    for (let waiting = 1; waiting > 0;) {
+      const node = nodes[--waiting]!;
+      tree.open(node);
+      const begin = first[node]!;
+      const spelling = offsets[tokens[begin]!]!;
+      let state: State | null = states[waiting]!;
+      for (let at = start[node]!; at < end[node]! && state !== null; at++) {
+        const label = classes[bytes[spelling + at]!]!;
+        const next: State | null | undefined = state.next[label];
+        state = next === undefined ? automaton.step(state, label) : next;
       }
-      const at = path[depth[node]! - 1]!;
-      const label = classes[byte[node]!]!;
-      let next = at.next[label];
-      if (next === undefined) next = automaton.step(at, label);
-      if (next === null) {
-        node = after[node]!;
-        continue;
-      }
-      for (let i = ends[node]!; i < ends[node + 1]!; i++) {
+      if (state === null) continue;
+      for (let i = begin; i < begin + own[node]!; i++) {
         const token = tokens[i]!;
         if (chars[token]! > above && chars[token]! <= most) allow(mask, token);
       }
-      path[depth[node]!] = next;
-      node++;
+      for (let one = child[node]!; one < after[node]!; one++) {
+        if (largest[one]! <= above || least[one]! > most) continue;
+        const label = classes[byte[one]!]!;
+        let next = state.next[label];
+        if (next === undefined) next = automaton.step(state, label);
+        if (next === null) continue;
+        nodes[waiting] = one;
+        states[waiting++] = next;
+      }
     }
+    states.length = 0;
   }
 
   function compute(state: State): Uint32Array {
@@ -127,13 +139,16 @@ function shortTokens(index: TokenIndex): readonly Uint32Array[] {
   const known = shorts.get(index);
   if (known !== undefined) return known;
   const { size, chars } = index;
-  const made = Array.from({ length: MAX_AHEAD + 1 }, (_, count) => {
-    const mask = new Uint32Array(maskWords(size));
-    for (let token = 0; token < size; token++) {
-      if (chars[token]! > 0 && chars[token]! <= count) allow(mask, token);
-    }
-    return mask;
-  });
+  const made = Array.from({ length: MAX_AHEAD + 1 }, () => new Uint32Array(maskWords(size)));
+  for (let token = 0; token < size; token++) {
+    const count = chars[token]!;
+    if (count > 0 && count <= MAX_AHEAD) allow(made[count]!, token);
+  }
+  // Each has those of fewer characters as well.
+  for (let count = 1; count <= MAX_AHEAD; count++) {
+    const [fewer, own] = [made[count - 1]!, made[count]!];
+    for (let word = 0; word < own.length; word++) own[word]! |= fewer[word]!;
+  }
   shorts.set(index, made);
   return made;
 }

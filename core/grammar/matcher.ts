@@ -4,7 +4,8 @@ import { type Beginnings, createEndings, type Endings } from "./ending.ts";
 import { FIRST_CONTROL, type Grammar } from "./grammar.ts";
 import { MAX_KEPT_GRAMMARS } from "./limits.ts";
 import { allow, createMasks, forbid, maskWords, type Masks } from "./masks.ts";
-import { indexTokens, type TokenBytes, type TokenIndex } from "./vocabulary.ts";
+import type { TokenBytes } from "./token-bytes.ts";
+import { indexTokens, type TokenIndex } from "./token-index.ts";
 
 /** Where an answer is. Its state depends on the tokens alone. */
 export interface Matcher {

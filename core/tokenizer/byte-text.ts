@@ -8,9 +8,9 @@ export const BYTE_CHARS: readonly string[] = Array.from({ length: 256 }, (_, byt
   String.fromCharCode(isPrintable(byte) ? byte : 0x100 + shifted(byte)),
 );
 
-const BYTES: ReadonlyMap<string, number> = new Map(
-  BYTE_CHARS.map((char, byte) => [char, byte] as const),
-);
+/** [character] the byte that it spells, -1 for none; characters from here on spell none. */
+const BYTES = new Int16Array(0x144).fill(-1);
+for (const [byte, char] of BYTE_CHARS.entries()) BYTES[char.charCodeAt(0)] = byte;
 
 function isPrintable(byte: number): boolean {
   return (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte !== 0xad);
@@ -32,10 +32,20 @@ export function toByteText(bytes: Uint8Array): string {
 
 /** The bytes that `text` spells; a character that spells none stands for itself. */
 export function fromByteText(text: string): Uint8Array {
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) {
+    const byte = BYTES[text.charCodeAt(i)] ?? -1;
+    if (byte < 0) return fromMixedText(text);
+    bytes[i] = byte;
+  }
+  return bytes;
+}
+
+function fromMixedText(text: string): Uint8Array {
   const bytes: number[] = [];
   for (const char of text) {
-    const byte = BYTES.get(char);
-    if (byte !== undefined) bytes.push(byte);
+    const byte = BYTES[char.codePointAt(0)!] ?? -1;
+    if (byte >= 0) bytes.push(byte);
     else bytes.push(...new TextEncoder().encode(char));
   }
   return Uint8Array.from(bytes);

@@ -63,10 +63,10 @@ export function createTokenizer(metadata: ReadonlyMap<string, MetadataValue>): T
     ),
   );
 
-  const known: (Uint8Array | undefined)[] = [];
   const nothing = new Uint8Array(0);
+  // Made anew each time: a vocabulary of them would take megabytes.
   const bytes = (token: number): Uint8Array =>
-    (known[token] ??= isControl(token) ? nothing : scheme.bytes(texts[token]!, kindOf(token)));
+    isControl(token) ? nothing : scheme.bytes(texts[token]!, kindOf(token));
 
   return {
     vocabSize: texts.length,

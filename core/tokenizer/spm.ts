@@ -14,6 +14,9 @@ import { cacheWords } from "./word-cache.ts";
 
 /** Stands for a blank inside tokens. */
 export const BLANK = "\u2581";
+const BLANK_CODE = 0x2581;
+
+const utf8 = new TextEncoder();
 
 /** Appends the tokens of a text without special tokens; blanks are already {@linkcode BLANK}. */
 export type TextEncode = (text: string, into: number[]) => void;
@@ -24,7 +27,6 @@ export function createSpmEncoder(metadata: Metadata, vocabulary: Vocabulary): Te
   const ranks = rankScores(metadata, texts.length);
   const byteTokens = findByteTokens(texts, kinds);
   const merger = createMerger();
-  const utf8 = new TextEncoder();
 
   let longest = 1;
   /** Words merge on their own when no token reaches over the beginning of a word. */
@@ -132,6 +134,14 @@ export function spmTokenBytes(text: string, kind: number): Uint8Array {
     const byte = byteOf(text);
     return byte === undefined ? new Uint8Array(0) : Uint8Array.of(byte);
   }
-  const spelled = kind === TOKEN_KIND.userDefined ? text : text.replaceAll(BLANK, " ");
-  return new TextEncoder().encode(spelled);
+  const blank = kind === TOKEN_KIND.userDefined ? -1 : BLANK_CODE;
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code >= 0x80 && code !== blank) {
+      return utf8.encode(blank < 0 ? text : text.replaceAll(BLANK, " "));
+    }
+    bytes[i] = code === blank ? 0x20 : code;
+  }
+  return bytes;
 }

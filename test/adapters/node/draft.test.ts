@@ -4,7 +4,7 @@ import { startOn } from "../../../adapters/node/start-on.ts";
 import { createWasmBackend } from "../../../backends/wasm/backend.ts";
 import { compileFormat } from "../../../core/grammar/compile.ts";
 import type { AnswerFormat } from "../../../core/grammar/format.ts";
-import { tokenBytes } from "../../../core/grammar/vocabulary.ts";
+import { tokenBytes } from "../../../core/grammar/token-bytes.ts";
 import { GREEDY, type SamplingParams } from "../../../core/sampler/params.ts";
 import { vocabularyDifference } from "../../../core/tokenizer/same-vocabulary.ts";
 import { DEMO_FILE } from "../../fixtures/demo.ts";

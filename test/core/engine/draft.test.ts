@@ -4,7 +4,7 @@ import { createDraftAccount } from "../../../core/engine/draft-account.ts";
 import { createEngine } from "../../../core/engine/loop.ts";
 import { createStepCost } from "../../../core/engine/step-cost.ts";
 import { compileFormat } from "../../../core/grammar/compile.ts";
-import { tokenBytes } from "../../../core/grammar/vocabulary.ts";
+import { tokenBytes } from "../../../core/grammar/token-bytes.ts";
 import { GREEDY } from "../../../core/sampler/params.ts";
 import type { Backend } from "../../../core/tensor/backend.ts";
 import { pieceTokenizer } from "../../fixtures/scripted-engine.ts";

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { END, steer } from "../../../core/engine/steering.ts";
 import { compileFormat } from "../../../core/grammar/compile.ts";
 import { createMatchers } from "../../../core/grammar/matcher.ts";
-import { tokenBytes } from "../../../core/grammar/vocabulary.ts";
+import { tokenBytes } from "../../../core/grammar/token-bytes.ts";
 import { GREEDY } from "../../../core/sampler/params.ts";
 import { pieceTokenizer } from "../../fixtures/scripted-engine.ts";
 import { VOCAB } from "./memory-model.ts";

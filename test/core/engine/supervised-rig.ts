@@ -4,7 +4,7 @@ import type { EngineChange, OpenContext } from "../../../core/engine/engine-succ
 import { type SupervisedEngine } from "../../../core/engine/lasting-engine.ts";
 import { superviseEngine, type SupervisionLimits } from "../../../core/engine/supervised.ts";
 import { compileFormat } from "../../../core/grammar/compile.ts";
-import { tokenBytes } from "../../../core/grammar/vocabulary.ts";
+import { tokenBytes } from "../../../core/grammar/token-bytes.ts";
 import type { Constraint } from "../../../core/grammar/constraint.ts";
 import { GREEDY, type SamplingParams } from "../../../core/sampler/params.ts";
 import { pieceTokenizer } from "../../fixtures/scripted-engine.ts";

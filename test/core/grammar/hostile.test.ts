@@ -3,7 +3,7 @@ import { RuntimeError } from "../../../core/errors.ts";
 import { compileFormat } from "../../../core/grammar/compile.ts";
 import type { AnswerFormat } from "../../../core/grammar/format.ts";
 import { createMatchers } from "../../../core/grammar/matcher.ts";
-import { tokenBytes } from "../../../core/grammar/vocabulary.ts";
+import { tokenBytes } from "../../../core/grammar/token-bytes.ts";
 import { pieceTokenizer } from "../../fixtures/scripted-engine.ts";
 
 const chain = (rules: number): string =>

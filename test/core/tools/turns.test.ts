@@ -5,7 +5,7 @@ import type { AnswerDone, AnswerEvent } from "../../../core/answer/answer.ts";
 import { buildGrammar } from "../../../core/grammar/build.ts";
 import { isAllowed } from "../../../core/grammar/masks.ts";
 import { createMatchers } from "../../../core/grammar/matcher.ts";
-import { tokenBytes } from "../../../core/grammar/vocabulary.ts";
+import { tokenBytes } from "../../../core/grammar/token-bytes.ts";
 import { joinToolCalls, type ToolCallDelta } from "../../../core/tools/events.ts";
 import { turnExpression } from "../../../core/tools/expression.ts";
 import { detectToolForm, type ToolFormName, toolFormOf } from "../../../core/tools/forms.ts";
