@@ -45,7 +45,7 @@ beforeAll(async () => {
   }
   await mkdir(join(folder, "sql"));
   await writeFile(join(folder, "sql", "adapter_model.safetensors"), writeSafetensors(tensors));
-  const config = { peft_type: "LORA", r: 4, lora_alpha: 16, bias: "none" };
+  const config = { peft_type: "LORA", r: 4, lora_alpha: 128, bias: "none" };
   await writeFile(join(folder, "sql", "adapter_config.json"), JSON.stringify(config));
   await gguf.close();
   sources = [
