@@ -38,6 +38,22 @@ export {
 export { createMemoryStore } from "./cache/memory-store.ts";
 export type { Purges } from "./cache/purges.ts";
 export type { Scope as CacheScope } from "./cache/scope.ts";
+export type { Difference } from "./cache/semantic/content-gate.ts";
+export type { Embedder, EmbedOptions } from "./cache/semantic/embedder.ts";
+export type { PolarityVerdict, Tally } from "./cache/semantic/polarity-trial.ts";
+export type { IndexBounds } from "./cache/semantic/question-index.ts";
+export {
+  createSemanticAnswers,
+  type AskedQuestion,
+  type LookupResult,
+  type SemanticAnswers,
+  type SemanticLookup,
+  type SemanticMatch,
+  type SemanticOptions,
+  type SemanticState,
+  type SemanticStats,
+  type Verdicts,
+} from "./cache/semantic/semantic-answers.ts";
 export type { SharedAnswer, SharedAnswerOptions } from "./cache/shared-answer.ts";
 export type { CacheStore } from "./cache/store.ts";
 export type { ChatMessage, ChatTemplate, ChatToolCall, RenderOptions } from "./chat/template.ts";

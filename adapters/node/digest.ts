@@ -1,10 +1,12 @@
 import { createHash } from "node:crypto";
-import { mkdir, open, readFile, realpath, rename, stat, writeFile } from "node:fs/promises";
-import { homedir } from "node:os";
-import { join } from "node:path";
+import { open, realpath, stat } from "node:fs/promises";
+import { recall, remember } from "./remembered.ts";
 
 /** Read this much at once: hashing it takes about half a millisecond, so the event loop stays free. */
 const CHUNK_BYTES = 1024 * 1024;
+
+/** In the user's cache folder. */
+const FOLDER = "digests";
 
 /**
  * The sha256 of a file in hex, of several files as if they were one.
@@ -14,11 +16,11 @@ const CHUNK_BYTES = 1024 * 1024;
  * costs time and nothing else.
  */
 export async function fileDigest(paths: readonly string[]): Promise<string> {
-  const entry = join(cacheFolder(), `${sha256(await fileMarks(paths))}.sha256`);
-  const known = await readFile(entry, "utf8").catch(() => "");
+  const entry = `${sha256(await fileMarks(paths))}.sha256`;
+  const known = await recall(FOLDER, entry);
   if (/^[0-9a-f]{64}$/.test(known)) return known;
   const digest = await hashFiles(paths);
-  await store(entry, digest).catch(() => undefined);
+  await remember(FOLDER, entry, digest);
   return digest;
 }
 
@@ -54,23 +56,4 @@ async function hashFiles(paths: readonly string[]): Promise<string> {
     }
   }
   return hash.digest("hex");
-}
-
-/** Written aside and renamed, so that a reader never sees half of it. */
-async function store(entry: string, digest: string): Promise<void> {
-  await mkdir(cacheFolder(), { recursive: true });
-  const aside = `${entry}.${process.pid}`;
-  await writeFile(aside, digest);
-  await rename(aside, entry);
-}
-
-function cacheFolder(): string {
-  const { env } = process;
-  const base =
-    process.platform === "win32"
-      ? (env["LOCALAPPDATA"] ?? join(homedir(), "AppData", "Local"))
-      : process.platform === "darwin"
-        ? join(homedir(), "Library", "Caches")
-        : (env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"));
-  return join(base, "sirocco", "digests");
 }

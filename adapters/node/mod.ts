@@ -1,7 +1,7 @@
 /** sirocco on Node: load a model and ask it, or serve it. */
 export * from "../../core/mod.ts";
 export { demoModel, load } from "./assistant.ts";
-export type { CachingOptions } from "./cache/open-caching.ts";
+export type { CachingOptions, SemanticCaching } from "./cache/open-caching.ts";
 export type { BackendPreference } from "./backend.ts";
 export type { EngineOptions } from "./open-engine.ts";
 export type { RoomOptions } from "./limits.ts";

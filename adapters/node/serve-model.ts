@@ -163,6 +163,12 @@ export async function serveEdge(
   options: ServerOptions,
   platform: Platform = {},
 ): Promise<ListeningServer> {
+  if (options.cache?.semantic?.model === "self") {
+    throw new RuntimeError(
+      "INVALID_REQUEST",
+      "Cannot tell by the model itself how near questions are where there is none: name one that embeds",
+    );
+  }
   if (options.pool === undefined || options.pool.nodes.length === 0) {
     throw new RuntimeError(
       "INVALID_REQUEST",
@@ -210,7 +216,9 @@ async function openServer(
           onLost: (spans) => app.metrics.counter(TRACE_SPANS_LOST, {}).add(spans),
         });
   const caching =
-    options.cache === undefined ? undefined : await openCaching({ log, ...options.cache });
+    options.cache === undefined
+      ? undefined
+      : await openCaching({ log, ...options.cache }, () => served.models);
   const rungs = openRungs({
     ...options,
     createTransport,
@@ -250,6 +258,7 @@ async function openServer(
   } catch (error) {
     lag.stop();
     await rungs.close();
+    await caching?.close();
     throw listenFailure(error, host, port);
   }
   log({ level: "info", event: "listening", url: listening.url });

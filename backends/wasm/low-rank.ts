@@ -1,14 +1,13 @@
-import type { LowRank } from "../../core/tensor/backend.ts";
+import type { LowRank, Ops } from "../../core/tensor/backend.ts";
 import { kernelId } from "./kernels.ts";
 import type { OpsContext } from "./ops.ts";
-import { createScratch } from "./scratch.ts";
-import { isQuantized, PANEL_ROWS, type WasmTensor } from "./tensors.ts";
+import { createScratch, type Scratch } from "./scratch.ts";
+import { isQuantized, WasmTensor } from "./tensors.ts";
 
-/** Nanoseconds of a multiply-add and of an element that is scaled or added: what is worth sharing. */
-const MULTIPLY_NS = 0.03;
+/** Nanoseconds of an element that is scaled or added: what is worth sharing. */
 const ELEMENT_NS = 0.3;
 
-/** Runs of one region: fewer than a pool's parts, and enough that more of them cost nothing to speak of. */
+/** Runs of one region: fewer than a pool's parts, and enough that another region costs nothing to speak of. */
 const RUNS_AT_ONCE = 64;
 
 const SCALE = kernelId("scale");
@@ -19,16 +18,13 @@ interface Run {
   readonly first: number;
   readonly rows: number;
   readonly scale: number;
+  /** Where they begin among the rows that take part. */
+  readonly place: number;
 }
 
-/** Units of a run, and nanoseconds of each. */
-interface UnitWork {
-  readonly units: number;
-  readonly each: number;
-}
-
-/** Adds a product of low rank, see {@linkcode Ops.addLowRank}. */
+/** Adds a product of low rank with `ops` for the products, see {@linkcode Ops.addLowRank}. */
 export type AddLowRank = (
+  ops: Pick<Ops, "matmul">,
   out: WasmTensor,
   x: WasmTensor,
   factors: LowRank,
@@ -36,80 +32,83 @@ export type AddLowRank = (
 ) => void;
 
 /**
- * Down to the rank, scaled there, up again, and added: the kernels that multiply with weights of floats, for the rows
- * that take part and no others. Each sum runs over ascending columns, so that a row's bits depend on that row alone.
+ * Down to the rank, scaled there, up again, and added: with the kernels for weights of floats, for the rows that take
+ * part, which are copied together, and no others. Each sum runs over ascending columns, so that a row's bits depend on
+ * that row alone.
  */
-export function createLowRank({ args, executor, own, scratch }: OpsContext): AddLowRank {
-  const inner = createScratch(scratch);
-  const outer = createScratch(scratch);
+export function createLowRank(context: OpsContext): AddLowRank {
+  const { arena, args, executor, own, owner } = context;
+  const rooms = {
+    x: createScratch(context.scratch),
+    inner: createScratch(context.scratch),
+    outer: createScratch(context.scratch),
+  };
 
-  /** A region with a part of `units` units for each run. */
+  /** A tensor of one operation in scratch memory. */
+  const room = (label: string, scratch: Scratch, rows: number, width: number): WasmTensor =>
+    new WasmTensor(owner, label, "f32", [rows, width], scratch.at(4 * rows * width), false);
+
+  /** The rows of x that take part, copied together unless that is all of them. */
+  const rowsOf = (x: WasmTensor, runs: readonly Run[], count: number): WasmTensor => {
+    if (count === x.rows) return x;
+    const part = room("x", rooms.x, count, x.width);
+    const bytes = 4 * x.width;
+    for (const { first, rows, place } of runs) {
+      arena.move(part.offset + place * bytes, x.offset + first * bytes, rows * bytes);
+    }
+    return part;
+  };
+
+  /** Run a kernel over the rows of each run. */
   const forEach = (
     runs: readonly Run[],
-    cost: (run: Run) => UnitWork,
+    width: number,
     kernel: number,
     put: (run: Run) => number,
   ): void => {
     for (let from = 0; from < runs.length; from += RUNS_AT_ONCE) {
       for (const run of runs.slice(from, from + RUNS_AT_ONCE)) {
-        const { units, each } = cost(run);
-        executor.part(units, each);
+        executor.part(run.rows, width * ELEMENT_NS);
         executor.step(kernel, put(run));
       }
       executor.run();
     }
   };
 
-  return (out, x, factors, scales) => {
+  return (ops, out, x, factors, scales) => {
     const [down, up] = [own(factors.down), own(factors.up)];
     check(out, x, down, up, scales);
-    const [k, rank, m] = [x.width, down.rows, out.width];
-    const runs = runsOf(scales);
-    const t = inner.at(4 * x.rows * rank);
-    const delta = outer.at(4 * x.rows * m);
-    forEach(runs, product(rank, k), down.matmul, (run) =>
-      args.put(at(t, run, rank), down.offset, at(x.offset, run, k), run.rows, rank, k),
+    const { runs, count } = runsOf(scales);
+    if (count === 0) return;
+    const [rank, m] = [down.rows, out.width];
+    const inner = room("inner", rooms.inner, count, rank);
+    const outer = room("outer", rooms.outer, count, m);
+    ops.matmul(rowsOf(x, runs, count), [{ weight: down, out: inner }]);
+    forEach(runs, rank, SCALE, ({ place, scale }) =>
+      args.putFloat(scale * factors.gain, inner.offset + 4 * place * rank, rank),
     );
-    forEach(runs, rowwise(rank), SCALE, (run) =>
-      args.putFloat(run.scale * factors.gain, at(t, run, rank), rank),
-    );
-    forEach(runs, product(m, rank), up.matmul, (run) =>
-      args.put(at(delta, run, m), up.offset, at(t, run, rank), run.rows, m, rank),
-    );
-    forEach(runs, rowwise(m), ADD_TO, (run) =>
-      args.put(at(out.offset, run, m), at(delta, run, m), m),
+    ops.matmul(inner, [{ weight: up, out: outer }]);
+    forEach(runs, m, ADD_TO, ({ first, place }) =>
+      args.put(out.offset + 4 * first * m, outer.offset + 4 * place * m, m),
     );
   };
 }
 
-/** Where a run's rows begin in a tensor of rows of this width. */
-function at(offset: number, { first }: Run, width: number): number {
-  return offset + 4 * first * width;
-}
-
-/** The work of a product with a matrix, by its panels. */
-function product(rows: number, columns: number): (run: Run) => UnitWork {
-  return (run) => ({
-    units: Math.ceil(rows / PANEL_ROWS),
-    each: run.rows * PANEL_ROWS * columns * MULTIPLY_NS,
-  });
-}
-
-/** The work of going over rows of this width. */
-function rowwise(width: number): (run: Run) => UnitWork {
-  return ({ rows }) => ({ units: rows, each: width * ELEMENT_NS });
-}
-
-function runsOf(scales: Float32Array): readonly Run[] {
+function runsOf(scales: Float32Array): { readonly runs: readonly Run[]; readonly count: number } {
   const runs: Run[] = [];
+  let place = 0;
   for (let first = 0; first < scales.length;) {
     const scale = scales[first]!;
     let end = first + 1;
     while (end < scales.length && scales[end] === scale) end++;
-    if (scale !== 0) runs.push({ first, rows: end - first, scale });
+    if (scale !== 0) {
+      const rows = end - first;
+      runs.push({ first, rows, scale, place });
+      place += rows;
+    }
     first = end;
   }
-  return runs;
+  return { runs, count: place };
 }
 
 /** Shapes must agree: the kernels trust them. */

@@ -47,7 +47,9 @@ export interface RouteScope {
   readonly scope: Scope | undefined;
 }
 
-type AppRoute = readonly ["GET" | "POST", string, Scope, Handler];
+type Method = "GET" | "POST" | "DELETE";
+
+type AppRoute = readonly [Method, string, Scope, Handler];
 
 type Handler = (request: Request, exchange: Exchange) => Response | Promise<Response>;
 
@@ -83,6 +85,7 @@ export function createApp(deps: AppDeps): App {
     ["GET", "/metrics", "metrics", () => exposition(metrics)],
     ["GET", "/", "public", () => page(deps.browserCode !== undefined)],
     ...browserRoutes(deps, limits),
+    ...semanticRoutes(deps),
     // Ids may have slashes: organisation/model.
     [
       "GET",
@@ -180,8 +183,8 @@ function decoded(written: string): string {
 }
 
 /** A path that exists, asked in another way. */
-function otherMethod(method: "GET" | "POST"): Handler {
-  const allow = method === "GET" ? "GET, HEAD, OPTIONS" : "POST, OPTIONS";
+function otherMethod(method: Method): Handler {
+  const allow = method === "GET" ? "GET, HEAD, OPTIONS" : `${method}, OPTIONS`;
   return (request, exchange) => {
     if (request.method === "OPTIONS")
       return new Response(null, { status: 204, headers: { allow } });
@@ -199,6 +202,19 @@ function toProbeAnswer({ fine, body }: Health): Response {
 
 function exposition(metrics: Metrics): Response {
   return new Response(metrics.render(), { headers: { "content-type": PROMETHEUS_CONTENT_TYPE } });
+}
+
+/** Where answers are given by meaning: how to take out one that was given to a question it does not answer. */
+function semanticRoutes({ caching }: AppDeps): readonly AppRoute[] {
+  const semantic = caching?.semantic;
+  if (semantic === undefined) return [];
+  const evict: Handler = (_, exchange) => {
+    const id = decoded(exchange.path.slice(SEMANTIC_PATH.length));
+    if (!semantic.evict(id)) throw notFound(exchange.path);
+    exchange.note({ evicted: id.slice(0, 200) });
+    return json({ id, evicted: true });
+  };
+  return [["DELETE", `${SEMANTIC_PATH}:id`, "admin", evict]];
 }
 
 /** What a browser needs to answer by itself; no routes where it may not have it. */
@@ -238,6 +254,8 @@ function browserRoutes(deps: AppDeps, limits: HttpLimits): readonly AppRoute[] {
 
 /** Modules carry no keys, so the code is public; it says nothing of this server. */
 const CODE_PATH = "/browser/";
+/** Entries of the semantic cache, by the id of the answer. */
+const SEMANTIC_PATH = "/admin/semantic-cache/";
 /** Files of models. */
 const FILES_PATH = "/models/";
 

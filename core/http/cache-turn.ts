@@ -2,10 +2,12 @@ import type { ChoiceEvent } from "../answer/several.ts";
 import type { Asker, Hit } from "../cache/answers.ts";
 import { parseDirectives, type CacheDirectives } from "../cache/directives.ts";
 import { mayUse, type Use } from "../cache/freshness.ts";
+import type { SemanticLookup, SemanticMatch } from "../cache/semantic/semantic-answers.ts";
 import { requestDocument, tokenDocument, whyNotCacheable, type Provenance } from "../cache/keys.ts";
 import { ERRORS, RuntimeError } from "../errors.ts";
 import type { AnswerCaching } from "./deps.ts";
 import { errorCode } from "./failure.ts";
+import { singleQuestion } from "./question.ts";
 import type { CacheResult } from "./server-metrics.ts";
 import type { Prompt } from "./pipeline.ts";
 import type { Asked } from "./wire/asked.ts";
@@ -19,6 +21,8 @@ export interface CacheTurn {
   byRequest(): Promise<Usable | undefined>;
   /** The answer to its tokens. `rooms`: what the context leaves each prompt for its answer. */
   byTokens(prompts: readonly Prompt[], rooms: readonly number[]): Promise<Usable | undefined>;
+  /** The answer to another question that asks the same, where the server looks for such; fresh ones only. */
+  byMeaning(): Promise<Usable | undefined>;
   /** The answer will not be the one that the request alone asks for. */
   keepNothing(): void;
   /** Throws `NOT_CACHED` where the request wants an answer that is kept or none. */
@@ -68,6 +72,8 @@ export interface Usable {
   readonly ageMs: number;
   /** Whether it has to be computed again meanwhile. */
   readonly refresh: boolean;
+  /** Where it is the answer to another question that asks the same. */
+  readonly match?: SemanticMatch;
 }
 
 /** Who asks what of which model. */
@@ -76,6 +82,10 @@ export interface Turn {
   readonly asked: Asked;
   readonly from: Provenance;
   readonly tenant: string;
+  /** Of its address. */
+  readonly path: string;
+  /** Whether it may be given the answer to other words. */
+  readonly mayMatch: boolean;
   /** Whether the prompt depends on the time, so that the request alone does not tell it. */
   readonly readsClock: boolean;
   /** Whether the model still answers as `from` says. */
@@ -115,6 +125,7 @@ function bypass(status: string | undefined): CacheTurn {
     requestKey: undefined,
     byRequest: async () => undefined,
     byTokens: async () => undefined,
+    byMeaning: async () => undefined,
     keepNothing: () => {},
     mustCompute: () => {},
     shares: () => false,
@@ -138,6 +149,7 @@ function cachedTurn(policy: AnswerCaching, turn: Turn, directives: CacheDirectiv
   let spare: Usable | undefined;
   let collapsed = false;
   let own = false;
+  let lookup: SemanticLookup | undefined;
   let reason = directives.noCache ? "request" : "miss";
 
   async function look(key: string): Promise<Usable | undefined> {
@@ -150,6 +162,19 @@ function cachedTurn(policy: AnswerCaching, turn: Turn, directives: CacheDirectiv
     if (use === "only-on-error") spare = { hit, ageMs, refresh: false };
     if (!directives.noCache) reason = "stale";
     return undefined;
+  }
+
+  /** What is known of questions like this one; `undefined` where none is looked for. */
+  async function lookUp(): Promise<SemanticLookup | undefined> {
+    const { semantic } = policy;
+    // Where the request alone does not tell the prompt, two that are alike may have different ones.
+    if (semantic?.paths.has(turn.path) !== true || !turn.mayMatch || turn.readsClock)
+      return undefined;
+    if (directives.noCache) return undefined;
+    const question = singleQuestion(asked, from);
+    if (question === undefined) return undefined;
+    const partition = asker.scope.requestKey(question.rest);
+    return await semantic.ask({ text: question.text, partition, tenant: turn.tenant });
   }
 
   /** Where those meet who compute the same. */
@@ -168,6 +193,19 @@ function cachedTurn(policy: AnswerCaching, turn: Turn, directives: CacheDirectiv
       if (found !== undefined && requestKey !== undefined)
         policy.background(cache.point(asker, requestKey, found.hit.answer.key), turn.request);
       return found;
+    },
+    async byMeaning() {
+      lookup = await lookUp();
+      const match = lookup?.found;
+      if (match === undefined) return undefined;
+      const hit = await cache.find(asker, match.key);
+      if (hit === undefined) {
+        lookup?.gone();
+        return undefined;
+      }
+      const ageMs = cache.ageOf(hit.answer);
+      const use = mayUse(ageMs, hit.answer.freshMs, directives, policy.stale);
+      return use === "fresh" ? { hit, ageMs, refresh: false, match } : undefined;
     },
     keepNothing() {
       own = true;
@@ -199,6 +237,7 @@ function cachedTurn(policy: AnswerCaching, turn: Turn, directives: CacheDirectiv
           if (events === undefined || !isKeepable(events) || !turn.holds()) return;
           const answer = { head, events, tags, begunAt };
           policy.background(cache.keep(asker, keys, answer), turn.request);
+          if (endsByItself(events, asked)) lookup?.remember(key, head.id);
         },
       });
       ({ collapsed } = joined);
@@ -219,6 +258,12 @@ async function* replay(
   events: readonly ChoiceEvent[],
 ): AsyncGenerator<ChoiceEvent, void, undefined> {
   yield* events;
+}
+
+/** Whether an answer was cut off by nothing but the request's own limit: a prompt of another length leaves another room. */
+function endsByItself(events: readonly ChoiceEvent[], { maxTokens }: Asked): boolean {
+  const last = events.at(-1)?.event;
+  return maxTokens !== undefined || (last?.type === "done" && last.reason === "stop");
 }
 
 /** Whether an answer came to an end of its own, and calls nothing: a call may act, and the world changes. */

@@ -10,6 +10,7 @@ import { knownReply } from "./known-answer.ts";
 import type { Route, Server } from "./pipeline.ts";
 import { RECEIPT_HEADER, wantsReceipt } from "./receipt.ts";
 import { sameAnswer } from "./recompute.ts";
+import { wantsOwnWords } from "./question.ts";
 import type { Recognised } from "./request-memo.ts";
 import { wantsNumbers } from "./resume.ts";
 import type { Asked } from "./wire/asked.ts";
@@ -43,6 +44,9 @@ export function openTurnFor(
       policy: deps.caching?.policy ?? null,
     },
     tenant: caller.tenant,
+    path: exchange.path,
+    // A server that passes requests on discloses what it does, and not what it was passed.
+    mayMatch: relay === undefined && !wantsOwnWords(request.headers),
     holds: () => stillServed(deps, model),
     readsClock: readsClock(model),
     request,
@@ -105,10 +109,12 @@ export function atHand(
 export function giveKept<A extends Asked>(kept: Usable, giving: Giving<A>): Response {
   const { route, asked, exchange, server, request } = giving;
   const stale = kept.ageMs >= kept.hit.answer.freshMs;
-  server.metrics.cache(stale ? "stale" : "hit");
-  exchange.note({ cache: kept.hit.from });
+  const { match } = kept;
+  server.metrics.cache(match === undefined ? (stale ? "stale" : "hit") : "semantic");
+  exchange.note({ cache: match === undefined ? kept.hit.from : "semantic" });
   const { caching } = server.deps;
-  if (caching !== undefined) {
+  // Computing the answer to these words would neither renew nor verify the answer to others.
+  if (caching !== undefined && match === undefined) {
     if (kept.refresh) caching.background(refresh(kept, giving, caching), request);
     else if (isDue(caching, server.deps.now()))
       caching.background(verifyInTurn(kept, giving, caching), request);

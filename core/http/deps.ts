@@ -1,5 +1,6 @@
 import type { AnswerCache } from "../cache/answers.ts";
 import type { StaleLimits } from "../cache/freshness.ts";
+import type { SemanticAnswers } from "../cache/semantic/semantic-answers.ts";
 import type { ChatTemplate } from "../chat/template.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { EngineCondition } from "../engine/lasting-engine.ts";
@@ -111,6 +112,8 @@ export interface AppDeps {
 export interface AnswerCaching {
   /** The cache. */
   readonly answers: AnswerCache;
+  /** Answers to questions that were asked before in other words; none are given where absent. */
+  readonly semantic?: SemanticAnswers;
   /** How long answers serve beyond their time. */
   readonly stale: StaleLimits;
   /** Compute one in so many answers again that came from the cache, and compare; 0 for none. */

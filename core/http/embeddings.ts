@@ -75,11 +75,11 @@ export async function embed(
 }
 
 /** The tokens of an input that the context holds. Throws `CONTEXT_LENGTH_EXCEEDED`. */
-function toFitting(
+export function toFitting(
   input: string | readonly number[],
   index: number,
-  { tokenizer, contextLength }: ServedModel,
-  { truncate, inputParam }: AskedEmbeddings,
+  { tokenizer, contextLength }: Pick<ServedModel, "tokenizer" | "contextLength">,
+  { truncate, inputParam }: Pick<AskedEmbeddings, "truncate" | "inputParam">,
 ): EmbedRequest["tokens"] {
   const text = toTokens(input, tokenizer, `${inputParam}[${index}]`);
   // Whoever sends tokens has closed them.

@@ -1,10 +1,16 @@
 import type { CachedAnswer } from "../cache/entry.ts";
+import type { SemanticMatch } from "../cache/semantic/semantic-answers.ts";
 import { sha256Text } from "../cache/scope.ts";
 import type { Usable } from "./cache-turn.ts";
 import type { Reply } from "./exchange.ts";
 import { chunksOf, createGathering } from "./gather.ts";
 import type { Asked } from "./wire/asked.ts";
 import { toTotal, type Format, type Head } from "./wire/format.ts";
+
+/** With an answer to another question: that answer's id. */
+const SEMANTIC_ENTRY_HEADER = "x-sirocco-semantic-entry";
+
+const SIMILARITY_DIGITS = 4;
 
 /** Base64 digits of an entity tag: 96 bits. */
 const ETAG_DIGITS = 16;
@@ -16,7 +22,7 @@ const ETAG_DIGITS = 16;
  * @param operation Which kind of request; with `asked.stream` and `asked.includeUsage` it tells the form.
  */
 export function knownReply(
-  { hit, ageMs }: Pick<Usable, "hit" | "ageMs">,
+  { hit, ageMs, match }: Pick<Usable, "hit" | "ageMs" | "match">,
   asked: Pick<Asked, "stream" | "includeUsage" | "ignored">,
   operation: string,
   createFormat: (head: Head) => Format,
@@ -37,12 +43,18 @@ export function knownReply(
   const told: Record<string, string> = {
     ...headers,
     "cache-control": `private, max-age=${Math.max(ttl, 0)}`,
-    "cache-status": `sirocco; hit; ttl=${ttl}; detail=${from}`,
+    "cache-status": `sirocco; hit; ttl=${ttl}; detail=${match === undefined ? from : "semantic"}`,
     age: String(seconds(ageMs)),
+    ...(match === undefined ? {} : disclosed(match)),
   };
   const { ignored } = asked;
   if (ignored.length > 0) told["x-sirocco-ignored"] = ignored.join(", ");
   return { body, headers: told };
+}
+
+/** Whose answer it is, so that a false one can be evicted, and how near. */
+function disclosed({ id, similarity }: SemanticMatch): Record<string, string> {
+  return { [SEMANTIC_ENTRY_HEADER]: `${id}; similarity=${similarity.toFixed(SIMILARITY_DIGITS)}` };
 }
 
 function seconds(milliseconds: number): number {

@@ -1,5 +1,4 @@
 import { several, type ChoiceEvent } from "../answer/several.ts";
-import { RuntimeError } from "../errors.ts";
 import type { PoolModel } from "../pool/node-models.ts";
 import { readRelay, relayLoop, type Relay } from "../pool/relay-header.ts";
 import { abortWith } from "./abort.ts";
@@ -29,6 +28,7 @@ import {
 import type { Recognised, RequestMemo } from "./request-memo.ts";
 import { respondInPieces, respondWhole } from "./respond.ts";
 import { resumption, type Resumption } from "./resume.ts";
+import { checkBiases, reserve, roomFor, sum } from "./room.ts";
 import type { ServerMetrics } from "./server-metrics.ts";
 import { untilServing } from "./serving.ts";
 import { checkRevealed } from "./revealed.ts";
@@ -168,7 +168,7 @@ async function answerAsked<A extends Asked>(
   if (kept !== undefined) return give(kept);
   // 5. and 6. What is there to compute, and may it be? Where the model is elsewhere a node finds out.
   const job: Job<A> = { request, route, asked, exchange, server, turn, resumed };
-  const work = isHere(model) ? await prepare(model, job) : elsewhere(model, text, job);
+  const work = isHere(model) ? await prepare(model, job) : await elsewhere(model, text, job);
   return "hit" in work ? give(work) : await deliver(work, job, climberOf(asked), give);
 }
 
@@ -292,7 +292,8 @@ async function prepare<A extends Asked>(
   const promptTokens = sum(prompts.map(({ tokens }) => tokens.length));
   exchange.note({ prompt_tokens: promptTokens });
   const same = await turn.byTokens(prompts, rooms);
-  if (same !== undefined) return same;
+  const known = same ?? (await turn.byMeaning());
+  if (known !== undefined) return known;
   turn.mustCompute();
   const most = reserve(exchange, asked, promptTokens, rooms);
   // An answer that the caller's allowance cuts short is no answer for anybody else.
@@ -325,64 +326,19 @@ async function prepare<A extends Asked>(
 }
 
 /** The work for a model of the pool: a node counts its tokens, here they are estimated by the text's length. */
-function elsewhere<A extends Asked>(
+async function elsewhere<A extends Asked>(
   model: PoolModel,
   text: string,
   { asked, exchange, turn, resumed }: Job<A>,
-): Work {
+): Promise<Work | Usable> {
   const prompts = "prompts" in asked && Array.isArray(asked.prompts) ? asked.prompts.length : 1;
   resumed.checkAnswers(prompts);
+  const known = await turn.byMeaning();
+  if (known !== undefined) return known;
   turn.mustCompute();
   const rooms = Array.from({ length: prompts }, () => model.contextLength);
   const most = reserve(exchange, asked, tokensOf(text), rooms);
   if (asked.maxTokens === undefined && most < Infinity) turn.keepNothing();
   const receipt = { extend: (format: Format): Format => format };
   return { prompts, promptTokens: 0, encodeMs: 0, most, receipt };
-}
-
-/**
- * Set the tokens of all answers aside; returns how many each may have, whatever its own room. Throws
- * `RATE_LIMITED`.
- */
-function reserve(
-  exchange: Exchange,
-  { maxTokens, candidates }: Asked,
-  promptTokens: number,
-  rooms: readonly number[],
-): number {
-  const answers = rooms.length * candidates;
-  const room = sum(rooms) * candidates;
-  const asked = maxTokens === undefined ? undefined : maxTokens * answers;
-  const granted = exchange.reserve(promptTokens, asked, room);
-  // An answer cut off by the context ends with `length`, as one cut off by max_tokens does.
-  if (maxTokens !== undefined || granted >= room) return maxTokens ?? Infinity;
-  return Math.max(Math.floor(granted / answers), 1);
-}
-
-function sum(numbers: readonly number[]): number {
-  return numbers.reduce((total, one) => total + one, 0);
-}
-
-/** How many tokens the context has room for. Throws `CONTEXT_LENGTH_EXCEEDED` where there is room for none. */
-function roomFor(model: ServedModel, asked: Asked, promptTokens: number): number {
-  const room = model.contextLength - promptTokens;
-  if (room < 1) {
-    throw new RuntimeError(
-      "CONTEXT_LENGTH_EXCEEDED",
-      `This model's maximum context length is ${model.contextLength} tokens, prompt and answer together; the prompt has ${promptTokens}. Shorten it`,
-      { param: asked.promptParam },
-    );
-  }
-  return room;
-}
-
-/** Throws `INVALID_REQUEST` where a token does not exist; the vocabulary is known only now. */
-function checkBiases(model: ServedModel, asked: Asked): void {
-  const unknown = asked.sampling.logitBias.find(([token]) => token >= model.engine.info.vocabSize);
-  if (unknown === undefined) return;
-  throw new RuntimeError(
-    "INVALID_REQUEST",
-    `Cannot accept 'logit_bias': token ${unknown[0]} is not among the ${model.engine.info.vocabSize} of this model`,
-    { param: "logit_bias" },
-  );
 }

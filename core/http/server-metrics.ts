@@ -25,8 +25,11 @@ export interface ServerMetrics {
   retryAfterSeconds(): number;
 }
 
-/** What a cache does for a request: it had the answer, fresh or stale; nobody had it; others were computing it. */
-export type CacheResult = "hit" | "stale" | "miss" | "collapsed" | "bypass";
+/**
+ * What a cache does for a request: it had the answer, fresh or stale, or that to another question which asks the
+ * same; nobody had it; others were computing it.
+ */
+export type CacheResult = "hit" | "stale" | "semantic" | "miss" | "collapsed" | "bypass";
 
 /** Watches one answer. */
 export interface AnswerMeter {
@@ -44,6 +47,7 @@ export function createServerMetrics(metrics: Metrics, deps: AppDeps): ServerMetr
   const backends = new Map<string, Gauge>();
   metrics.onRender(() => {
     collect(metrics, deps);
+    collectSemantic(metrics, deps);
     collectBackends(metrics, deps, backends);
   });
   // Before the first answer a guess: a second.
@@ -184,6 +188,21 @@ function collect(metrics: Metrics, deps: AppDeps): void {
     metrics.gauge(names.POOL_IN_FLIGHT, { node }).set(inFlight);
   }
   for (const [kind, bytes] of memory) metrics.gauge(names.MEMORY_BYTES, { kind }).set(bytes);
+}
+
+/** What the semantic cache counts itself. */
+function collectSemantic(metrics: Metrics, { caching }: AppDeps): void {
+  const semantic = caching?.semantic;
+  if (semantic === undefined) return;
+  const { lookups, refusals, entries, bytes, embedMs } = semantic.stats();
+  metrics.gauge(names.SEMANTIC_ON, {}).set(semantic.state === "on" ? 1 : 0);
+  for (const [result, count] of Object.entries(lookups))
+    metrics.counter(names.SEMANTIC_LOOKUPS, { result }).record(count);
+  for (const [reason, count] of Object.entries(refusals))
+    metrics.counter(names.SEMANTIC_REFUSALS, { reason }).record(count);
+  metrics.gauge(names.SEMANTIC_ENTRIES, {}).set(entries);
+  metrics.gauge(names.SEMANTIC_BYTES, {}).set(bytes);
+  metrics.counter(names.SEMANTIC_EMBED_SECONDS, {}).record(embedMs / 1000);
 }
 
 /** How a mixture's rows are spread over its experts. */

@@ -200,8 +200,38 @@ export const REQUEST_SECONDS: HistogramSpec<"code_class"> = histogram(
 );
 export const CACHE_REQUESTS: CounterSpec<"result"> = counter(
   "sirocco_cache_requests_total",
-  "Requests by what the cache of answers did: hit, stale, miss, collapsed (others were computing it), bypass.",
+  "Requests by what the cache of answers did: hit, stale, semantic (the answer to other words), miss, collapsed (others were computing it), bypass.",
   ["result"],
+);
+export const SEMANTIC_ON: GaugeSpec<never> = gauge(
+  "sirocco_semantic_cache_on",
+  "1 once the embedder has been proved on the polarity suite, 0 before and where it failed.",
+  [],
+);
+export const SEMANTIC_LOOKUPS: CounterSpec<"result"> = counter(
+  "sirocco_semantic_lookups_total",
+  "Questions looked up by meaning: hit, refused (near, but asks something else), far, no-vector (none came in time).",
+  ["result"],
+);
+export const SEMANTIC_REFUSALS: CounterSpec<"reason"> = counter(
+  "sirocco_semantic_refusals_total",
+  "Near questions that were not taken for the same, by what differed first: numbers, negation, order, …",
+  ["reason"],
+);
+export const SEMANTIC_ENTRIES: GaugeSpec<never> = gauge(
+  "sirocco_semantic_entries",
+  "Questions whose vectors are in memory.",
+  [],
+);
+export const SEMANTIC_BYTES: GaugeSpec<never> = gauge(
+  "sirocco_semantic_bytes",
+  "Bytes that they take.",
+  [],
+);
+export const SEMANTIC_EMBED_SECONDS: CounterSpec<never> = counter(
+  "sirocco_semantic_embed_seconds_total",
+  "Seconds that requests waited for the vectors of their questions.",
+  [],
 );
 export const CACHE_VERIFICATIONS: CounterSpec<never> = counter(
   "sirocco_cache_verifications_total",

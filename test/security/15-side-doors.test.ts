@@ -1,5 +1,7 @@
 import { describe, expect, test } from "vitest";
+import { createSemanticAnswers } from "../../core/cache/semantic/semantic-answers.ts";
 import { KEY_SCOPES } from "../../core/http/edge/access.ts";
+import { caching } from "../core/http/pool-rig.ts";
 import { bearer, configured, createKeyedApp } from "../fixtures/keyed-app.ts";
 import { createScriptedApp } from "../fixtures/scripted-app.ts";
 
@@ -14,8 +16,9 @@ const PUBLIC = [
   "/",
   "/browser/:path{.+}",
 ];
+const semantic = createSemanticAnswers({ embedder: () => undefined, paths: [], now: () => 0 });
 /** With every route that there can be. */
-const DEPS = { browserCode: new Map() };
+const DEPS = { browserCode: new Map(), caching: { ...caching(), semantic } };
 
 /** A path that the route answers. */
 const concrete = (path: string) => path.replace(/:\w+(\{[^}]*\})?/g, "m");

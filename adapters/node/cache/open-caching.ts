@@ -4,8 +4,9 @@ import { createAnswerCache } from "../../../core/cache/answers.ts";
 import { guardStore, type StoreEvent } from "../../../core/cache/guarded-store.ts";
 import type { CacheStore } from "../../../core/cache/store.ts";
 import { RuntimeError } from "../../../core/errors.ts";
-import type { AnswerCaching, LogRecord } from "../../../core/http/deps.ts";
+import type { AnswerCaching, LogRecord, ServedModel } from "../../../core/http/deps.ts";
 
+import type { OpenSemantic } from "./open-semantic.ts";
 import type * as RedisModule from "./redis-store.ts";
 
 /** How to keep answers. */
@@ -28,8 +29,18 @@ export interface CachingOptions {
    * one that nobody knows, and a file has one beside it.
    */
   readonly secret?: string;
+  /** Answer questions that were asked before in other words; none are unless given. */
+  readonly semantic?: SemanticCaching;
   /** Hears of stores that fail and come back. */
   readonly log?: (record: LogRecord) => void;
+}
+
+/** How to answer questions that were asked before in other words. */
+export interface SemanticCaching {
+  /** Which model tells how near two questions are: `self`, the one that is served, or one named as `model` is. */
+  readonly model: string;
+  /** Paths of requests that are answered so; `/v1/chat/completions` unless given. */
+  readonly paths?: readonly string[];
 }
 
 /** A cache that is in use. */
@@ -48,8 +59,17 @@ const STALE = { whileRevalidateMs: 60_000, ifErrorMs: 300_000 };
 /** One in a thousand costs a thousandth of what the cache saves. */
 const VERIFY_ONE_IN = 1000;
 
-/** Open the stores. Rejects with `INVALID_REQUEST` for what names none, `INSUFFICIENT_RESOURCES` for one that cannot be opened. */
-export async function openCaching(options: CachingOptions): Promise<OpenCaching> {
+/**
+ * Open the stores, and begin to prove the semantic cache where there is to be one.
+ *
+ * @param models Those that are served, of which the first one is `self`.
+ *
+ * Rejects with `INVALID_REQUEST` for what names none, `INSUFFICIENT_RESOURCES` for one that cannot be opened.
+ */
+export async function openCaching(
+  options: CachingOptions,
+  models: () => readonly ServedModel[] = () => [],
+): Promise<OpenCaching> {
   const stores: CacheStore[] = [];
   for (const name of options.stores) {
     const store = await openStore(name, options);
@@ -65,9 +85,11 @@ export async function openCaching(options: CachingOptions): Promise<OpenCaching>
     wallClock: Date.now,
     random: Math.random,
   });
+  const semantic = await openMeaning(options, models);
   const work = new Set<Promise<void>>();
   return {
     answers,
+    ...(semantic === undefined ? {} : { semantic: semantic.answers }),
     stale: STALE,
     verifyOneIn: options.verifyOneIn ?? VERIFY_ONE_IN,
     wallClock: Date.now,
@@ -76,10 +98,21 @@ export async function openCaching(options: CachingOptions): Promise<OpenCaching>
       work.add(done);
     },
     async close() {
+      await semantic?.close();
       await Promise.all(work);
       await answers.close();
     },
   };
+}
+
+async function openMeaning(
+  { semantic, log = () => {} }: CachingOptions,
+  models: () => readonly ServedModel[],
+): Promise<OpenSemantic | undefined> {
+  if (semantic === undefined) return undefined;
+  // Servers without it do not load the suite.
+  const { openSemantic } = await import("./open-semantic.ts");
+  return openSemantic(semantic, { models, log });
 }
 
 async function finish(promise: Promise<unknown>): Promise<void> {

@@ -10,7 +10,9 @@ import {
   addParallelOption,
   decimal,
   integer,
+  listOption,
   toLoadOptions,
+  UsageError,
   type ModelFlags,
 } from "./options.ts";
 import {
@@ -42,6 +44,8 @@ interface ServeFlags extends Omit<ModelFlags, "model">, ListenFlags, EdgeFlags, 
   readonly cacheSize: number;
   readonly cacheTtl: number;
   readonly cacheVerify: number;
+  readonly semanticCache?: string;
+  readonly semanticPaths?: readonly string[];
 }
 
 const LARGEST_PORT = 65_535;
@@ -79,6 +83,16 @@ export function serveCommand(): Command {
       "compute one in n kept answers again; 0 = none",
       integer(0, 1e9),
       1000,
+    )
+    .option(
+      "--semantic-cache <model>",
+      "answer questions that were asked in other words, too; near by this model, or self",
+    )
+    .addOption(
+      listOption("--semantic-paths <path>", "path that is answered so; repeatable").default(
+        undefined,
+        "/v1/chat/completions",
+      ),
     )
     .option("--share-model", "let the page answer in the browser, which then downloads the model")
     .option("--json", "log JSON lines on stderr, for programs");
@@ -203,8 +217,11 @@ async function followConfig(
 
 /** Which answers to keep where. */
 function cacheOptions(flags: ServeFlags): Pick<ServeOptions, "cache"> {
-  const { cache: stores, cacheSize, cacheTtl, cacheVerify } = flags;
-  if (stores === undefined) return {};
+  const { cache: stores, cacheSize, cacheTtl, cacheVerify, semanticCache, semanticPaths } = flags;
+  if (stores === undefined) {
+    if (semanticCache === undefined) return {};
+    throw new UsageError("--semantic-cache needs answers that are kept: give --cache as well");
+  }
   const secret = process.env["SIROCCO_CACHE_SECRET"];
   return {
     cache: {
@@ -212,6 +229,14 @@ function cacheOptions(flags: ServeFlags): Pick<ServeOptions, "cache"> {
       memoryBytes: cacheSize * 1024 * 1024,
       ttlSeconds: cacheTtl,
       verifyOneIn: cacheVerify,
+      ...(semanticCache === undefined
+        ? {}
+        : {
+            semantic: {
+              model: semanticCache,
+              ...(semanticPaths === undefined ? {} : { paths: semanticPaths }),
+            },
+          }),
       ...(secret === undefined ? {} : { secret }),
     },
   };

@@ -32,6 +32,8 @@ export interface ConfigFile {
   readonly cache_size?: number | undefined;
   readonly cache_ttl?: number | undefined;
   readonly cache_verify?: number | undefined;
+  readonly semantic_cache?: string | undefined;
+  readonly semantic_paths?: readonly string[] | undefined;
   readonly pool?: readonly string[] | undefined;
   readonly pool_key_file?: string | undefined;
   readonly overflow_queue?: number | undefined;
@@ -212,6 +214,14 @@ export const CONFIG_SCHEMA: v.GenericSchema<unknown, ConfigFile> = v.strictObjec
   cache_verify: described(
     v.optional(v.pipe(v.number(), v.integer(), v.minValue(0))),
     "Compute one in so many kept answers again; 0 = none; 1000 unless given.",
+  ),
+  semantic_cache: described(
+    v.optional(path),
+    "Answer questions that were asked in other words, too: the model that tells how near they are, or self.",
+  ),
+  semantic_paths: described(
+    v.optional(names),
+    'Paths that are answered so; ["/v1/chat/completions"] unless given.',
   ),
   pool: described(
     v.optional(names),

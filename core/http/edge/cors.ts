@@ -26,8 +26,10 @@ const REQUEST_HEADERS = [
   "x-api-key",
   "x-request-id",
   "x-sirocco-receipt",
+  "x-sirocco-semantic",
 ];
 const RESPONSE_HEADERS = [
+  "cache-status",
   "retry-after",
   "retry-after-ms",
   "server-timing",
@@ -35,6 +37,7 @@ const RESPONSE_HEADERS = [
   "x-request-id",
   "x-should-retry",
   "x-sirocco-ignored",
+  "x-sirocco-semantic-entry",
   "x-ratelimit-limit-requests",
   "x-ratelimit-limit-tokens",
   "x-ratelimit-remaining-requests",

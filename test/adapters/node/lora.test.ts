@@ -23,7 +23,7 @@ let sources: readonly LoraSource[] = [];
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "lora-"));
   const { gguf } = await openModel(DEMO_FILE);
-  const lora = memoryLora(gguf, { seed: 2, rank: 8, alpha: 4 });
+  const lora = memoryLora(gguf, { seed: 2, rank: 8, alpha: 32 });
   const file = writeGguf({
     metadata: Object.fromEntries(lora.metadata) as Record<string, string | number>,
     tensors: [...lora.tensors.values()].map(({ name, shape, type }) => ({
@@ -50,7 +50,7 @@ beforeAll(async () => {
   await gguf.close();
   sources = [
     { name: "law", location: join(folder, "law.gguf") },
-    { name: "sql", location: join(folder, "sql"), scale: 0.5 },
+    { name: "sql", location: join(folder, "sql"), scale: 4 },
   ];
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
@@ -73,7 +73,7 @@ async function tokensOf(model: LoadedModel, lora?: readonly LoraUse[]): Promise<
 const USES: readonly (readonly LoraUse[] | undefined)[] = [
   undefined,
   [{ name: "law", scale: 1 }],
-  [{ name: "sql", scale: 0.5 }],
+  [{ name: "sql", scale: 4 }],
   [
     { name: "sql", scale: 2 },
     { name: "law", scale: 0.5 },
@@ -94,7 +94,7 @@ describe("a model in a worker with adapters", () => {
     expect(model.engine.info.lora).toEqual(["law", "sql"]);
     expect(model.loras.map(({ name, scale, rank }) => ({ name, scale, rank }))).toEqual([
       { name: "law", scale: 1, rank: 8 },
-      { name: "sql", scale: 0.5, rank: 4 },
+      { name: "sql", scale: 4, rank: 4 },
     ]);
     const answers: number[][] = [];
     for (const lora of USES) answers.push(await tokensOf(model, lora));

@@ -79,7 +79,15 @@ const BACKENDS: readonly (readonly [string, () => Promise<Backend>])[] = [
   ["simd128 on 2 threads", () => wasmBackend("simd128", 2)],
   ["relaxed", () => wasmBackend("relaxed")],
   ["relaxed16 on 2 threads", () => wasmBackend("relaxed16", 2)],
+  ["simd128 over several memories", () => spreadBackend()],
 ];
+
+/** The first memory is nearly full: the model begins in it, and the adapters lie in the next one. */
+async function spreadBackend(): Promise<Backend> {
+  const backend = await wasmBackend("simd128", 1, 3);
+  await backend.loadWeight("filler", "f32", [190, 200], async () => {});
+  return backend;
+}
 
 describe.for(BACKENDS)("adapters on %s", ([, create]) => {
   test("two adapters and the model alone give in one batch the bits that each gives alone", async () => {
