@@ -32,15 +32,15 @@ describe("shareMemory", () => {
   });
 });
 
-describe("kernelMemory", () => {
-  /** An engine that sets no more pages aside. */
-  const refusingBeyond =
-    (pages: number) =>
-    (descriptor: WebAssembly.MemoryDescriptor): WebAssembly.Memory => {
-      if (descriptor.maximum! > pages) throw new RangeError("could not allocate memory");
-      return new WebAssembly.Memory(descriptor);
-    };
+/** An engine that sets no more pages aside. */
+const refusingBeyond =
+  (pages: number) =>
+  (descriptor: WebAssembly.MemoryDescriptor): WebAssembly.Memory => {
+    if (descriptor.maximum! > pages) throw new RangeError("could not allocate memory");
+    return new WebAssembly.Memory(descriptor);
+  };
 
+describe("kernelMemory", () => {
   test("takes a smaller shared memory where there is no room for a large one, and works with it", async () => {
     const { memory, mostBytes } = kernelMemory(true, undefined, refusingBeyond(20_000));
     expect(mostBytes).toBe(2 ** 30);
