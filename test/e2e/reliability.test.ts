@@ -33,7 +33,7 @@ const SHORT: readonly (readonly [string, () => Promise<Seen>])[] = [
   ["broken streams are resumed", () => profiles.resumed(server.url, truth)],
 ];
 
-test.for(SHORT)("%s", { timeout: 60_000 }, async ([, run]) => {
+test.for(SHORT)("%s", { timeout: 120_000 }, async ([, run]) => {
   const { wrong } = await run();
   expect(wrong).toEqual([]);
 });

@@ -15,7 +15,7 @@ const FEW_ROUNDS = 1;
 const WARM_SHARE = 1 / 4;
 
 /** Fewer say nothing. */
-const LEAST_LOOKS = 5;
+const LEAST_LOOKS = 4;
 
 /** Of resident memory, from the first look after warming up to the last. */
 const MOST_GROWTH = 1.1;
