@@ -4,6 +4,7 @@ import type { TurnDone } from "../tools/events.ts";
 import type { Counter, Gauge, Histogram, Metrics } from "../metrics/metrics.ts";
 import * as names from "../metrics/names.ts";
 import type { AppDeps, ServedModel } from "./deps.ts";
+import { ownEngines } from "./found-model.ts";
 import { retryAfterSeconds } from "./retry-after.ts";
 
 /** What the HTTP layer measures. */
@@ -44,10 +45,12 @@ export function createServerMetrics(metrics: Metrics, deps: AppDeps): ServerMetr
   let answerMs = 0;
   metrics.gauge(names.BUILD_INFO, { version: deps.version }).set(1);
   const backends = new Map<string, Gauge>();
+  const nodes = new Set<string>();
   metrics.onRender(() => {
     collect(metrics, deps);
     collectSemantic(metrics, deps);
     collectBackends(metrics, deps, backends);
+    collectNodes(metrics, deps, nodes);
   });
   // Before the first answer a guess: a second.
   const meanAnswerMs = (): number => (answers === 0 ? 1000 : answerMs / answers);
@@ -108,7 +111,7 @@ export function createServerMetrics(metrics: Metrics, deps: AppDeps): ServerMetr
     served: (rung, why) => metrics.counter(names.SERVED, { rung, why }).add(),
     meanAnswerMs,
     retryAfterSeconds() {
-      const engines = deps.models().map(({ engine }) => engine.stats());
+      const engines = ownEngines(deps).map(({ engine }) => engine.stats());
       return retryAfterSeconds(engines, Math.random());
     },
   };
@@ -142,7 +145,7 @@ function collectCondition(metrics: Metrics, id: string, condition: EngineConditi
 /** Which backends compute, and why; `known` are those that ever did. */
 function collectBackends(metrics: Metrics, deps: AppDeps, known: Map<string, Gauge>): void {
   for (const gauge of known.values()) gauge.set(0);
-  for (const { id, engine } of deps.models()) {
+  for (const { id, engine } of ownEngines(deps)) {
     const { backend, choice } = engine.info;
     const labels = { model_name: id, backend, reason: choice?.reason ?? "unknown" };
     const gauge = metrics.gauge(names.BACKEND_INFO, labels);
@@ -157,7 +160,7 @@ function collect(metrics: Metrics, deps: AppDeps): void {
   if (lag !== undefined) metrics.gauge(names.LOOP_LAG_SECONDS, {}).set(lag / 1000);
   const memory = new Map(Object.entries(deps.memory?.() ?? {}));
   const add = (kind: string, bytes: number) => memory.set(kind, (memory.get(kind) ?? 0) + bytes);
-  for (const { id, engine, condition } of deps.models()) {
+  for (const { id, engine, condition } of ownEngines(deps)) {
     if (condition !== undefined) collectCondition(metrics, id, condition());
     const labels = { model_name: id };
     const stats = engine.stats();
@@ -182,11 +185,18 @@ function collect(metrics: Metrics, deps: AppDeps): void {
     add("activations", activations);
     if (engine.info.backend === "webgpu") add("gpu", weights + kv + activations);
   }
-  for (const { name: node, standing, inFlight } of deps.pool?.nodes() ?? []) {
+  for (const [kind, bytes] of memory) metrics.gauge(names.MEMORY_BYTES, { kind }).set(bytes);
+}
+
+/** How the pool's nodes are; `known` are those that ever were: members change. */
+function collectNodes(metrics: Metrics, deps: AppDeps, known: Set<string>): void {
+  const now = new Map(deps.pool?.nodes().map((node) => [node.name, node]));
+  for (const name of now.keys()) known.add(name);
+  for (const node of known) {
+    const { standing = "out", inFlight = 0 } = now.get(node) ?? {};
     metrics.gauge(names.POOL_NODE_IN, { node }).set(standing === "in" ? 1 : 0);
     metrics.gauge(names.POOL_IN_FLIGHT, { node }).set(inFlight);
   }
-  for (const [kind, bytes] of memory) metrics.gauge(names.MEMORY_BYTES, { kind }).set(bytes);
 }
 
 /** What the semantic cache counts itself. */
