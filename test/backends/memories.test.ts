@@ -12,7 +12,6 @@ import { bits, download, loadBytes, upload } from "../conformance/backend/tensor
 import { kernelModule, VARIANTS, wasmBackend } from "../fixtures/kernels.ts";
 import { randomWeight } from "../fixtures/random-weights.ts";
 import { createRandom } from "../fixtures/random.ts";
-import { spreadOver } from "../fixtures/spread.ts";
 import { createRunner } from "../fixtures/runner.ts";
 import { goldenModel, readGoldens } from "../goldens/cases.ts";
 
@@ -82,7 +81,7 @@ describe.for([
   let cuts = 0;
   beforeAll(async () => {
     one = await wasmBackend(variant);
-    many = await wasmBackend(variant, threads, spreadOver(MEMORIES));
+    many = await wasmBackend(variant, threads, MEMORIES);
   });
   afterAll(() => Promise.all([one.close(), many.close()]));
 

@@ -1,7 +1,6 @@
 import { describeBackend } from "../conformance/backend.ts";
 import { WASM_PROMISES } from "../conformance/promises.ts";
 import { VARIANTS, wasmBackend } from "../fixtures/kernels.ts";
-import { spreadOver } from "../fixtures/spread.ts";
 
 const cases = [
   ...VARIANTS.map((variant) => ({ variant, threads: 1, memories: 1 })),
@@ -13,7 +12,7 @@ for (const { variant, threads, memories } of cases) {
   const where = memories === 1 ? "" : ` over ${memories} memories`;
   describeBackend(
     `wasm-${variant} on ${threads} ${threads === 1 ? "thread" : "threads"}${where}`,
-    () => wasmBackend(variant, threads, memories === 1 ? {} : spreadOver(memories)),
+    () => wasmBackend(variant, threads, memories),
     WASM_PROMISES,
   );
 }
