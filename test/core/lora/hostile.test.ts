@@ -176,7 +176,7 @@ test("names of adapters are short, plain and differ, and adapters are not too ma
     /two.* a:/,
   );
   const many = Array.from({ length: MAX_LORAS + 1 }, (_, i) => `a${i}`);
-  expect((await problem(() => checkLoras(named(...many), MODEL))).message).toMatch(/at most 32/);
+  expect((await problem(() => checkLoras(named(...many), MODEL))).message).toMatch(/at most 16/);
   expect(() => checkLoras(named(...many.slice(1)), MODEL)).not.toThrow();
 });
 
