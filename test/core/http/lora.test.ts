@@ -6,6 +6,8 @@ import { modelsWith, type ServedLora } from "../../../core/http/lora-models.ts";
 import type { GenerateRequest } from "../../../core/engine/engine.ts";
 import { createAccess } from "../../../core/http/edge/access.ts";
 import { hashKey } from "../../../core/http/edge/key-hash.ts";
+import { createPool } from "../../../core/pool/pool.ts";
+import { createAppTransport } from "../../fixtures/app-transport.ts";
 import { createScriptedApp, type ScriptedApp } from "../../fixtures/scripted-app.ts";
 import { createScriptedEngine } from "../../fixtures/scripted-engine.ts";
 
@@ -188,6 +190,30 @@ describe("a model with adapters", () => {
       }
       expect(asked).toHaveLength(bodies.length);
     }
+  });
+
+  test("has them where it is on a node of the pool, too: by their names alone", async () => {
+    const node = createLoraApp();
+    const pool = createPool({
+      nodes: [{ name: "n", origin: "http://node" }],
+      transport: createAppTransport({ "http://node": node.app }),
+      now: () => performance.now(),
+      random: () => 0.5,
+      log: () => {},
+      onEvent: () => {},
+    });
+    await pool.tend();
+    const { post } = createScriptedApp({}, { models: () => [], pool });
+    for (const model of ["m:sql", "law", "m"]) {
+      const response = await post("/v1/completions", { model, prompt: "Hi" });
+      expect(response.status, await response.text()).toBe(200);
+    }
+    expect(node.asked.map(({ lora }) => lora?.[0]?.name)).toEqual(["sql", "law", undefined]);
+    const response = await post("/v1/completions", { model: "m", prompt: "Hi", lora: [{ id: 0 }] });
+    expect(response.status).toBe(400);
+    expect(await response.json()).toMatchObject({
+      error: { code: "unsupported_parameter", param: "lora" },
+    });
   });
 
   test("is one engine to whoever measures it or asks for its health", async () => {
