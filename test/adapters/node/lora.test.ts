@@ -13,8 +13,7 @@ import type { LoraUse } from "../../../core/engine/lora.ts";
 import { GREEDY } from "../../../core/sampler/params.ts";
 import { DEMO_FILE } from "../../fixtures/demo.ts";
 import { FAULTS, type Fault } from "../../fixtures/faults.ts";
-import { writeGguf } from "../../fixtures/gguf-writer.ts";
-import { memoryLora } from "../../fixtures/memory-lora.ts";
+import { loraBytes, memoryLora } from "../../fixtures/memory-lora.ts";
 import { writeSafetensors, type SafeTensor } from "../../fixtures/safetensors-writer.ts";
 
 let folder = "";
@@ -25,16 +24,7 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "lora-"));
   const { gguf } = await openModel(DEMO_FILE);
   const lora = memoryLora(gguf, { seed: 2, rank: 8, alpha: 32 });
-  const file = writeGguf({
-    metadata: Object.fromEntries(lora.metadata) as Record<string, string | number>,
-    tensors: [...lora.tensors.values()].map(({ name, shape, type }) => ({
-      name,
-      shape,
-      type,
-      data: lora.bytes.get(name)!,
-    })),
-  });
-  await writeFile(join(folder, "law.gguf"), file);
+  await writeFile(join(folder, "law.gguf"), loraBytes(lora));
 
   const other = memoryLora(gguf, { seed: 3, rank: 4, weights: (name) => name.includes("attn_v") });
   const tensors: Record<string, SafeTensor> = {};
