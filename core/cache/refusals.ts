@@ -30,7 +30,7 @@ export interface RefusalOptions {
 
 /**
  * What a request is told that does not fit, that the template refuses, that asks for what cannot be done: after its
- * prompt was rendered and its tokens were counted, which takes most of a second for the longest. What an allowance, a
+ * prompt was rendered and its tokens were counted, which takes tenths of a second for a long one. What an allowance, a
  * queue, a key or the moment decides is never among them.
  */
 const LASTING: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
