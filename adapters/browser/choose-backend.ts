@@ -5,6 +5,7 @@ import type { GgufModel } from "../../core/gguf/gguf.ts";
 import type { Backend } from "../../core/tensor/backend.ts";
 import type { Choice } from "../../core/tensor/choice.ts";
 import type { RoomOptions } from "../node/limits.ts";
+import { type ModelsToRun, planModels } from "../node/start-on.ts";
 import { threadsFor } from "./compute-threads.ts";
 import { browserKernels } from "./kernels.ts";
 
@@ -28,7 +29,8 @@ export async function chooseBackend(
   room: RoomOptions,
   threads: number | undefined,
 ): Promise<ChosenBackend> {
-  if (preference === "wasm") return wasm(threads, { reason: "asked", detail: "asked for" });
+  const cpu = { threads, gguf, room };
+  if (preference === "wasm") return wasm(cpu, { reason: "asked", detail: "asked for" });
   // Whoever wants WebAssembly does not load the kernels of GPUs.
   const { findGpu } = await import("./gpu.ts");
   const asked = preference === "webgpu";
@@ -41,12 +43,16 @@ export async function chooseBackend(
     return { backend, choice };
   }
   if (asked) throw missing(found);
-  return wasm(threads, found);
+  return wasm(cpu, found);
 }
 
-async function wasm(threads: number | undefined, choice: Choice): Promise<ChosenBackend> {
+async function wasm(
+  { threads, ...models }: ModelsToRun & { readonly threads: number | undefined },
+  choice: Choice,
+): Promise<ChosenBackend> {
   const kernels = await browserKernels(threadsFor(threads));
-  return { backend: await createWasmBackend(kernels), choice };
+  const { workload } = planModels(models);
+  return { backend: await createWasmBackend({ ...kernels, workload }), choice };
 }
 
 function missing({ detail }: Refusal): RuntimeError {

@@ -6,11 +6,12 @@ import { shareMemory } from "../../backends/wasm/shared-module.ts";
 import { RuntimeError } from "../../core/errors.ts";
 import type { Backend } from "../../core/tensor/backend.ts";
 import type { Choice } from "../../core/tensor/choice.ts";
-import type { Chosen, ModelToRun } from "./choose-backend.ts";
+import type { Chosen } from "./choose-backend.ts";
 import { computePool } from "./compute-threads.ts";
 import { withoutGpu } from "./gpu-hints.ts";
 import { machineMemory } from "./machine-memory.ts";
 import { packageFile } from "./package-root.ts";
+import { type ModelsToRun, planModels } from "./start-on.ts";
 
 /** `auto`: what this model runs fastest on here. */
 export type BackendPreference = "auto" | "webgpu" | "wasm" | "reference";
@@ -37,7 +38,7 @@ export interface BackendOptions {
   /** Threads that are asked for; `Backend.threads` tells how many there are. */
   readonly threads: number;
   /** What is going to be computed. */
-  readonly model: ModelToRun;
+  readonly model: ModelsToRun;
   /** Bytes that a GPU's buffers may take; unbounded unless given. */
   readonly gpuBytes?: number | undefined;
   /** Aborts choosing. */
@@ -69,7 +70,7 @@ export async function createBackend(options: BackendOptions): Promise<BackendCho
     const { useGpu } = await import("./use-gpu.ts");
     return { ...(await useGpu(model, profile, gpuBytes)), features: [] };
   }
-  const cpu = await findKernels(options.threads);
+  const cpu = await findKernels(options.threads, model);
   if (cpu === undefined) {
     if (preference === "auto") {
       const detail = "this runtime has no WebAssembly SIMD";
@@ -102,27 +103,33 @@ interface CpuKernels extends Pick<BackendChoice, "kernels" | "features"> {
 }
 
 /** `undefined` where this runtime has no WebAssembly SIMD. */
-async function findKernels(threads: number): Promise<CpuKernels | undefined> {
+async function findKernels(threads: number, model: ModelsToRun): Promise<CpuKernels | undefined> {
   const builds = await compileKernels();
   if (builds.length === 0) return undefined;
   const chosen = await selectKernels(builds, () => performance.now());
   return {
-    create: () => createThreadedBackend(chosen, threads),
+    create: () => createThreadedBackend(chosen, threads, model),
     kernels: chosen.reason,
     features: builds.length > 1 ? ["simd128", "relaxed-simd"] : ["simd128"],
   };
 }
 
-/** The backend on as many threads as are asked for. */
-async function createThreadedBackend(build: KernelBuild, threads: number): Promise<Backend> {
+/** The backend on as many threads as are asked for, with as many memories as the model needs. */
+async function createThreadedBackend(
+  build: KernelBuild,
+  threads: number,
+  model: ModelsToRun,
+): Promise<Backend> {
   const { variant } = build;
   const machineBytes = machineMemory();
-  if (threads < 2) return createWasmBackend({ ...build, machineBytes });
+  const { workload } = planModels(model);
+  if (threads < 2) return createWasmBackend({ ...build, machineBytes, workload });
   const module = await WebAssembly.compile(shareMemory(await kernelBytes(variant)));
   return createWasmBackend({
     module,
     variant,
     machineBytes,
+    workload,
     pool: computePool(threads),
   });
 }

@@ -1,7 +1,6 @@
 import { decide, type GpuContender, type Refusal } from "../../backends/choose.ts";
 import { findFault } from "../../backends/self-test/self-test.ts";
 import { RuntimeError } from "../../core/errors.ts";
-import type { GgufModel } from "../../core/gguf/gguf.ts";
 import { readConfig } from "../../core/model/config.ts";
 import { checkFit } from "../../core/model/fit.ts";
 import { tryModel, type TrialOptions } from "../../core/model/trial.ts";
@@ -9,7 +8,8 @@ import { workloadOf } from "../../core/model/workload.ts";
 import type { Backend } from "../../core/tensor/backend.ts";
 import type { Choice, Trial } from "../../core/tensor/choice.ts";
 import type { Workload } from "../../core/tensor/workload.ts";
-import { planRoom, type RoomOptions } from "./limits.ts";
+import { planRoom } from "./limits.ts";
+import type { ModelsToRun } from "./start-on.ts";
 
 /** What there is to choose from, as a runtime brings it. */
 export interface Contenders {
@@ -19,12 +19,6 @@ export interface Contenders {
   gpu(): Promise<GpuContender | Refusal>;
   /** Whether a GPU that computes on the CPU is measured like any other. */
   readonly measureSoftware?: boolean;
-}
-
-/** What is going to be computed. */
-export interface ModelToRun {
-  readonly gguf: GgufModel;
-  readonly room: RoomOptions;
 }
 
 /** How to go about it. */
@@ -55,7 +49,7 @@ const TRIAL_MS = 60_000;
  */
 export async function chooseBackend(
   contenders: Contenders,
-  model: ModelToRun,
+  model: ModelsToRun,
   { signal, now = () => performance.now() }: ChooseOptions = {},
 ): Promise<Chosen> {
   let gpu: GpuContender | undefined;
@@ -98,7 +92,7 @@ export async function chooseBackend(
 /** What is wrong with a GPU, or how fast it is. */
 async function tryGpu(
   gpu: GpuContender,
-  { gguf }: ModelToRun,
+  { gguf }: ModelsToRun,
   workload: Workload,
   options: TrialOptions,
 ): Promise<Trial | Refusal> {
@@ -119,7 +113,7 @@ async function tryGpu(
 /** `undefined` where the model does not fit. */
 async function tryCpu(
   contenders: Contenders,
-  { gguf }: ModelToRun,
+  { gguf }: ModelsToRun,
   workload: Workload,
   options: TrialOptions,
 ): Promise<Trial | undefined> {

@@ -91,7 +91,7 @@ export async function startEngine(
     // Guesses are verified where a row's bits do not depend on the rows beside it.
     preference: preference === "auto" && draft !== undefined ? "wasm" : preference,
     threads: options.threads ?? physicalCores(),
-    model: { gguf, room: options },
+    model: { gguf, draft, room: options },
     gpuBytes: options.gpuBytes,
     signal,
     ...(options.profile === undefined ? {} : { profile: options.profile }),

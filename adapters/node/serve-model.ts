@@ -87,6 +87,11 @@ export interface ListeningServer {
   setKeys(keys: readonly ApiKey[] | undefined): void;
   /** Take other limits of requests from now on; those that are not given have their defaults again. */
   setLimits(limits: Partial<HttpLimits>): void;
+  /**
+   * Pass requests on to these servers and no others from now on, written as in `pool`; what runs elsewhere runs to its
+   * end. Throws `INVALID_REQUEST` for addresses that are none, and where there is no pool or would be none any more.
+   */
+  setPool(nodes: readonly string[]): void;
   /** Drain, then stop. Resolves when the last request has ended. */
   close(): Promise<void>;
 }
@@ -279,6 +284,7 @@ async function openServer(
     url: listening.url,
     setKeys: (keys) => access.update(keys),
     setLimits: (limits) => app.setLimits(limits),
+    setPool: (nodes) => rungs.setNodes(nodes),
     close: () => (closed ??= close()),
   };
 }

@@ -10,7 +10,7 @@ import { workloadOf } from "../../core/model/workload.ts";
 import type { Backend } from "../../core/tensor/backend.ts";
 import type { Choice } from "../../core/tensor/choice.ts";
 import type { Workload } from "../../core/tensor/workload.ts";
-import { planQueue, planRoom, type RoomOptions } from "./limits.ts";
+import { planQueue, planRoom, type Room, type RoomOptions } from "./limits.ts";
 
 /** How an engine is started, whatever the runtime. */
 export interface StartOptions {
@@ -39,18 +39,12 @@ export async function startOn(
   { room: asked, draft, started, choice, yieldTurn, onProgress, signal }: StartOptions,
 ): Promise<SteppedEngine> {
   try {
-    const config = readConfig(gguf);
-    const beside = draft === undefined ? undefined : checkDraft(draft, config, backend);
-    const room = planRoom(config, asked, backend.kvBlock, beside);
-    const draftLimits = {
-      ...room.limits,
-      maxLogitRows: Math.min(room.limits.maxRows, room.parallel),
-    };
-    const workload = workloadOf(gguf, room.limits);
-    checkFit(
-      backend,
-      draft === undefined ? workload : together(workload, workloadOf(draft, draftLimits)),
+    if (draft !== undefined) checkDraft(draft, readConfig(gguf), backend);
+    const { room, draftLimits, workload } = planModels(
+      { gguf, draft, room: asked },
+      backend.kvBlock,
     );
+    checkFit(backend, workload);
     const model = await loadModel(gguf, backend, room.limits, onProgress, signal);
     return createEngine({
       model,
@@ -74,8 +68,42 @@ export async function startOn(
   }
 }
 
-/** The draft model's configuration. Throws `MODEL_UNSUPPORTED` where it cannot guess for the other one. */
-function checkDraft(draft: GgufModel, model: ModelConfig, backend: Backend): ModelConfig {
+/** What is going to be computed. */
+export interface ModelsToRun {
+  readonly gguf: GgufModel;
+  /** A smaller model that guesses. */
+  readonly draft?: GgufModel | undefined;
+  readonly room: RoomOptions;
+}
+
+/** What models get, and what they ask of a backend together. */
+export interface ModelsPlan {
+  readonly room: Room;
+  readonly draftLimits: Room["limits"];
+  readonly workload: Workload;
+}
+
+/** Plan models before there is a backend for them, unless given its `kvBlock`. Throws as `workloadOf` does. */
+export function planModels(
+  { gguf, draft, room: asked }: ModelsToRun,
+  kvBlock?: number,
+): ModelsPlan {
+  const beside = draft === undefined ? undefined : readConfig(draft);
+  const room = planRoom(readConfig(gguf), asked, kvBlock, beside);
+  const draftLimits = {
+    ...room.limits,
+    maxLogitRows: Math.min(room.limits.maxRows, room.parallel),
+  };
+  const workload = workloadOf(gguf, room.limits);
+  return {
+    room,
+    draftLimits,
+    workload: draft === undefined ? workload : together(workload, workloadOf(draft, draftLimits)),
+  };
+}
+
+/** Throws `MODEL_UNSUPPORTED` where it cannot guess for the other one. */
+function checkDraft(draft: GgufModel, model: ModelConfig, backend: Backend): void {
   const config = readConfig(draft);
   const fail = (why: string): RuntimeError =>
     new RuntimeError("MODEL_UNSUPPORTED", `Cannot use ${config.name} as a draft model: ${why}`);
@@ -88,7 +116,6 @@ function checkDraft(draft: GgufModel, model: ModelConfig, backend: Backend): Mod
   if (config.vocabSize !== model.vocabSize) {
     throw fail(`it has ${config.vocabSize} tokens, ${model.name} has ${model.vocabSize}`);
   }
-  return config;
 }
 
 /** What two models ask of a backend together. */

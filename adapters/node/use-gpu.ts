@@ -8,14 +8,10 @@ import { checkFit } from "../../core/model/fit.ts";
 import { workloadOf } from "../../core/model/workload.ts";
 import type { Backend } from "../../core/tensor/backend.ts";
 import type { Choice } from "../../core/tensor/choice.ts";
-import {
-  chooseBackend,
-  type Chosen,
-  type ChooseOptions,
-  type ModelToRun,
-} from "./choose-backend.ts";
+import { chooseBackend, type Chosen, type ChooseOptions } from "./choose-backend.ts";
 import { planRoom } from "./limits.ts";
 import { probeGpu } from "./probe-gpu.ts";
+import type { ModelsToRun } from "./start-on.ts";
 import { GPU_PACKAGE, openGpu, ownGpu } from "./webgpu.ts";
 
 /** How to choose. */
@@ -30,7 +26,7 @@ interface ChooseHereOptions extends ChooseOptions {
 /** Choose between this machine's GPU and its CPU. Rejects as {@linkcode chooseBackend} does. */
 export function chooseHere(
   cpu: () => Promise<Backend>,
-  model: ModelToRun,
+  model: ModelsToRun,
   { measureSoftware, gpuBytes, profile, signal }: ChooseHereOptions,
 ): Promise<Chosen> {
   const gpu = async (): Promise<GpuContender | Refusal> => {
@@ -56,7 +52,7 @@ export function chooseHere(
  * none, and where it computes wrongly.
  */
 export async function useGpu(
-  { gguf, room }: ModelToRun,
+  { gguf, room }: ModelsToRun,
   profile: boolean,
   gpuBytes: number | undefined,
 ): Promise<Chosen> {

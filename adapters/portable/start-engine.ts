@@ -4,7 +4,7 @@ import type { GgufModel } from "../../core/gguf/gguf.ts";
 import type { LoadProgress } from "../../core/model/load.ts";
 // Arithmetic and core, nothing of Node.
 import type { RoomOptions } from "../node/limits.ts";
-import { startOn } from "../node/start-on.ts";
+import { planModels, startOn } from "../node/start-on.ts";
 import type { Runtime } from "./runtime.ts";
 
 /** How to load, beside the model's bytes. */
@@ -29,11 +29,11 @@ export async function startEngine(
   const started = performance.now();
   const kernels = await runtime.kernels();
   const { yieldTurn, maxBytes } = runtime;
+  const { onProgress, signal, ...room } = options;
   const backend = await createWasmBackend({
     ...kernels,
-    ...(maxBytes === undefined ? {} : { maxBytes }),
+    ...(maxBytes === undefined ? { workload: planModels({ gguf, room }).workload } : { maxBytes }),
   });
-  const { onProgress, signal, ...room } = options;
   return startOn(backend, gguf, {
     room,
     started,

@@ -12,6 +12,8 @@ const GROWTH = 4;
 
 /** Hands out linear memory in ascending order; nothing is given back before the whole is dropped. */
 export interface Arena {
+  /** Bytes taken so far. */
+  readonly used: number;
   /** Offset of `bytes` zeroed bytes. Throws `RangeError` when 4 GiB are not enough. */
   take(label: string, bytes: number): number;
   /** Copy numbers in. */
@@ -53,6 +55,9 @@ export function createArena(memory: WebAssembly.Memory, base: number): LocalAren
   };
 
   return {
+    get used() {
+      return next;
+    },
     take(label, bytes) {
       const offset = next;
       const end = align(offset + bytes);

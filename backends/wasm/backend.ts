@@ -1,15 +1,18 @@
 import type { Backend, KvLayer } from "../../core/tensor/backend.ts";
-import { kvHeadBytes } from "../../core/tensor/kv-type.ts";
 import type { Tensor } from "../../core/tensor/tensor.ts";
+import type { Workload } from "../../core/tensor/workload.ts";
 import { createArgs, type ArgsWriter } from "./args.ts";
 import { createArena, type Arena } from "./arena.ts";
+import { createExchange } from "./exchange.ts";
 import { createSerialExecutor, type Executor } from "./executor.ts";
-import { instantiateKernels, kernelId, kernelMemory, type Kernels } from "./kernels.ts";
+import { instantiateKernels, kernelMemory, type Kernels } from "./kernels.ts";
 import { createOps } from "./ops.ts";
 import type { OpsContext } from "./ops.ts";
 import { createReduce, type Reduce } from "./reduce.ts";
-import { KV_BLOCK, MAX_HEAD_DIM, PANEL_ROWS, WasmKv, WasmTensor } from "./tensors.ts";
-import { activationBytes, MOST_BYTES, planWeight, wasmNeed } from "./need.ts";
+import { HOME, KV_BLOCK, kvLayerBytes, MAX_HEAD_DIM, WasmKv, WasmTensor } from "./tensors.ts";
+import { createLoadWeight } from "./load-weight.ts";
+import { type MemoryPlan, planMemories } from "./memories.ts";
+import { activationBytes, MOST_BYTES, wasmNeed } from "./need.ts";
 import { CONTROL_BYTES } from "./threads/control.ts";
 import type { MemberTask } from "./threads/member.ts";
 import { createPool } from "./threads/pool.ts";
@@ -23,9 +26,6 @@ const STAGING_BYTES = 2 ** 20;
 /** The same where memory is bounded, and so counted: there are two such pieces. */
 const BOUNDED_STAGING_BYTES = 2 ** 17;
 
-/** Nanoseconds to lay a byte of weights out, roughly: what is worth sharing. */
-const REPACK_NS = 0.2;
-
 /** What to run on. */
 export interface WasmBackendOptions {
   /** A compiled kernel module; a runtime may forbid compiling bytes, so the adapter brings it. */
@@ -36,7 +36,11 @@ export interface WasmBackendOptions {
   readonly instantiate?: (module: WebAssembly.Module) => Promise<Kernels>;
   /** Threads to share the work with. Then `module` has to be one from `shareMemory`. */
   readonly pool?: PoolStart;
-  /** Linear memory never grows beyond this; all that wasm32 can address unless given. */
+  /** What it is going to hold: more than wasm32 addresses goes to several memories. One memory unless given. */
+  readonly workload?: Workload;
+  /** Bytes that each of several memories may grow to; all that wasm32 can address unless given. */
+  readonly memoryBytes?: number;
+  /** Linear memory never grows beyond this, and there is but one; all that wasm32 can address unless given. */
   readonly maxBytes?: number;
   /** What the machine has: more is not begun with, though it may be addressable. */
   readonly machineBytes?: number;
@@ -65,37 +69,54 @@ export interface PoolStart {
  */
 export async function createWasmBackend(options: WasmBackendOptions): Promise<Backend> {
   const { module, variant, pool, maxBytes, machineBytes = Infinity, instantiate } = options;
+  const { workload, memoryBytes } = options;
   if (instantiate !== undefined && (pool !== undefined || maxBytes !== undefined)) {
     throw new TypeError("Cannot bound or share a memory that the module brings itself");
   }
-  const kernels =
-    instantiate === undefined
-      ? await instantiateKernels(module, kernelMemory(pool !== undefined, maxBytes))
-      : await instantiate(module);
-  const arena = createArena(kernels.memory, kernels.heapBase);
-  const args = createArgs(arena);
+  const stagingBytes = maxBytes === undefined ? STAGING_BYTES : BOUNDED_STAGING_BYTES;
+  const plan: MemoryPlan =
+    workload === undefined || maxBytes !== undefined
+      ? { count: 1, bytes: maxBytes ?? MOST_BYTES, room: Infinity }
+      : planMemories(workload, stagingBytes, memoryBytes);
+  const kernels = await Promise.all(
+    Array.from({ length: plan.count }, () =>
+      instantiate === undefined
+        ? instantiateKernels(module, kernelMemory(pool !== undefined, plan.bytes))
+        : instantiate(module),
+    ),
+  );
+  const arenas = kernels.map(({ memory, heapBase }) => createArena(memory, heapBase));
+  const memories = arenas.map((arena) => ({ arena, args: createArgs(arena) }));
   const executor =
     pool === undefined
-      ? createSerialExecutor(kernels.table)
-      : startPool(pool, module, kernels, () => arena.take("stack", STACK_BYTES) + STACK_BYTES);
+      ? createSerialExecutor(kernels.map(({ table }) => table))
+      : startPool(pool, module, kernels, arenas);
   return createKernelBackend({
     name: `wasm-${variant}`,
-    arena,
-    args,
+    memories,
     executor,
-    limitBytes: Math.min(maxBytes ?? MOST_BYTES, machineBytes),
-    stagingBytes: maxBytes === undefined ? STAGING_BYTES : BOUNDED_STAGING_BYTES,
-    createReduce: (context) => createReduce({ ...context, arena }),
+    roomBytes: plan.room,
+    limitBytes: Math.min(plan.count * plan.bytes, machineBytes),
+    stagingBytes,
+    createReduce: (context) => createReduce({ ...context, arena: arenas[HOME]! }),
   });
 }
 
-/** Kernels and their memory, wherever they are. */
+/** A memory and the arguments in it. */
+export interface KernelMemory {
+  readonly arena: Arena;
+  readonly args: ArgsWriter;
+}
+
+/** Kernels and their memories, wherever they are. */
 export interface KernelMachine {
   /** The backend's name. */
   readonly name: string;
-  readonly arena: Arena;
-  readonly args: ArgsWriter;
+  /** The home memory first. */
+  readonly memories: readonly KernelMemory[];
   readonly executor: Executor;
+  /** Bytes of each memory that weights and caches may take, where there are several. */
+  readonly roomBytes?: number;
   /** What there is for all memory together; all that wasm32 can address unless given. */
   readonly limitBytes?: number;
   /** Bytes of a weight to read at once; a mebibyte unless given. */
@@ -105,17 +126,19 @@ export interface KernelMachine {
 
 /** A backend over kernels. */
 export function createKernelBackend(machine: KernelMachine): Backend {
-  const { name, arena, args, executor, stagingBytes = STAGING_BYTES } = machine;
-  const { limitBytes = MOST_BYTES } = machine;
+  const { name, memories, executor, stagingBytes = STAGING_BYTES } = machine;
+  const { limitBytes = MOST_BYTES, roomBytes = Infinity } = machine;
+  const { arena, args } = memories[HOME]!;
   const owner = {};
   const used = { weights: 0, kv: 0, activations: 0 };
-  let staging = { offset: 0, bytes: 0 };
 
-  const take = (kind: keyof typeof used, label: string, bytes: number): number => {
-    const offset = arena.take(label, bytes);
+  const take = (kind: keyof typeof used, label: string, bytes: number, memory = HOME): number => {
+    const offset = memories[memory]!.arena.take(label, bytes);
     used[kind] += bytes;
     return offset;
   };
+  /** Bytes of a memory that weights and caches may still take. */
+  const left = (memory: number): number => roomBytes - memories[memory]!.arena.used;
   const own = (tensor: Tensor): WasmTensor => {
     if (!(tensor instanceof WasmTensor) || tensor.owner !== owner) {
       throw new TypeError(`Cannot use tensor "${tensor.label}": it belongs to another backend`);
@@ -137,18 +160,27 @@ export function createKernelBackend(machine: KernelMachine): Backend {
       `Cannot reach ${count} slots from ${first} on of "${kv.label}": it has ${kv.slots} in blocks of ${KV_BLOCK}`,
     );
   };
-  const stage = (bytes: number): number => {
-    if (bytes > staging.bytes) staging = { offset: take("weights", "staging", bytes), bytes };
-    return staging.offset;
-  };
   const context: OpsContext = {
     arena,
     args,
+    memories,
+    exchange: createExchange(
+      memories.map((memory) => memory.arena),
+      (memory, bytes) => take("activations", "exchange", bytes, memory),
+    ),
     executor,
     own,
     owner,
     scratch: (n) => take("activations", "scratch", n),
   };
+  const loadWeight = createLoadWeight({
+    owner,
+    memories,
+    executor,
+    stagingBytes,
+    take: (label, bytes, memory) => take("weights", label, bytes, memory),
+    left,
+  });
   const { ops, begin } = createOps(context);
   const reduce = machine.createReduce(context);
 
@@ -157,39 +189,7 @@ export function createKernelBackend(machine: KernelMachine): Backend {
     threads: executor.threads,
     kvBlock: KV_BLOCK,
 
-    async loadWeight(label, dtype, shape, read) {
-      const plan = planWeight(dtype, shape, stagingBytes);
-      const { vector, rows, columns, rowBytes, panel, atOnce, pieceBytes } = plan;
-      // A vector is kept as plain f32, so its panel is only a way-station.
-      const target = vector ? stage(plan.staged) + 2 * rowBytes : take("weights", label, plan.kept);
-      const raw = stage(plan.staged);
-      const panels = vector ? Math.ceil(target / 64) * 64 : target;
-      const repack = kernelId(`repack_${dtype}`);
-      // While one piece is laid out, the next is read into the other half of the staging memory.
-      const fetch = (row: number): Promise<void> => {
-        const bytes = Math.min(atOnce, rows - row) * rowBytes;
-        const half = raw + ((row / atOnce) % 2) * pieceBytes;
-        return arena.fill(half, bytes, (into) => read(row * rowBytes, into));
-      };
-      let next = fetch(0);
-      for (let row = 0; row < rows; row += atOnce) {
-        await next;
-        const count = Math.min(atOnce, rows - row);
-        const from = raw + ((row / atOnce) % 2) * pieceBytes;
-        if (row + atOnce < rows) next = fetch(row + atOnce);
-        const to = panels + (row / PANEL_ROWS) * panel;
-        executor.part(Math.ceil(count / PANEL_ROWS), panel * REPACK_NS);
-        executor.step(repack, args.put(to, from, count, columns));
-        executor.run();
-      }
-      if (!vector) return new WasmTensor(owner, label, dtype, shape, target, true);
-      const plain = take("weights", label, plan.kept);
-      arena.put(raw, new Uint32Array(1));
-      executor.part(1, 0);
-      executor.step(kernelId(`embed_${dtype}`), args.put(plain, panels, raw, columns));
-      executor.run();
-      return new WasmTensor(owner, label, "f32", shape, plain, false);
-    },
+    loadWeight,
 
     alloc(label, shape) {
       const values = shape.reduce((product, size) => product * size, 1);
@@ -198,35 +198,45 @@ export function createKernelBackend(machine: KernelMachine): Backend {
     },
 
     allocKv(label, slots, shape) {
-      const { kvHeads, headDim, type } = shape;
+      const { headDim } = shape;
       if (slots % KV_BLOCK !== 0 || headDim % 4 !== 0 || headDim > MAX_HEAD_DIM) {
         throw new RangeError(
           `Cannot cache ${slots} slots of ${headDim} values for "${label}": slots come in blocks of ${KV_BLOCK}, ` +
             `head sizes in fours up to ${MAX_HEAD_DIM}`,
         );
       }
-      const offset = take("kv", label, slots * kvHeads * 2 * kvHeadBytes(type, headDim));
-      return new WasmKv(owner, label, slots, offset, shape);
+      const bytes = kvLayerBytes(slots, shape);
+      // Where none has room, the first one says so.
+      const memory = Math.max(
+        HOME,
+        memories.findIndex((_, candidate) => left(candidate) >= bytes),
+      );
+      const offset = take("kv", label, bytes, memory);
+      return new WasmKv(owner, label, slots, memory, offset, shape);
     },
 
     // An async function turns what these throw into a rejection.
     // eslint-disable-next-line typescript/require-await
     async readKv(layer, first, count) {
-      const { offset, slotBytes } = slotsOf(layer, first, count);
-      const words = arena.get(offset + first * slotBytes, (count * slotBytes) / 4);
+      const { memory, offset, slotBytes } = slotsOf(layer, first, count);
+      const words = memories[memory]!.arena.get(
+        offset + first * slotBytes,
+        (count * slotBytes) / 4,
+      );
       return new Uint8Array(words.slice().buffer);
     },
 
     writeKv(layer, first, bytes) {
       const { slotBytes } = ownKv(layer);
-      const { offset } = slotsOf(layer, first, bytes.byteLength / slotBytes);
+      const { memory, offset } = slotsOf(layer, first, bytes.byteLength / slotBytes);
       // A copy begins at a multiple of four, which the bytes need not.
-      arena.put(offset + first * slotBytes, new Uint32Array(bytes.slice().buffer));
+      const words = new Uint32Array(bytes.slice().buffer);
+      memories[memory]!.arena.put(offset + first * slotBytes, words);
     },
 
     zeroKv(layer, first, count) {
-      const { offset, slotBytes } = slotsOf(layer, first, count);
-      arena.clear(offset + first * slotBytes, count * slotBytes);
+      const { memory, offset, slotBytes } = slotsOf(layer, first, count);
+      memories[memory]!.arena.clear(offset + first * slotBytes, count * slotBytes);
     },
 
     view(tensor, rows) {
@@ -267,7 +277,7 @@ export function createKernelBackend(machine: KernelMachine): Backend {
       executor.endStep();
     },
 
-    need: (workload) => wasmNeed(workload, stagingBytes, limitBytes),
+    need: (workload) => wasmNeed(workload, stagingBytes, limitBytes, memories.length),
     memory: () => ({ ...used }),
     close: () => executor.close(),
   };
@@ -277,17 +287,17 @@ export function createKernelBackend(machine: KernelMachine): Backend {
 function startPool(
   pool: PoolStart,
   module: WebAssembly.Module,
-  kernels: Kernels,
-  takeStack: () => number,
+  kernels: readonly Kernels[],
+  arenas: readonly Arena[],
 ): Executor {
   const control = new SharedArrayBuffer(CONTROL_BYTES);
-  const { memory, table } = kernels;
   const tasks = Array.from({ length: pool.members }, (_, index): MemberTask => ({
     module,
-    memory,
+    memories: kernels.map(({ memory }) => memory),
     control,
     index,
-    stackTop: takeStack(),
+    stackTops: arenas.map((arena) => arena.take("stack", STACK_BYTES) + STACK_BYTES),
   }));
-  return createPool({ ...pool, control, table, ended: pool.start(tasks) });
+  const tables = kernels.map(({ table }) => table);
+  return createPool({ ...pool, control, tables, ended: pool.start(tasks) });
 }

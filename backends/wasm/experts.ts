@@ -139,8 +139,8 @@ function groupsOf(
 
 /** Each expert's matrix of a weight [experts, rows, columns], which has whole panels of rows. */
 function apart(weight: WasmTensor): readonly WasmTensor[] {
-  const { owner, label, dtype, shape, offset } = weight;
-  const [count = 0, rows = 0, columns = 0] = shape;
+  const { owner, label, dtype, shape, pieces } = weight;
+  const [, rows = 0, columns = 0] = shape;
   if (!weight.panels || shape.length !== 3 || rows % PANEL_ROWS !== 0) {
     throw new RangeError(
       `Cannot take experts of "${label}" [${shape.join(", ")}]: expected [experts, rows, columns] ` +
@@ -148,10 +148,12 @@ function apart(weight: WasmTensor): readonly WasmTensor[] {
     );
   }
   const bytes = (rows / PANEL_ROWS) * panelBytes(dtype, columns);
-  return Array.from({ length: count }, (_, expert) => {
-    const at = offset + expert * bytes;
-    return new WasmTensor(owner, label, dtype, [rows, columns], at, true);
-  });
+  return pieces.flatMap(({ memory, offset, rows: held }) =>
+    Array.from({ length: held / rows }, (_, i) => {
+      const piece = { memory, offset: offset + i * bytes, firstRow: 0, rows };
+      return new WasmTensor(owner, label, dtype, [rows, columns], [piece], true);
+    }),
+  );
 }
 
 /** Shapes must agree: kernels trust them. The products check their own. */

@@ -1,9 +1,8 @@
 import { byteLength, type WeightType } from "../../core/tensor/dtype.ts";
-import { kvHeadBytes } from "../../core/tensor/kv-type.ts";
 import type { MemoryNeed, Workload } from "../../core/tensor/workload.ts";
 import { align } from "./arena.ts";
 import { MAX_PAGES, PAGE } from "./kernels.ts";
-import { PANEL_ROWS, panelBytes } from "./tensors.ts";
+import { kvLayerBytes, PANEL_ROWS, panelBytes } from "./tensors.ts";
 
 /** All that wasm32 can address. */
 export const MOST_BYTES: number = MAX_PAGES * PAGE;
@@ -53,16 +52,23 @@ export function planWeight(
   };
 }
 
+/** Rows that have to stay together: a panel's, or of experts [experts, rows, columns] those of one. */
+export function unitRows(shape: readonly number[]): number {
+  const expert = shape.length === 3 ? (shape[1] ?? 1) : 1;
+  return expert % PANEL_ROWS === 0 ? expert : PANEL_ROWS;
+}
+
 /** Bytes of so many values: element-wise kernels go four at a time. */
 export function activationBytes(values: number): number {
   return Math.ceil(values / 4) * 16;
 }
 
-/** What is taken for a workload while it is loaded; steps take some scratch memory later. */
+/** What is taken of so many memories for a workload while it is loaded; steps take some scratch memory later. */
 export function wasmNeed(
   { weights: all, activations: shapes, caches }: Workload,
   stagingBytes: number,
   limit: number,
+  memories: number,
 ): MemoryNeed {
   let weights = 0;
   let staging = 0;
@@ -72,12 +78,11 @@ export function wasmNeed(
     if (staged <= staging) continue;
     // What was staged before is not given back.
     staging = staged;
-    weights += align(staged);
+    weights += memories * align(staged);
   }
   let kv = 0;
   for (const { slots, shape } of caches) {
-    const { kvHeads, headDim, type } = shape;
-    kv += align(slots * kvHeads * 2 * kvHeadBytes(type, headDim));
+    kv += align(kvLayerBytes(slots, shape));
   }
   let activations = 0;
   for (const shape of shapes) {

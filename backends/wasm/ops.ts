@@ -1,33 +1,32 @@
-import type { BatchLayout, KvLayer, Ops, Product } from "../../core/tensor/backend.ts";
+import type { BatchLayout, KvLayer, Ops } from "../../core/tensor/backend.ts";
 import type { Tensor } from "../../core/tensor/tensor.ts";
 import type { Arena } from "./arena.ts";
 import type { ArgsWriter } from "./args.ts";
+import type { KernelMemory } from "./backend.ts";
+import type { Exchange } from "./exchange.ts";
 import type { Executor } from "./executor.ts";
 import { createExperts } from "./experts.ts";
 import { kernelId } from "./kernels.ts";
+import { createProducts } from "./products.ts";
 import { createScratch } from "./scratch.ts";
-import { ACTIVATION_BYTES, isQuantized, KV_BLOCK, PANEL_ROWS, WasmKv } from "./tensors.ts";
+import { HOME, KV_BLOCK, WasmKv } from "./tensors.ts";
 import type { WasmTensor } from "./tensors.ts";
 
 /**
- * Nanoseconds of work, roughly, by which the executor judges what is worth sharing: of a product's
- * multiply-add, of an element that is only added or scaled, of a gated one, of an element that attention looks at.
+ * Nanoseconds of work, roughly, by which the executor judges what is worth sharing: of an element that is only added
+ * or scaled, of one through GELU, of one that attention looks at.
  */
-const MULTIPLY_NS = 0.015;
 const ELEMENT_NS = 0.3;
-const GATE_NS = 1.5;
+const GELU_NS = 1.5;
 const LOOK_NS = 0.1;
 
 /** Rows of one unit of attention (`attention::TILE`). */
 const ATTENTION_ROWS = 16;
 
 const KERNELS = {
-  quantize: kernelId("quantize_activations"),
   rmsNorm: kernelId("rms_norm"),
   rope: { norm: kernelId("rope_norm"), neox: kernelId("rope_neox") },
   layerNorm: kernelId("layer_norm"),
-  gate: { silu: kernelId("swiglu"), gelu_tanh: kernelId("geglu") },
-  addRow: kernelId("add_row"),
   addTo: kernelId("add_to"),
   gelu: kernelId("gelu"),
   scale: kernelId("scale"),
@@ -35,12 +34,16 @@ const KERNELS = {
 
 /** What the operations work on. */
 export interface OpsContext {
+  /** The home memory, which has all but some weights and caches. */
   readonly arena: Arena;
   readonly args: ArgsWriter;
+  /** All memories, that one first. */
+  readonly memories: readonly KernelMemory[];
+  readonly exchange: Exchange;
   readonly executor: Executor;
   readonly owner: object;
   readonly own: (tensor: Tensor) => WasmTensor;
-  /** Offset of scratch memory that stays. */
+  /** Offset of scratch memory at home that stays. */
   readonly scratch: (bytes: number) => number;
 }
 
@@ -62,8 +65,7 @@ export interface StepOps {
 
 /** The operations as regions of kernels, executed as they are recorded. */
 export function createOps(context: OpsContext): StepOps {
-  const { arena, args, executor, own } = context;
-  const records = createScratch(context.scratch);
+  const { arena, args, memories, exchange, executor, own } = context;
   const ids = createScratch(context.scratch);
   const slotIds = createScratch(context.scratch);
   const blockIds = createScratch(context.scratch);
@@ -87,24 +89,6 @@ export function createOps(context: OpsContext): StepOps {
     const offset = ids.at(values.length * 4);
     arena.put(offset, values);
     return offset;
-  };
-
-  /** What products with these weights read: x itself or its activation records, made here. */
-  const sourceOf = (x: WasmTensor, products: readonly Product[]): number => {
-    if (!products.some(({ weight }) => isQuantized(weight.dtype))) return 0;
-    const { rows: n, width: k } = x;
-    const acts = records.at(((n * k) / 32) * ACTIVATION_BYTES);
-    share(n, k * ELEMENT_NS, KERNELS.quantize, args.put(acts, x.offset, k, n));
-    return acts;
-  };
-
-  /** Add the product's kernel to the part just begun. */
-  const multiply = (x: WasmTensor, acts: number, product: Product): void => {
-    const w = own(product.weight);
-    const out = own(product.out);
-    check(w, x, out);
-    const source = isQuantized(w.dtype) ? acts : x.offset;
-    executor.step(w.matmul, args.put(out.offset, w.offset, source, x.rows, w.rows, x.width));
   };
 
   /** A layout's slots and cache blocks in memory: written once in a step, since all layers share them. */
@@ -140,8 +124,30 @@ export function createOps(context: OpsContext): StepOps {
           throw new RangeError(`Cannot embed token ${token}: "${w.label}" has ${w.rows} rows`);
         }
       }
-      const at = args.put(o.offset, w.offset, putIds(tokens), w.width);
-      share(tokens.length, w.width * ELEMENT_NS, w.embed, at);
+      const cost = w.width * ELEMENT_NS;
+      if (w.isHome) {
+        const at = args.put(o.offset, w.offset, putIds(tokens), w.width);
+        return share(tokens.length, cost, w.embed, at);
+      }
+      exchange.begin();
+      for (const { memory, offset, firstRow, rows } of w.pieces) {
+        const places = [...tokens.keys()].filter(
+          (i) => tokens[i]! >= firstRow && tokens[i]! < firstRow + rows,
+        );
+        if (places.length === 0) continue;
+        const bytes = w.width * 4;
+        const idsAt = exchange.room(memory, places.length * 4);
+        memories[memory]!.arena.put(
+          idsAt,
+          Uint32Array.from(places, (i) => tokens[i]! - firstRow),
+        );
+        const rowsAt = places.map((i) => o.offset + i * bytes);
+        const to = exchange.scattered(memory, rowsAt, bytes);
+        executor.part(places.length, cost, memory);
+        executor.step(w.embed, memories[memory]!.args.put(to, offset, idsAt, w.width));
+      }
+      executor.run();
+      exchange.fetch();
     },
 
     rmsNorm(out, x, weight, eps) {
@@ -161,38 +167,7 @@ export function createOps(context: OpsContext): StepOps {
       share(i.rows, i.width * ELEMENT_NS, KERNELS.layerNorm, at);
     },
 
-    matmul(x, products) {
-      const input = own(x);
-      const acts = sourceOf(input, products);
-      for (const product of products) {
-        executor.part(panelsOf(product), panelCost(input));
-        multiply(input, acts, product);
-        if (product.bias !== undefined) {
-          const [o, b] = [own(product.out), own(product.bias)];
-          executor.step(KERNELS.addRow, args.put(o.offset, b.offset, o.rows, o.width));
-        }
-      }
-      executor.run();
-    },
-
-    gatedMatmul(x, gate, up, activation = "silu") {
-      const input = own(x);
-      const g = own(gate.out);
-      const u = own(up.out);
-      if (g.width !== u.width) {
-        throw new RangeError(
-          `Cannot gate "${u.label}" of ${u.width} columns with "${g.label}" of ${g.width}`,
-        );
-      }
-      const acts = sourceOf(input, [gate, up]);
-      const gateCost = input.rows * PANEL_ROWS * GATE_NS;
-      executor.part(panelsOf(gate), 2 * panelCost(input) + gateCost);
-      multiply(input, acts, gate);
-      multiply(input, acts, up);
-      const at = args.put(g.offset, g.offset, u.offset, input.rows, g.width);
-      executor.step(KERNELS.gate[activation], at);
-      executor.run();
-    },
+    ...createProducts(context),
 
     experts(out, x, router, layer) {
       routed(ops, own(out), own(x), own(router), layer);
@@ -200,7 +175,7 @@ export function createOps(context: OpsContext): StepOps {
 
     gelu(x) {
       const { offset, rows, width } = own(x);
-      share(rows, width * GATE_NS, KERNELS.gelu, args.put(offset, width));
+      share(rows, width * GELU_NS, KERNELS.gelu, args.put(offset, width));
     },
 
     scale(x, factor) {
@@ -219,7 +194,7 @@ export function createOps(context: OpsContext): StepOps {
     attention(out, q, k, v, layer, layout, options) {
       const kv = kvOf(layer);
       const [rows = 0, heads = 0] = q.shape;
-      const { kvHeads, headDim } = kv;
+      const { kvHeads, headDim, memory } = kv;
       if (layout.blockSize % KV_BLOCK !== 0) {
         throw new RangeError(
           `Cannot page by ${layout.blockSize} positions: this backend's blocks are multiples of ${KV_BLOCK}`,
@@ -229,27 +204,49 @@ export function createOps(context: OpsContext): StepOps {
         throw new RangeError(`Cannot attend: ${heads} heads do not share ${kvHeads} key heads`);
       }
       const { slots, counts, blocks } = tablesOf(layout);
-      share(
-        kvHeads,
-        2 * rows * headDim * ELEMENT_NS,
+      const there = memories[memory]!.args;
+      exchange.begin();
+      const bring = (tensor: Tensor): number => {
+        const { offset, rows: n, width } = own(tensor);
+        return exchange.bring(memory, offset, n * width * 4);
+      };
+      executor.part(kvHeads, 2 * rows * headDim * ELEMENT_NS, memory);
+      executor.step(
         kv.store,
-        args.put(kv.offset, own(k).offset, own(v).offset, slots, rows, kvHeads, headDim),
+        there.put(
+          kv.offset,
+          bring(k),
+          bring(v),
+          exchange.bring(memory, slots, layout.slots.length * 4),
+          rows,
+          kvHeads,
+          headDim,
+        ),
       );
+      executor.run();
       const rowBytes = heads * headDim * 4;
-      let table = blocks;
+      const queries = bring(q);
+      const { offset: outAt } = own(out);
+      const answers =
+        memory === HOME
+          ? outAt
+          : exchange.result(memory, outAt, 1, rows * rowBytes, rows * rowBytes);
+      const tableWords = counts.reduce((sum, count) => sum + count, 0);
+      let table = exchange.bring(memory, blocks, tableWords * 4);
       for (let s = 0; s < counts.length; s++) {
         const count = counts[s]!;
         if (count === 0) continue;
         const first = layout.starts[s]!;
         const ownRows = layout.starts[s + 1]! - first;
         const tiles = Math.ceil(ownRows / ATTENTION_ROWS);
-        executor.part(tiles * heads, (ownRows / tiles) * count * KV_BLOCK * headDim * LOOK_NS);
+        const cost = (ownRows / tiles) * count * KV_BLOCK * headDim * LOOK_NS;
+        executor.part(tiles * heads, cost, memory);
         executor.step(
           kv.attention,
-          args.putFloat(
+          there.putFloat(
             options.scale,
-            own(out).offset + first * rowBytes,
-            own(q).offset + first * rowBytes,
+            answers + first * rowBytes,
+            queries + first * rowBytes,
             kv.offset,
             table,
             layout.positions[first]!,
@@ -264,6 +261,7 @@ export function createOps(context: OpsContext): StepOps {
         table += count * 4;
       }
       executor.run();
+      exchange.fetch();
     },
 
     addTo(x, y) {
@@ -296,24 +294,5 @@ function pushBlocks(to: number[], layout: BatchLayout, sequence: number, count: 
   for (let b = 0; b < count; b++) {
     const block = layout.blocks[sequence * stride + Math.floor(b / per)] ?? 0;
     to.push(block * per + (b % per));
-  }
-}
-
-function panelsOf(product: Product): number {
-  return Math.ceil((product.weight.shape[0] ?? 0) / PANEL_ROWS);
-}
-
-function panelCost(x: WasmTensor): number {
-  return x.rows * x.width * PANEL_ROWS * MULTIPLY_NS;
-}
-
-/** A product's shapes must agree: the kernels trust them. */
-function check(weight: WasmTensor, x: WasmTensor, out: WasmTensor): void {
-  const [m = 0, k = 0] = weight.shape;
-  if (!weight.panels || k !== x.width || m !== out.width || x.rows !== out.rows) {
-    throw new RangeError(
-      `Cannot multiply "${x.label}" [${x.shape.join(", ")}] with "${weight.label}" [${weight.shape.join(", ")}] ` +
-        `into "${out.label}" [${out.shape.join(", ")}]`,
-    );
   }
 }

@@ -34,9 +34,8 @@ export function createRemoteMachine(
   const arena = createRemoteArena(memory);
   return {
     name,
-    arena,
-    args: createRemoteArgs(arena),
-    executor: createSerialExecutor(table),
+    memories: [{ arena, args: createRemoteArgs(arena) }],
+    executor: createSerialExecutor([table]),
     // A row of logits has to come here in any case.
     createReduce: () => (logits, queries) =>
       queries.map((query) => {
@@ -57,6 +56,9 @@ function createRemoteArena(memory: RemoteMemory): Arena {
     memory.write(bytes);
   };
   return {
+    get used() {
+      return next;
+    },
     take(label, bytes) {
       const offset = next;
       const end = align(offset + bytes);

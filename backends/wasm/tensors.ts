@@ -47,13 +47,25 @@ export function isQuantized(type: WeightType): boolean {
   return type !== "f32" && type !== "f16" && type !== "bf16";
 }
 
-/** A tensor in this backend's memory. Matrices of weights are in panels, all else is plain f32. */
+/** The memory that has all activations, vectors and arguments; matrices and caches may be in others. */
+export const HOME = 0;
+
+/** Consecutive rows of a matrix that are together in one memory. */
+export interface Piece {
+  readonly memory: number;
+  readonly offset: number;
+  readonly firstRow: number;
+  readonly rows: number;
+}
+
+/** A tensor in this backend's memories. Matrices of weights are in panels, all else is plain f32. */
 export class WasmTensor implements Tensor {
   readonly label: string;
   readonly dtype: WeightType;
   readonly shape: readonly number[];
   readonly owner: object;
-  readonly offset: number;
+  /** Where its rows are, in order. */
+  readonly pieces: readonly Piece[];
   /** Values of plain f32 tensors, by their shape. */
   readonly length: number;
   readonly panels: boolean;
@@ -69,21 +81,40 @@ export class WasmTensor implements Tensor {
     label: string,
     dtype: WeightType,
     shape: readonly number[],
-    offset: number,
+    place: number | readonly Piece[],
     panels: boolean,
   ) {
     this.owner = owner;
     this.label = label;
     this.dtype = dtype;
     this.shape = shape;
-    this.offset = offset;
     this.panels = panels;
     this.length = shape.reduce((product, size) => product * size, 1);
     this.matmul = kernelId(`matmul_${dtype}`);
     this.embed = kernelId(`embed_${dtype}`);
     this.rows = shape[0] ?? 1;
     this.width = shape.slice(1).reduce((product, size) => product * size, 1);
+    this.pieces =
+      typeof place === "number"
+        ? [{ memory: HOME, offset: place, firstRow: 0, rows: this.rows }]
+        : place;
   }
+
+  /** Whether all of it is in the home memory, at one place. */
+  get isHome(): boolean {
+    return this.pieces.length === 1 && this.pieces[0]!.memory === HOME;
+  }
+
+  /** Its offset in the home memory. Throws `TypeError` where it is elsewhere. */
+  get offset(): number {
+    if (this.isHome) return this.pieces[0]!.offset;
+    throw new TypeError(`Cannot take the offset of "${this.label}": it is not in the home memory`);
+  }
+}
+
+/** Bytes of one layer's cache. */
+export function kvLayerBytes(slots: number, { kvHeads, headDim, type }: KvShape): number {
+  return slots * kvHeads * 2 * kvHeadBytes(type, headDim);
 }
 
 /** One layer's cache, block after block (see kv.rs). */
@@ -91,6 +122,7 @@ export class WasmKv implements KvLayer {
   readonly label: string;
   readonly slots: number;
   readonly owner: object;
+  readonly memory: number;
   readonly offset: number;
   readonly kvHeads: number;
   readonly headDim: number;
@@ -104,12 +136,14 @@ export class WasmKv implements KvLayer {
     owner: object,
     label: string,
     slots: number,
+    memory: number,
     offset: number,
     { kvHeads, headDim, type }: KvShape,
   ) {
     this.owner = owner;
     this.label = label;
     this.slots = slots;
+    this.memory = memory;
     this.offset = offset;
     this.kvHeads = kvHeads;
     this.headDim = headDim;

@@ -51,10 +51,12 @@ export function createServerMetrics(metrics: Metrics, deps: AppDeps): ServerMetr
   let answerMs = 0;
   metrics.gauge(names.BUILD_INFO, { version: deps.version }).set(1);
   const backends = new Map<string, Gauge>();
+  const nodes = new Set<string>();
   metrics.onRender(() => {
     collect(metrics, deps);
     collectSemantic(metrics, deps);
     collectBackends(metrics, deps, backends);
+    collectNodes(metrics, deps, nodes);
   });
   // Before the first answer a guess: a second.
   const meanAnswerMs = (): number => (answers === 0 ? 1000 : answerMs / answers);
@@ -189,11 +191,18 @@ function collect(metrics: Metrics, deps: AppDeps): void {
     add("activations", activations);
     if (engine.info.backend === "webgpu") add("gpu", weights + kv + activations);
   }
-  for (const { name: node, standing, inFlight } of deps.pool?.nodes() ?? []) {
+  for (const [kind, bytes] of memory) metrics.gauge(names.MEMORY_BYTES, { kind }).set(bytes);
+}
+
+/** How the pool's nodes are; `known` are those that ever were: members change. */
+function collectNodes(metrics: Metrics, deps: AppDeps, known: Set<string>): void {
+  const now = new Map(deps.pool?.nodes().map((node) => [node.name, node]));
+  for (const name of now.keys()) known.add(name);
+  for (const node of known) {
+    const { standing = "out", inFlight = 0 } = now.get(node) ?? {};
     metrics.gauge(names.POOL_NODE_IN, { node }).set(standing === "in" ? 1 : 0);
     metrics.gauge(names.POOL_IN_FLIGHT, { node }).set(inFlight);
   }
-  for (const [kind, bytes] of memory) metrics.gauge(names.MEMORY_BYTES, { kind }).set(bytes);
 }
 
 /** What the semantic cache counts itself. */

@@ -27,7 +27,7 @@ export interface Nodes {
   list(): readonly KnownNode[];
   /** The node for a request of this model, other than those to `avoid`; `undefined` where there is none. */
   choose(fingerprint: string, key: string, avoid: ReadonlySet<string>): KnownNode | undefined;
-  /** The node with this name, where it is in and computes equal requests once. */
+  /** The node with this name, where there is one, it is in and computes equal requests once. */
   joinable(name: string): KnownNode | undefined;
   /** A request goes there; call the result when it has come to its end. */
   take(name: string): () => void;
@@ -35,6 +35,11 @@ export interface Nodes {
   failed(name: string, kind: FailureKind): void;
   /** Ask those that have not been asked for a while how they are. Never rejects. */
   tend(): Promise<void>;
+  /**
+   * These and no others from now on. Those that stay keep what is known of them; what runs at those that go runs to
+   * its end, and they are listed until then.
+   */
+  set(nodes: readonly PoolNode[]): void;
 }
 
 /** What nodes are asked by. */
@@ -72,10 +77,8 @@ interface Entry {
   told: health.Standing;
 }
 
-/** Nothing is known of the nodes yet but that they are there. */
-export function createNodes(options: NodesOptions): Nodes {
-  const { transport, now } = options;
-  const entries: readonly Entry[] = options.nodes.map((node) => ({
+function entryFor(node: PoolNode, now: () => number): Entry {
+  return {
     node,
     state: health.HEALTHY,
     leases: createLeases(now, LONGEST_ANSWER_MS),
@@ -85,7 +88,14 @@ export function createNodes(options: NodesOptions): Nodes {
     probing: false,
     keeps: false,
     told: "in",
-  }));
+  };
+}
+
+/** Nothing is known of the nodes yet but that they are there. */
+export function createNodes(options: NodesOptions): Nodes {
+  const { transport, now } = options;
+  let entries: readonly Entry[] = options.nodes.map((node) => entryFor(node, now));
+  let leaving: readonly Entry[] = [];
 
   function become(entry: Entry, state: health.NodeHealth): void {
     entry.state = state;
@@ -106,10 +116,9 @@ export function createNodes(options: NodesOptions): Nodes {
       });
   }
 
-  function entryOf(name: string): Entry {
-    const entry = entries.find(({ node }) => node.name === name);
-    if (entry === undefined) throw new RangeError(`The pool has no node ${name}`);
-    return entry;
+  /** `undefined` where it has left. */
+  function entryOf(name: string): Entry | undefined {
+    return entries.find(({ node }) => node.name === name);
   }
 
   function isLast(entry: Entry): boolean {
@@ -145,7 +154,11 @@ export function createNodes(options: NodesOptions): Nodes {
   }
 
   return {
-    list: () => entries.map(toKnown),
+    list() {
+      leaving = leaving.filter(({ leases }) => leases.count > 0);
+      const out = leaving.map((entry) => ({ ...toKnown(entry), standing: "out" as const }));
+      return [...entries.map(toKnown), ...out];
+    },
     choose(fingerprint, key, avoid) {
       const able = entries
         .filter(({ models }) => models.some((model) => model.fingerprint === fingerprint))
@@ -160,18 +173,20 @@ export function createNodes(options: NodesOptions): Nodes {
     },
     joinable(name) {
       const entry = entryOf(name);
-      return entry.keeps && health.standing(entry.state, now()) === "in"
+      return entry?.keeps === true && health.standing(entry.state, now()) === "in"
         ? toKnown(entry)
         : undefined;
     },
-    take: (name) => entryOf(name).leases.take(),
+    take: (name) => entryOf(name)?.leases.take() ?? (() => {}),
     answered(name) {
       const entry = entryOf(name);
+      if (entry === undefined) return;
       if (entry.state.losses + entry.state.errors > 0 || entry.state.out !== undefined)
         become(entry, health.afterAnswer(entry.state, now()));
     },
     failed(name, kind) {
       const entry = entryOf(name);
+      if (entry === undefined) return;
       if (kind === "lost") become(entry, health.afterLoss(entry.state, now()));
       if (kind === "error") become(entry, health.afterError(entry.state, now(), isLast(entry)));
       // Ask it at the next occasion what it serves now, or whether it is about to leave.
@@ -184,6 +199,28 @@ export function createNodes(options: NodesOptions): Nodes {
         return since >= PROBE_MS && (!probing || since >= PROBE_OVER_MS);
       });
       await Promise.all(due.map(probe));
+    },
+    set(nodes) {
+      const next = nodes.map(
+        (node) =>
+          entries.find(
+            (entry) => entry.node.name === node.name && entry.node.origin === node.origin,
+          ) ?? entryFor(node, now),
+      );
+      const gone = entries.filter((entry) => !next.includes(entry));
+      for (const { node, leases } of gone)
+        options.log({
+          level: "info",
+          event: "pool_node_removed",
+          node: node.name,
+          running: leases.count,
+        });
+      for (const entry of next) {
+        if (entries.includes(entry)) continue;
+        options.log({ level: "info", event: "pool_node_added", node: entry.node.name });
+      }
+      leaving = [...leaving, ...gone];
+      entries = next;
     },
   };
 }

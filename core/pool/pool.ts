@@ -39,6 +39,10 @@ export interface Pool {
   forward(request: Forwarded): Promise<TransportResponse>;
   /** Ask nodes how they are, those that have not been asked for a second. Never rejects. */
   tend(): Promise<void>;
+  /**
+   * Ask these nodes and no others from now on, with names of their own. What runs at those that go runs to its end.
+   */
+  setNodes(nodes: readonly PoolNode[]): void;
   /** Let go of connections. */
   close(): Promise<void>;
 }
@@ -292,6 +296,7 @@ export function createPool(options: PoolOptions): Pool {
       }
     },
     tend: () => nodes.tend(),
+    setNodes: (next) => nodes.set(next),
     close: () => transport.close(),
   };
 }

@@ -90,6 +90,36 @@ describe("sirocco serve --config", () => {
     }
   });
 
+  test("reads the pool again when the file changes, and refuses to be without one", async () => {
+    const node = await startServer(["--threads", "1"]);
+    const path = configure({ model: false, pool: [`old=${node.url}`] });
+    const edge = await startServer(["--config", path]);
+    try {
+      const served = async () => {
+        const response = await fetch(`${edge.url}/v1/completions`, {
+          method: "POST",
+          headers: { "content-type": "application/json" },
+          body: JSON.stringify({ model: "sirocco-demo.q8_0", prompt: "A", max_tokens: 1 }),
+        });
+        await response.text();
+        return response.headers.get("x-sirocco-served-by");
+      };
+      expect(await served()).toContain('node="old"');
+      configure({ model: false, pool: [`new=${node.url}`] });
+      await expect.poll(served).toContain('node="new"');
+      expect(edge.log()).toContain('"event":"pool_node_removed","node":"old"');
+      for (const pool of [[], ["ftp://nowhere"]]) {
+        configure({ model: false, pool });
+        const refusals = () => edge.log().split('"event":"config_refused"').length - 1;
+        await expect.poll(refusals).toBe(pool.length + 1);
+        expect(await served()).toContain('node="new"');
+      }
+    } finally {
+      await edge.stop();
+      await node.stop();
+    }
+  });
+
   test("what is wrong with it is one line with the path of the setting, exit code 2", async () => {
     const { code, stderr } = await runCli(["serve", "--config", configure({ limits: { x: 1 } })]);
     expect(code).toBe(2);

@@ -9,6 +9,7 @@ import {
   tokenizerRoundTrip,
 } from "./checks.ts";
 import type { Environment, Finding, Findings, ModelName } from "./environment.ts";
+import { spreadOver } from "../fixtures/spread.ts";
 import { createIdentityRig, SAMPLINGS, type IdentityRig } from "./identity.ts";
 import { PROMPTS } from "./prompts.ts";
 import { backendSuite, httpSuite } from "./suites.ts";
@@ -71,7 +72,7 @@ async function identity(environment: Environment, name: ModelName): Promise<Find
 }
 
 /**
- * Every build in one thread, and one in two threads. The real model takes seconds a run: of its builds only
+ * Every build in one thread, the last one over several memories, and one in two threads. The real model takes seconds a run: of its builds only
  * the first and the last.
  */
 function backendsFor(environment: Environment, all: boolean): readonly (() => Promise<Backend>)[] {
@@ -79,7 +80,10 @@ function backendsFor(environment: Environment, all: boolean): readonly (() => Pr
   const last = kernels.at(-1)!;
   const builds = all ? kernels : [...new Set([kernels[0]!, last])];
   return [
-    ...builds.map((build) => () => createWasmBackend(build)),
+    ...builds.map(
+      (build) => () =>
+        createWasmBackend(all && build === last ? { ...build, ...spreadOver(3) } : build),
+    ),
     ...(threaded === undefined ? [] : [() => threaded(last, 2)]),
   ];
 }

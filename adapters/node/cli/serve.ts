@@ -151,7 +151,10 @@ async function run(_flags: ServeFlags, command: Command): Promise<void> {
     log,
   };
   const follow = async (server: ListeningServer): Promise<void> => {
-    if (path !== undefined) await followConfig(path, settings, server, flags.apiKey, log);
+    if (path === undefined) return;
+    // What a flag says the file does not change.
+    const fixed = flags.pool === settings.pool ? {} : { setPool: () => {} };
+    await followConfig(path, settings, { ...server, ...fixed }, flags.apiKey, log);
   };
   const { model } = flags;
   if (model === false) {
@@ -194,19 +197,23 @@ function because(choice: Choice | undefined): string {
   return choice === undefined || choice.reason === "asked" ? "" : ` (${choice.reason})`;
 }
 
-/** Take keys and limits over from the configuration whenever it changes; running requests go on. */
+/** Take keys, limits and the pool over from the configuration whenever it changes; running requests go on. */
 async function followConfig(
   path: string,
   known: ConfigFile,
-  server: ListeningServer,
+  server: Pick<ListeningServer, "setKeys" | "setLimits" | "setPool">,
   apiKey: string | undefined,
   log: (record: LogRecord) => void,
 ): Promise<void> {
   const { toApiKeys, toHttpLimits } = await import("../config/read-config.ts");
   const { watchConfig } = await import("../config/watch-config.ts");
+  let pool = String(known.pool);
   watchConfig(path, known, {
     async changed(config) {
       const keys = await withFlagKey(toApiKeys(config), apiKey);
+      // First: where it cannot be used nothing else is.
+      if (String(config.pool) !== pool) server.setPool(config.pool ?? []);
+      pool = String(config.pool);
       server.setKeys(keys);
       server.setLimits(toHttpLimits(config));
       log({ level: "info", event: "config_reloaded", keys: keys?.length ?? null });
@@ -277,11 +284,19 @@ function logJson(record: LogRecord): void {
   logLine(JSON.stringify({ time: new Date().toISOString(), ...record }));
 }
 
+/** Told though nothing is wrong. */
+const NOTED: ReadonlySet<string> = new Set([
+  "pool_node_added",
+  "pool_node_back",
+  "pool_node_removed",
+  "upstream_back",
+]);
+
 /** For people: one line a request, and what went wrong. */
 function logText(record: LogRecord): void {
   const { event, method, path, status, duration_ms: duration } = record;
   if (event === "request") logLine(`${status} ${method} ${path} ${duration} ms`);
-  if (event === "pool_node_back" || event === "upstream_back") logLine(JSON.stringify(record));
-  if (event === "config_reloaded") logLine("sirocco: keys and limits are read again");
+  if (NOTED.has(event)) logLine(JSON.stringify(record));
+  if (event === "config_reloaded") logLine("sirocco: keys, limits and the pool are read again");
   if (record.level === "error") logLine(JSON.stringify(record));
 }

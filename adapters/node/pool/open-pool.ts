@@ -1,3 +1,4 @@
+import { RuntimeError } from "../../../core/errors.ts";
 import type { AppDeps, LogRecord } from "../../../core/http/deps.ts";
 import { createPool, type PoolEvent } from "../../../core/pool/pool.ts";
 import type { Transport } from "../../../core/pool/transport.ts";
@@ -30,6 +31,11 @@ export interface Rungs {
   readonly deps: Pick<AppDeps, "pool" | "upstream" | "overflow">;
   /** Look at the nodes. */
   tend(): Promise<void>;
+  /**
+   * Ask other nodes from now on. Throws `INVALID_REQUEST` for addresses that are none, and where there is no pool or
+   * would be none any more: what a server is for does not change while it runs.
+   */
+  setNodes(nodes: readonly string[]): void;
   /** Let go of connections. */
   close(): Promise<void>;
 }
@@ -87,6 +93,16 @@ export function openRungs(options: RungOptions): Rungs {
     },
     async tend() {
       await opened?.tend();
+    },
+    setNodes(written) {
+      const nodes = parseNodes(written);
+      if (opened === undefined || nodes.length === 0)
+        throw new RuntimeError(
+          "INVALID_REQUEST",
+          "Cannot change whether there is a pool while the server runs: start it anew",
+        );
+      opened.setNodes(nodes);
+      void opened.tend();
     },
     async close() {
       clearInterval(timer);

@@ -4,7 +4,11 @@ import type { Transport } from "../../../core/pool/transport.ts";
 /** A node that is there accepts at once; this is for one that the network has lost. */
 const CONNECT_TIMEOUT_MS = 1000;
 
-/** Connections to one server. Each carries one request at a time: a stream would hold up what is behind it. */
+/**
+ * Connections to one server. Each carries one request at a time, also over HTTP/2: a stream would hold up what is
+ * behind it, and readers of one connection share its window, so that a slow one would stop the others. undici puts a
+ * second POST on a connection only where it may be sent twice, and a GOAWAY then ends all that are on it.
+ */
 const MOST_CONNECTIONS = 256;
 
 /** Below the 65 s for which our own servers keep an idle connection. */

@@ -34,8 +34,19 @@ export const CHUNK_MASK: number = 2 ** CHUNK_BITS - 1;
 /** What is added to TICKET to go on to the next region; it wraps around, which takes minutes. */
 export const NEXT_REGION: number = 2 ** CHUNK_BITS;
 
-/** Words of a part: its first chunk, units, units of a chunk, number of steps, three times kernel and arguments. */
-export const PART = { firstChunk: 0, units: 1, grain: 2, steps: 3, kernels: 4, words: 10 } as const;
+/**
+ * Words of a part: its first chunk, units, units of a chunk, number of steps, the memory it is in, three times kernel
+ * and arguments.
+ */
+export const PART = {
+  firstChunk: 0,
+  units: 1,
+  grain: 2,
+  steps: 3,
+  memory: 4,
+  kernels: 5,
+  words: 11,
+} as const;
 
 /** Parts of a region: one for each sequence of a large batch. */
 export const MAX_PARTS = 256;

@@ -7,12 +7,12 @@ import { pause } from "./pause.ts";
 export interface MemberTask {
   /** A kernel module from `shareMemory`. */
   readonly module: WebAssembly.Module;
-  readonly memory: WebAssembly.Memory;
+  readonly memories: readonly WebAssembly.Memory[];
   readonly control: SharedArrayBuffer;
   /** From 0. */
   readonly index: number;
-  /** Where its stack begins, growing down. */
-  readonly stackTop: number;
+  /** Where its stacks begin, growing down: one in each memory. */
+  readonly stackTops: readonly number[];
 }
 
 /**
@@ -31,11 +31,17 @@ const SPINS = 256;
  */
 export async function serveAsMember(task: MemberTask, now: () => number): Promise<void> {
   const control = new Int32Array(task.control);
-  const { table, stackPointer } = await instantiateKernels(task.module, task.memory);
-  stackPointer.value = task.stackTop;
+  const { module, memories, stackTops } = task;
+  const tables = await Promise.all(
+    memories.map(async (memory, i) => {
+      const { table, stackPointer } = await instantiateKernels(module, memory);
+      stackPointer.value = stackTops[i]!;
+      return table;
+    }),
+  );
   try {
     while (Atomics.load(control, STOP) === 0) {
-      if (!helpWith(control, table, task.index)) waitForWork(control, task.index, now);
+      if (!helpWith(control, tables, task.index)) waitForWork(control, task.index, now);
     }
   } catch (error) {
     Atomics.add(control, FAILED, 1);

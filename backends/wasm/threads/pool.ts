@@ -1,7 +1,6 @@
 import type { Executor } from "../executor.ts";
 import { MAX_STEPS } from "../executor.ts";
-import type { Kernel } from "../kernels.ts";
-import { takeChunks } from "./chunk.ts";
+import { takeChunks, type Tables } from "./chunk.ts";
 import {
   ACTIVE,
   CHUNK_MASK,
@@ -23,7 +22,7 @@ import { pause } from "./pause.ts";
 export interface PoolOptions {
   /** `CONTROL_BYTES` long, shared with the members. */
   readonly control: SharedArrayBuffer;
-  readonly table: readonly Kernel[];
+  readonly tables: Tables;
   /** Members beside this thread. */
   readonly members: number;
   /** A clock in milliseconds. */
@@ -58,7 +57,7 @@ const SLEEP_MS = 5;
  * a member that is late, or that the system does not let run, holds up nothing that it has not begun.
  */
 export function createPool(options: PoolOptions): Executor {
-  const { table, members, now, mayBlock, leastShared = LEAST_SHARED_NS } = options;
+  const { tables, members, now, mayBlock, leastShared = LEAST_SHARED_NS } = options;
   const control = new Int32Array(options.control);
   const governor = createGovernor(members);
   /** Members that may take part. */
@@ -105,6 +104,7 @@ export function createPool(options: PoolOptions): Executor {
       const at = REGION + 1 + i * PART.words;
       const units = control[at + PART.units]!;
       const steps = control[at + PART.steps]!;
+      const table = tables[control[at + PART.memory]!]!;
       for (let s = 0; s < steps; s++) {
         const step = at + PART.kernels + 2 * s;
         table[control[step]!]!(control[step + 1]!, 0, units);
@@ -119,7 +119,7 @@ export function createPool(options: PoolOptions): Executor {
     const region = (Atomics.load(control, TICKET) & ~CHUNK_MASK) + NEXT_REGION;
     Atomics.store(control, TICKET, region | chunks);
     if (Atomics.load(control, SLEEPERS) > 0) Atomics.notify(control, TICKET);
-    takeChunks(control, table);
+    takeChunks(control, tables);
     for (let spins = 0; Atomics.load(control, DONE) < chunks; spins++) {
       if (spins === SPINS) return waitForMembers();
       pause();
@@ -160,7 +160,7 @@ export function createPool(options: PoolOptions): Executor {
       // The next step is most likely one of the same kind.
       setActive(governor.members(stepCost, end));
     },
-    part(units, unitCost) {
+    part(units, unitCost, memory = 0) {
       if (parts === MAX_PARTS) {
         throw new RangeError(`Cannot share a region of more than ${MAX_PARTS} parts`);
       }
@@ -171,6 +171,7 @@ export function createPool(options: PoolOptions): Executor {
       cost += units * unitCost;
       control[part + PART.units] = units;
       control[part + PART.steps] = 0;
+      control[part + PART.memory] = memory;
     },
     step(kernel, args) {
       const steps = control[part + PART.steps]!;

@@ -2,7 +2,7 @@
  * Models of a real shape with random weights: speed and memory depend on the shape, so nothing has to be downloaded, and files of any size
  * can be made. The weights are seeded; the file is the same everywhere.
  *
- *     node test/bench/models/random-llama.ts      -> the path of the 1.1 B file, made if it is not there
+ *     node test/bench/models/random-llama.ts [1.1b|7b|8x7b]      -> the path of the file, made if it is not there
  */
 import { existsSync } from "node:fs";
 import { mkdir, open, rename } from "node:fs/promises";
@@ -25,10 +25,12 @@ export interface LlamaShape {
   readonly kvHeads: number;
   readonly vocabSize: number;
   readonly contextLength: number;
+  /** Feed-forward layers of so many experts, of which a token takes `used`. */
+  readonly experts?: { readonly count: number; readonly used: number };
 }
 
 /** TinyLlama-1.1B: 620 MB in Q4_0, many times what a last-level cache holds. */
-export const TINY_LLAMA: LlamaShape = {
+const TINY_LLAMA: LlamaShape = {
   name: "random-1.1b",
   dim: 2048,
   hiddenDim: 5632,
@@ -37,6 +39,33 @@ export const TINY_LLAMA: LlamaShape = {
   kvHeads: 4,
   vocabSize: 32_000,
   contextLength: 2048,
+};
+
+/** Mistral 7B: 4.1 GB, which with its cache is more than one WebAssembly memory. */
+const MISTRAL: LlamaShape = {
+  name: "random-7b",
+  dim: 4096,
+  hiddenDim: 14_336,
+  layers: 32,
+  heads: 32,
+  kvHeads: 8,
+  vocabSize: 32_000,
+  contextLength: 32_768,
+};
+
+/** The first layers of Mixtral 8x7B, 8.3 GB: file and memory together are in a machine of 24 GB. */
+const MIXTRAL: LlamaShape = {
+  ...MISTRAL,
+  name: "random-8x7b-10",
+  layers: 10,
+  experts: { count: 8, used: 2 },
+};
+
+/** What can be made, by what it is called on the command line. */
+export const SHAPES: Readonly<Record<string, LlamaShape>> = {
+  "1.1b": TINY_LLAMA,
+  "7b": MISTRAL,
+  "8x7b": MIXTRAL,
 };
 
 const ALIGNMENT = 32;
@@ -74,8 +103,8 @@ function tensorsOf(shape: LlamaShape): readonly TensorHeader[] {
   const { dim, hiddenDim, vocabSize } = shape;
   const kvDim = (dim / shape.heads) * shape.kvHeads;
   const tensors: TensorHeader[] = [];
-  const matrix = (name: string, rows: number, columns: number): void => {
-    tensors.push({ name: `${name}.weight`, shape: [rows, columns], type: "q4_0" });
+  const matrix = (name: string, ...dimensions: readonly number[]): void => {
+    tensors.push({ name: `${name}.weight`, shape: dimensions, type: "q4_0" });
   };
   const vector = (name: string): void => {
     tensors.push({ name: `${name}.weight`, shape: [dim], type: "f32" });
@@ -88,9 +117,17 @@ function tensorsOf(shape: LlamaShape): readonly TensorHeader[] {
     matrix(`blk.${layer}.attn_v`, kvDim, dim);
     matrix(`blk.${layer}.attn_output`, dim, dim);
     vector(`blk.${layer}.ffn_norm`);
-    matrix(`blk.${layer}.ffn_gate`, hiddenDim, dim);
-    matrix(`blk.${layer}.ffn_up`, hiddenDim, dim);
-    matrix(`blk.${layer}.ffn_down`, dim, hiddenDim);
+    if (shape.experts === undefined) {
+      matrix(`blk.${layer}.ffn_gate`, hiddenDim, dim);
+      matrix(`blk.${layer}.ffn_up`, hiddenDim, dim);
+      matrix(`blk.${layer}.ffn_down`, dim, hiddenDim);
+      continue;
+    }
+    const { count } = shape.experts;
+    matrix(`blk.${layer}.ffn_gate_inp`, count, dim);
+    matrix(`blk.${layer}.ffn_gate_exps`, count, hiddenDim, dim);
+    matrix(`blk.${layer}.ffn_up_exps`, count, hiddenDim, dim);
+    matrix(`blk.${layer}.ffn_down_exps`, count, dim, hiddenDim);
   }
   vector("output_norm");
   matrix("output", vocabSize, dim);
@@ -113,14 +150,21 @@ function metadataOf(shape: LlamaShape): Readonly<Record<string, WriteValue>> {
     "llama.attention.layer_norm_rms_epsilon": typed("f32", 1e-5),
     "llama.rope.dimension_count": shape.dim / shape.heads,
     "llama.rope.freq_base": typed("f32", 10_000),
+    ...(shape.experts === undefined
+      ? {}
+      : {
+          "llama.expert_count": shape.experts.count,
+          "llama.expert_used_count": shape.experts.used,
+        }),
     ...tinyVocabulary(shape.vocabSize),
   };
 }
 
 /** Blocks of a scale and 16 bytes of any two quants; scaled so that activations keep their size from layer to layer. */
 function randomQ4({ shape, type }: TensorHeader, random: Random): Uint8Array {
-  const [rows = 1, columns = 1] = shape;
-  const size = byteLength(type, rows * columns);
+  const columns = shape.at(-1) ?? 1;
+  const count = shape.reduce((product, length) => product * length, 1);
+  const size = byteLength(type, count);
   const words = new Uint32Array(Math.ceil(size / 4));
   for (let i = 0; i < words.length; i++) words[i] = random.next() * 2 ** 32;
   const bytes = new Uint8Array(words.buffer, 0, size);
@@ -140,7 +184,12 @@ function norm({ shape }: TensorHeader): Uint8Array {
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const root = path.join(path.dirname(fileURLToPath(import.meta.url)), "..", "..", "..");
   const folder = process.env["SIROCCO_MODELS"] ?? path.join(root, ".cache", "models");
-  const file = path.join(folder, `${TINY_LLAMA.name}.Q4_0-pure.gguf`);
-  if (!existsSync(file)) await writeRandomLlama(file, TINY_LLAMA, 1);
+  const [, , name = "1.1b"] = process.argv;
+  const shape = SHAPES[name];
+  if (shape === undefined) {
+    throw new TypeError(`Cannot make "${name}": there are ${Object.keys(SHAPES).join(", ")}`);
+  }
+  const file = path.join(folder, `${shape.name}.Q4_0-pure.gguf`);
+  if (!existsSync(file)) await writeRandomLlama(file, shape, 1);
   process.stdout.write(`${file}\n`);
 }

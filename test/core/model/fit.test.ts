@@ -34,16 +34,16 @@ describe("checkFit", () => {
     const need = { weights: 100 * MIB, kv: 64 * MIB, activations: 4 * MIB, limit: 136 * MIB };
     expect(refusal(need)).toBe(
       "Cannot load the model: it needs 168 MiB: 100 MiB of weights, 64 MiB of keys and values, " +
-        "4.0 MiB of activations; the toy backend may take 136 MiB. Keys and values may take 50 % of that: " +
-        "use a smaller context, fewer requests at a time, keys and values as q8_0 or a smaller quantisation, " +
-        "or allow more memory",
+        "4.0 MiB of activations; the toy backend may take 136 MiB. Keys and values of 64 tokens would fit, not of " +
+        "128: use a smaller context, fewer requests at a time, keys and values as q8_0 (18 MiB, which fits) " +
+        "or a smaller quantisation, or allow more memory",
     );
   });
 
   test("advises no smaller context where the weights alone are too much", () => {
     const need = { weights: 100 * MIB, kv: 64 * MIB, activations: 4 * MIB, limit: 64 * MIB };
     expect(refusal(need)).toMatch(
-      /Use a smaller quantisation or a smaller model, or allow more memory$/,
+      /Use a smaller quantisation, of \d+\.\d bits a weight at most, or a smaller model, or allow more memory$/,
     );
   });
 
