@@ -303,8 +303,8 @@ async function prepare<A extends Asked>(model: ServedModel, job: Job<A>): Promis
               exchange.token();
             };
             const maxTokens = Math.min(most, rooms[i]!);
-            const job = { ...prompt, ...whose, ...goOn, maxTokens, candidate, signal, onToken };
-            return metered(receipt.watch(answerTo(receipt.model, asked, job, deps)), meter);
+            const one = { ...prompt, ...whose, ...goOn, maxTokens, candidate, signal, onToken };
+            return metered(receipt.watch(answerTo(receipt.model, asked, one, deps)), meter);
           }),
         ),
         all,
