@@ -1,8 +1,7 @@
 import { beforeEach, describe, expect, test, vi } from "vitest";
-import { createAnswerCache } from "../../../core/cache/answers.ts";
-import type { AnswerCaching } from "../../../core/http/deps.ts";
 import { createAccess } from "../../../core/http/edge/access.ts";
 import { RuntimeError } from "../../../core/errors.ts";
+import { keptAnswers } from "../../fixtures/kept-answers.ts";
 import { bearer, configured } from "../../fixtures/keyed-app.ts";
 import { createScriptedApp, type ScriptedApp } from "../../fixtures/scripted-app.ts";
 import { plainTemplate } from "../../fixtures/scripted-engine.ts";
@@ -14,25 +13,7 @@ beforeEach(() => {
 });
 const now = () => time;
 
-function caching(): AnswerCaching {
-  return {
-    answers: createAnswerCache({
-      secret: new Uint8Array(32),
-      epoch: 1,
-      stores: [],
-      memoryBytes: 1e6,
-      freshMs: 600_000,
-      staleMs: 0,
-      wallClock: now,
-      now,
-      random: () => 0.5,
-    }),
-    stale: { whileRevalidateMs: 0, ifErrorMs: 0 },
-    verifyOneIn: 0,
-    wallClock: now,
-    background: (work) => void work.catch(() => {}),
-  };
-}
+const caching = () => keptAnswers([], {}, now);
 
 /** A server whose template counts how often it renders, and refuses as it is told. */
 function open(refusal?: () => RuntimeError, deps: Parameters<typeof createScriptedApp>[1] = {}) {
