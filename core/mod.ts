@@ -62,6 +62,7 @@ export type { EngineChange, OpenContext, OpenedEngine } from "./engine/engine-su
 export type { WaitLimits } from "./engine/engine-waiters.ts";
 export type { RestartLimits } from "./engine/restart-policy.ts";
 export type { StallLimits } from "./engine/stall-watch.ts";
+export type { LoraUse } from "./engine/lora.ts";
 export { type EngineCondition, type SupervisedEngine } from "./engine/lasting-engine.ts";
 export {
   superviseEngine,
@@ -148,6 +149,7 @@ export {
   type ServedModel,
   type ServerState,
 } from "./http/deps.ts";
+export { modelsWith, type ServedLora } from "./http/lora-models.ts";
 export type { SharedFile } from "./http/shared-file.ts";
 export type { Head } from "./http/wire/format.ts";
 export type { Counter, Gauge, Histogram, Labels, Metrics } from "./metrics/metrics.ts";

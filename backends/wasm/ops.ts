@@ -7,6 +7,7 @@ import type { Exchange } from "./exchange.ts";
 import type { Executor } from "./executor.ts";
 import { createExperts } from "./experts.ts";
 import { kernelId } from "./kernels.ts";
+import { createLowRank } from "./low-rank.ts";
 import { createProducts } from "./products.ts";
 import { createScratch } from "./scratch.ts";
 import { HOME, KV_BLOCK, WasmKv } from "./tensors.ts";
@@ -114,6 +115,7 @@ export function createOps(context: OpsContext): StepOps {
   };
 
   const routed = createExperts(context);
+  const lowRank = createLowRank(context);
 
   const ops: Ops = {
     embed(out, weights, tokens) {
@@ -168,6 +170,10 @@ export function createOps(context: OpsContext): StepOps {
     },
 
     ...createProducts(context),
+
+    addLowRank(out, x, factors, scales) {
+      lowRank(ops, own(out), own(x), factors, scales);
+    },
 
     experts(out, x, router, layer) {
       routed(ops, own(out), own(x), own(router), layer);

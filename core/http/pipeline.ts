@@ -15,6 +15,7 @@ import { askAgain, openLadder, type Climber } from "./ladder.ts";
 import { planAnswer } from "./answer-plan.ts";
 import { answerNothing, type NothingAsked } from "./nothing-asked.ts";
 import { keepLikeliest } from "./likeliest.ts";
+import { checkLoraModels, withAskedLora } from "./lora-models.ts";
 import { receiptWriter, wantsReceipt, type ReceiptWriter } from "./receipt.ts";
 import { recompute } from "./recompute.ts";
 import {
@@ -127,9 +128,11 @@ async function answerAsked<A extends Asked>(
 ): Promise<Response> {
   const { deps } = server;
   // 3. Which model, here or in the pool?
-  const model = seen?.model ?? findAnywhere(deps, relay?.model ?? sent.model);
+  const model =
+    seen?.model ?? withAskedLora(findAnywhere(deps, relay?.model ?? sent.model), sent.lora);
   exchange.note({ model: model.id, stream: sent.stream });
   exchange.caller.checkModel(model.id);
+  if (sent.lora !== undefined) checkLoraModels(model, (id) => exchange.caller.checkModel(id));
   checkRevealed(sent, request, relay, exchange.caller);
   if (relay !== undefined) admitRelay(relay, model, exchange);
   const climberOf = (asked: A): Climber => ({

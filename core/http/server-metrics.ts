@@ -4,6 +4,7 @@ import type { TurnDone } from "../tools/events.ts";
 import type { Counter, Gauge, Histogram, Metrics } from "../metrics/metrics.ts";
 import * as names from "../metrics/names.ts";
 import type { AppDeps, ServedModel } from "./deps.ts";
+import { ownEngines } from "./found-model.ts";
 import { retryAfterSeconds } from "./retry-after.ts";
 
 /** What the HTTP layer measures. */
@@ -110,7 +111,7 @@ export function createServerMetrics(metrics: Metrics, deps: AppDeps): ServerMetr
     served: (rung, why) => metrics.counter(names.SERVED, { rung, why }).add(),
     meanAnswerMs,
     retryAfterSeconds() {
-      const engines = deps.models().map(({ engine }) => engine.stats());
+      const engines = ownEngines(deps).map(({ engine }) => engine.stats());
       return retryAfterSeconds(engines, Math.random());
     },
   };
@@ -144,7 +145,7 @@ function collectCondition(metrics: Metrics, id: string, condition: EngineConditi
 /** Which backends compute, and why; `known` are those that ever did. */
 function collectBackends(metrics: Metrics, deps: AppDeps, known: Map<string, Gauge>): void {
   for (const gauge of known.values()) gauge.set(0);
-  for (const { id, engine } of deps.models()) {
+  for (const { id, engine } of ownEngines(deps)) {
     const { backend, choice } = engine.info;
     const labels = { model_name: id, backend, reason: choice?.reason ?? "unknown" };
     const gauge = metrics.gauge(names.BACKEND_INFO, labels);
@@ -159,7 +160,7 @@ function collect(metrics: Metrics, deps: AppDeps): void {
   if (lag !== undefined) metrics.gauge(names.LOOP_LAG_SECONDS, {}).set(lag / 1000);
   const memory = new Map(Object.entries(deps.memory?.() ?? {}));
   const add = (kind: string, bytes: number) => memory.set(kind, (memory.get(kind) ?? 0) + bytes);
-  for (const { id, engine, condition } of deps.models()) {
+  for (const { id, engine, condition } of ownEngines(deps)) {
     if (condition !== undefined) collectCondition(metrics, id, condition());
     const labels = { model_name: id };
     const stats = engine.stats();
