@@ -28,7 +28,13 @@ const SHAPES: readonly Shape[] = [
 
 function shapesOf(type: WeightType): readonly Shape[] {
   const group = type === "q4_k" ? 256 : 96;
-  return SHAPES.map((shape) => ({ ...shape, d: group * shape.d, hidden: group * shape.hidden }));
+  const grown = ({ experts, used, d, hidden }: Shape): Shape => ({
+    experts,
+    used,
+    d: group * d,
+    hidden: group * hidden,
+  });
+  return SHAPES.map(grown);
 }
 
 interface Loaded extends Shape {
