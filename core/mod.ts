@@ -37,6 +37,7 @@ export {
 } from "./cache/guarded-store.ts";
 export { createMemoryStore } from "./cache/memory-store.ts";
 export type { Purges } from "./cache/purges.ts";
+export type { Refusal, Refusals } from "./cache/refusals.ts";
 export type { Scope as CacheScope } from "./cache/scope.ts";
 export type { Difference } from "./cache/semantic/content-gate.ts";
 export type { Embedder, EmbedOptions } from "./cache/semantic/embedder.ts";

@@ -1,7 +1,7 @@
 import type { LowRank, Ops } from "../../core/tensor/backend.ts";
 import { kernelId } from "./kernels.ts";
 import type { OpsContext } from "./ops.ts";
-import { createScratch, type Scratch } from "./scratch.ts";
+import { createScratch } from "./scratch.ts";
 import { isQuantized, WasmTensor } from "./tensors.ts";
 
 /** Nanoseconds of an element that is scaled or added: what is worth sharing. */
@@ -9,6 +9,9 @@ const ELEMENT_NS = 0.3;
 
 /** Runs of one region: fewer than a pool's parts, and enough that another region costs nothing to speak of. */
 const RUNS_AT_ONCE = 64;
+
+/** Above every width: tells shapes apart. */
+const WIDTHS = 2 ** 21;
 
 const SCALE = kernelId("scale");
 const ADD_TO = kernelId("add_to");
@@ -38,20 +41,27 @@ export type AddLowRank = (
  */
 export function createLowRank(context: OpsContext): AddLowRank {
   const { arena, args, executor, own, owner } = context;
-  const rooms = {
-    x: createScratch(context.scratch),
-    inner: createScratch(context.scratch),
-    outer: createScratch(context.scratch),
+  /** Tensors of one operation in scratch memory, one of each shape: a step has hundreds of alike. */
+  const createRoom = (label: string): ((rows: number, width: number) => WasmTensor) => {
+    const scratch = createScratch(context.scratch);
+    const known = new Map<number, WasmTensor>();
+    return (rows, width) => {
+      const offset = scratch.at(4 * rows * width);
+      const key = rows * WIDTHS + width;
+      let tensor = known.get(key);
+      if (tensor?.offset !== offset) {
+        tensor = new WasmTensor(owner, label, "f32", [rows, width], offset, false);
+        known.set(key, tensor);
+      }
+      return tensor;
+    };
   };
-
-  /** A tensor of one operation in scratch memory. */
-  const room = (label: string, scratch: Scratch, rows: number, width: number): WasmTensor =>
-    new WasmTensor(owner, label, "f32", [rows, width], scratch.at(4 * rows * width), false);
+  const rooms = { x: createRoom("x"), inner: createRoom("inner"), outer: createRoom("outer") };
 
   /** The rows of x that take part, copied together unless that is all of them. */
   const rowsOf = (x: WasmTensor, runs: readonly Run[], count: number): WasmTensor => {
     if (count === x.rows) return x;
-    const part = room("x", rooms.x, count, x.width);
+    const part = rooms.x(count, x.width);
     const bytes = 4 * x.width;
     for (const { first, rows, place } of runs) {
       arena.move(part.offset + place * bytes, x.offset + first * bytes, rows * bytes);
@@ -81,8 +91,8 @@ export function createLowRank(context: OpsContext): AddLowRank {
     const { runs, count } = runsOf(scales);
     if (count === 0) return;
     const [rank, m] = [down.rows, out.width];
-    const inner = room("inner", rooms.inner, count, rank);
-    const outer = room("outer", rooms.outer, count, m);
+    const inner = rooms.inner(count, rank);
+    const outer = rooms.outer(count, m);
     ops.matmul(rowsOf(x, runs, count), [{ weight: down, out: inner }]);
     forEach(runs, rank, SCALE, ({ place, scale }) =>
       args.putFloat(scale * factors.gain, inner.offset + 4 * place * rank, rank),

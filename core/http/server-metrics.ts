@@ -27,9 +27,16 @@ export interface ServerMetrics {
 
 /**
  * What a cache does for a request: it had the answer, fresh or stale, or that to another question which asks the
- * same; nobody had it; others were computing it.
+ * same; it knew that there is none; nobody had it; others were computing it.
  */
-export type CacheResult = "hit" | "stale" | "semantic" | "miss" | "collapsed" | "bypass";
+export type CacheResult =
+  | "hit"
+  | "stale"
+  | "semantic"
+  | "refusal"
+  | "miss"
+  | "collapsed"
+  | "bypass";
 
 /** Watches one answer. */
 export interface AnswerMeter {

@@ -1,8 +1,11 @@
 /** Published adapters have ranks of 4 to 256: beyond that little is left of being small. */
 export const MAX_LORA_RANK = 512;
 
-/** Adapters of one engine: on a GPU each that a step uses takes one of 64 tables. */
-export const MAX_LORAS = 32;
+/**
+ * Adapters of one engine. A step may take all of them, and on a GPU each is two dispatches for every product: with 40
+ * layers some 9000 of the 16384 that a step may have, and half of its tables.
+ */
+export const MAX_LORAS = 16;
 
 /** How much of an adapter may be asked for: trained ones are used at about 1. */
 export const MAX_LORA_SCALE = 100;

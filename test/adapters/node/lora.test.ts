@@ -7,13 +7,13 @@ import { openModel } from "../../../adapters/node/header.ts";
 import { loadLocal, type LoadedModel, type LoadOptions } from "../../../adapters/node/load.ts";
 import { parseLora, type LoraSource } from "../../../adapters/node/lora-source.ts";
 import { serve } from "../../../adapters/node/serve.ts";
+import { takeLoras } from "../../../adapters/node/take-loras.ts";
 import type { EngineChange } from "../../../core/engine/engine-succession.ts";
 import type { LoraUse } from "../../../core/engine/lora.ts";
 import { GREEDY } from "../../../core/sampler/params.ts";
 import { DEMO_FILE } from "../../fixtures/demo.ts";
 import { FAULTS, type Fault } from "../../fixtures/faults.ts";
-import { writeGguf } from "../../fixtures/gguf-writer.ts";
-import { memoryLora } from "../../fixtures/memory-lora.ts";
+import { loraBytes, memoryLora } from "../../fixtures/memory-lora.ts";
 import { writeSafetensors, type SafeTensor } from "../../fixtures/safetensors-writer.ts";
 
 let folder = "";
@@ -24,16 +24,7 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "lora-"));
   const { gguf } = await openModel(DEMO_FILE);
   const lora = memoryLora(gguf, { seed: 2, rank: 8, alpha: 32 });
-  const file = writeGguf({
-    metadata: Object.fromEntries(lora.metadata) as Record<string, string | number>,
-    tensors: [...lora.tensors.values()].map(({ name, shape, type }) => ({
-      name,
-      shape,
-      type,
-      data: lora.bytes.get(name)!,
-    })),
-  });
-  await writeFile(join(folder, "law.gguf"), file);
+  await writeFile(join(folder, "law.gguf"), loraBytes(lora));
 
   const other = memoryLora(gguf, { seed: 3, rank: 4, weights: (name) => name.includes("attn_v") });
   const tensors: Record<string, SafeTensor> = {};
@@ -143,7 +134,7 @@ test("a server answers for a model and its adapters in one batch as each alone",
     name: "demo",
     port: 0,
   });
-  await server.ready;
+  const loaded = await server.ready;
   const ask = async (body: object): Promise<{ text: string; fingerprint: string }> => {
     const response = await fetch(`${server.url}/v1/completions`, {
       method: "POST",
@@ -168,6 +159,16 @@ test("a server answers for a model and its adapters in one batch as each alone",
   expect(new Set(alone.map(({ fingerprint }) => fingerprint)).size).toBe(bodies.length);
   // What the adapter's own model is, the field says as well.
   expect(await ask({ model: "demo", lora: [{ name: "law" }] })).toEqual(alone[1]);
+
+  // A receipt of such an answer names what `verify --lora` finds.
+  const listed = (await (await fetch(`${server.url}/v1/models`)).json()) as {
+    data: readonly { id: string; sirocco: { digest: string } }[];
+  };
+  for (const lora of loaded.loras) {
+    const taken = takeLoras({ ...loaded, loras: [lora] });
+    const model = listed.data.find(({ id }) => id === `demo:${lora.name}`);
+    expect(model?.sirocco.digest).toBe(await taken.digest());
+  }
   await server.close();
 }, 30_000);
 

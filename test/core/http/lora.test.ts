@@ -1,11 +1,12 @@
 import { describe, expect, test } from "vitest";
-import { createAnswerCache } from "../../../core/cache/answers.ts";
-import { createMemoryStore } from "../../../core/cache/memory-store.ts";
 import type { ServedModel } from "../../../core/http/deps.ts";
 import { modelsWith, type ServedLora } from "../../../core/http/lora-models.ts";
 import type { GenerateRequest } from "../../../core/engine/engine.ts";
 import { createAccess } from "../../../core/http/edge/access.ts";
 import { hashKey } from "../../../core/http/edge/key-hash.ts";
+import { createPool } from "../../../core/pool/pool.ts";
+import { createAppTransport } from "../../fixtures/app-transport.ts";
+import { keptAnswers } from "../../fixtures/kept-answers.ts";
 import { createScriptedApp, type ScriptedApp } from "../../fixtures/scripted-app.ts";
 import { createScriptedEngine } from "../../fixtures/scripted-engine.ts";
 
@@ -26,9 +27,6 @@ function createLoraApp(deps: Parameters<typeof createScriptedApp>[1] = {}): Lora
   models = modelsWith(app.served);
   return Object.assign(app, { asked: engine.requests });
 }
-
-/** Milliseconds since 1970. */
-const NOW = 1_790_000_000_000;
 
 const MESSAGES = [{ role: "user", content: "Hi" }];
 
@@ -151,26 +149,7 @@ describe("a model with adapters", () => {
 
   test("has no answer of one adapter kept for another, nor for another scale", async () => {
     const tasks: Promise<unknown>[] = [];
-    const answers = createAnswerCache({
-      secret: new Uint8Array(32),
-      epoch: 1,
-      stores: [createMemoryStore(1e6, () => NOW)],
-      memoryBytes: 1e6,
-      freshMs: 60_000,
-      staleMs: 0,
-      wallClock: () => NOW,
-      now: () => 0,
-      random: () => 0.5,
-    });
-    const { post, asked } = createLoraApp({
-      caching: {
-        answers,
-        stale: { whileRevalidateMs: 0, ifErrorMs: 0 },
-        verifyOneIn: 0,
-        wallClock: () => NOW,
-        background: (work) => void tasks.push(work),
-      },
-    });
+    const { post, asked } = createLoraApp({ caching: keptAnswers(tasks) });
     const bodies = [
       { model: "m" },
       { model: "m:law" },
@@ -188,6 +167,30 @@ describe("a model with adapters", () => {
       }
       expect(asked).toHaveLength(bodies.length);
     }
+  });
+
+  test("has them where it is on a node of the pool, too: by their names alone", async () => {
+    const node = createLoraApp();
+    const pool = createPool({
+      nodes: [{ name: "n", origin: "http://node" }],
+      transport: createAppTransport({ "http://node": node.app }),
+      now: () => performance.now(),
+      random: () => 0.5,
+      log: () => {},
+      onEvent: () => {},
+    });
+    await pool.tend();
+    const { post } = createScriptedApp({}, { models: () => [], pool });
+    for (const model of ["m:sql", "law", "m"]) {
+      const response = await post("/v1/completions", { model, prompt: "Hi" });
+      expect(response.status, await response.text()).toBe(200);
+    }
+    expect(node.asked.map(({ lora }) => lora?.[0]?.name)).toEqual(["sql", "law", undefined]);
+    const response = await post("/v1/completions", { model: "m", prompt: "Hi", lora: [{ id: 0 }] });
+    expect(response.status).toBe(400);
+    expect(await response.json()).toMatchObject({
+      error: { code: "unsupported_parameter", param: "lora" },
+    });
   });
 
   test("is one engine to whoever measures it or asks for its health", async () => {

@@ -1,10 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Embedder } from "../../../core/cache/semantic/embedder.ts";
 import { createSemanticAnswers } from "../../../core/cache/semantic/semantic-answers.ts";
-import { createAnswerCache } from "../../../core/cache/answers.ts";
-import { createMemoryStore } from "../../../core/cache/memory-store.ts";
 import type { AnswerCaching } from "../../../core/http/deps.ts";
 import { createAccess } from "../../../core/http/edge/access.ts";
+import { keptAnswers } from "../../fixtures/kept-answers.ts";
 import { bearer, configured } from "../../fixtures/keyed-app.ts";
 import { createScriptedApp, type ScriptedApp } from "../../fixtures/scripted-app.ts";
 import { createWordEmbedder } from "../../fixtures/word-embedder.ts";
@@ -30,6 +29,7 @@ const settled = async () => {
   while (tasks.length > 0) await Promise.all(tasks.splice(0));
 };
 beforeEach(() => {
+  tasks = [];
   time = 1_790_000_000_000;
 });
 afterEach(settled);
@@ -39,24 +39,7 @@ const now = () => time;
 async function caching(embedder: Embedder = createWordEmbedder()): Promise<AnswerCaching> {
   const semantic = createSemanticAnswers({ embedder: () => embedder, paths: [CHAT], now });
   await semantic.prove();
-  return {
-    answers: createAnswerCache({
-      secret: new Uint8Array(32),
-      epoch: 1,
-      stores: [createMemoryStore(1e6, now)],
-      memoryBytes: 1e6,
-      freshMs: 60_000,
-      staleMs: 300_000,
-      wallClock: now,
-      now,
-      random: () => 0.5,
-    }),
-    semantic,
-    stale: { whileRevalidateMs: 60_000, ifErrorMs: 300_000 },
-    verifyOneIn: 1,
-    wallClock: now,
-    background: (work) => void tasks.push(work),
-  };
+  return keptAnswers(tasks, { semantic, verifyOneIn: 1 }, now);
 }
 
 const open = async (embedder?: Embedder): Promise<ScriptedApp> =>
