@@ -103,10 +103,10 @@ function hardValues(random: Random): Float32Array {
   return Float32Array.of(...hard, ...plain.subarray(hard.length));
 }
 
-const plain = new Map<string, Float32Array>();
+const plain = new Map<string, Float64Array>();
 
 /** Of one shape all schedules of all backends have the same inputs. */
-function plainOnce(shape: AttentionShape, sequence: number, input: SequenceInputs): Float32Array {
+function plainOnce(shape: AttentionShape, sequence: number, input: SequenceInputs): Float64Array {
   const name = JSON.stringify([shape, sequence]);
   const known = plain.get(name) ?? plainAttention(shape, input);
   plain.set(name, known);
