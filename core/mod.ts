@@ -37,6 +37,7 @@ export {
 } from "./cache/guarded-store.ts";
 export { createMemoryStore } from "./cache/memory-store.ts";
 export type { Purges } from "./cache/purges.ts";
+export type { Refusal, Refusals } from "./cache/refusals.ts";
 export type { Scope as CacheScope } from "./cache/scope.ts";
 export type { Difference } from "./cache/semantic/content-gate.ts";
 export type { Embedder, EmbedOptions } from "./cache/semantic/embedder.ts";
@@ -62,6 +63,7 @@ export type { EngineChange, OpenContext, OpenedEngine } from "./engine/engine-su
 export type { WaitLimits } from "./engine/engine-waiters.ts";
 export type { RestartLimits } from "./engine/restart-policy.ts";
 export type { StallLimits } from "./engine/stall-watch.ts";
+export type { LoraUse } from "./engine/lora.ts";
 export { type EngineCondition, type SupervisedEngine } from "./engine/lasting-engine.ts";
 export {
   superviseEngine,
@@ -148,6 +150,7 @@ export {
   type ServedModel,
   type ServerState,
 } from "./http/deps.ts";
+export { modelsWith, type ServedLora } from "./http/lora-models.ts";
 export type { SharedFile } from "./http/shared-file.ts";
 export type { Head } from "./http/wire/format.ts";
 export type { Counter, Gauge, Histogram, Labels, Metrics } from "./metrics/metrics.ts";

@@ -3,6 +3,7 @@ import { GREEDY } from "../../core/sampler/params.ts";
 import type { Backend } from "../../core/tensor/backend.ts";
 import { type BenchProfile, profiledBackend, profileOf } from "./bench-profile.ts";
 import { loadLocal, type LoadedModel, type LoadOptions } from "./load.ts";
+import { takeLoras } from "./take-loras.ts";
 
 /** One measurement, with the names that scripts read. */
 export interface BenchRow {
@@ -49,7 +50,7 @@ export async function bench(options: BenchOptions): Promise<readonly BenchRow[]>
   const { prompts, predictions, repetitions, parallel = [1], profile = false } = options;
   const longest = Math.max(0, ...prompts, ...predictions);
   let backend: Backend | undefined;
-  const model = await loadLocal({
+  const loaded = await loadLocal({
     ...options.load,
     ...(profile ? { profile, onBackend: (made) => (backend = made) } : {}),
     // One token comes before the first that is generated and one after the last of a prompt.
@@ -63,6 +64,7 @@ export async function bench(options: BenchOptions): Promise<readonly BenchRow[]>
     // Answers to nothing repeat themselves: a token is to be a step, unless a draft model is measured.
     speculate: options.load.draft === undefined ? false : "model",
   });
+  const model = takeLoras(loaded);
   try {
     const profiled = profile ? await profiledBackend(backend) : undefined;
     const tests = [

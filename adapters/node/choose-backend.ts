@@ -68,7 +68,7 @@ export async function chooseBackend(
       });
     }
     const { limits } = planRoom(readConfig(model.gguf), model.room);
-    const workload = workloadOf(model.gguf, limits);
+    const workload = workloadOf(model.gguf, limits, model.loras);
     const { kvType } = limits;
     const options: TrialOptions = { kvType, now, ...(signal === undefined ? {} : { signal }) };
     const tried = await within(TRIAL_MS, "trying the GPU", tryGpu(gpu, model, workload, options));

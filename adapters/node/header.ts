@@ -7,6 +7,7 @@ import type { GgufModel } from "../../core/gguf/gguf.ts";
 import { openGguf } from "../../core/gguf/parse.ts";
 import type { ByteSource } from "../../core/gguf/source.ts";
 import type { OmitStrings } from "../../core/gguf/values.ts";
+import { checkIsModel } from "../../core/model/config.ts";
 import { QUANTIZER_VERSION } from "../../core/quant/quantize.ts";
 import { requantize } from "../../core/quant/requantized-model.ts";
 import type { WeightType } from "../../core/tensor/dtype.ts";
@@ -138,6 +139,7 @@ export async function openHeader(
   const opened = await openModel(location, options);
   const { gguf } = opened;
   try {
+    checkIsModel(gguf);
     const tokenizer = createTokenizer(gguf.metadata);
     const template = chatTemplateSource(gguf.metadata);
     return {

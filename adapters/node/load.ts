@@ -13,6 +13,7 @@ import type { Tokenizer } from "../../core/tokenizer/tokenizer.ts";
 import { fileMarks } from "./digest.ts";
 import { modelDigest, openHeader, remoteOptions } from "./header.ts";
 import { openEngine, type EngineOptions, type OnBackend } from "./open-engine.ts";
+import { closeLoras, loraFacts, openLoras, type LoraFacts } from "./open-lora.ts";
 import { quantName } from "./quant-mix.ts";
 import { startWorker } from "./worker-engine.ts";
 
@@ -59,6 +60,8 @@ export interface LoadedModel {
   readonly files: readonly string[];
   /** What the file says that it is distributed under; absent where it says nothing. */
   readonly license?: string;
+  /** The adapters that requests may take; none unless asked for. */
+  readonly loras: readonly LoraFacts[];
   /** Bytes of weights that one step of one token reads. */
   readonly weightBytesPerToken: number;
   /** Identifies the weights: sha256 of the files in hex, a shorter fingerprint for a URL. */
@@ -145,7 +148,7 @@ export async function loadLocal(options: LoadOptions): Promise<LoadedModel> {
 type HeaderFacts = Omit<LoadedModel, "engine" | "condition" | "died" | "close">;
 
 async function readModelHeader(
-  { model: location, draft, modelHosts, quantize }: EngineOptions,
+  { model: location, draft, lora = [], modelHosts, quantize }: EngineOptions,
   signal: AbortSignal | undefined,
 ): Promise<{ readonly header: HeaderFacts; readonly files: readonly string[] }> {
   const header = await openHeader(location, {
@@ -156,6 +159,8 @@ async function readModelHeader(
   const license = gguf.metadata.get("general.license");
   try {
     if (draft !== undefined) await checkDraft(draft, tokenizer, modelHosts, signal);
+    const opened = await openLoras(lora, gguf, modelHosts, signal);
+    await closeLoras(opened);
     const facts = {
       config: readConfig(gguf),
       tokenizer,
@@ -163,10 +168,11 @@ async function readModelHeader(
       quant: quantName(gguf),
       files: header.files,
       ...(typeof license === "string" ? { license } : {}),
+      loras: loraFacts(lora, opened),
       weightBytesPerToken: weightBytes(gguf).perToken,
       digest: once(modelDigest(location, header)),
     };
-    return { header: facts, files: header.files };
+    return { header: facts, files: [...header.files, ...opened.flatMap(({ files }) => files)] };
   } finally {
     await header.close();
   }

@@ -1,6 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import type { SteppedEngine } from "../../core/engine/stepped-engine.ts";
 import type { GgufModel } from "../../core/gguf/gguf.ts";
+import type { NamedLora } from "../../core/lora/load-lora.ts";
 import type { LoadProgress } from "../../core/model/load.ts";
 import type { Backend } from "../../core/tensor/backend.ts";
 import type { WeightType } from "../../core/tensor/dtype.ts";
@@ -8,6 +9,8 @@ import { physicalCores } from "./cores.ts";
 import { createBackend, type BackendPreference } from "./backend.ts";
 import { openModel, remoteOptions } from "./header.ts";
 import type { RoomOptions } from "./limits.ts";
+import type { LoraSource } from "./lora-source.ts";
+import { closeLoras, openLoras } from "./open-lora.ts";
 import { startOn } from "./start-on.ts";
 
 /** Which model to compute with and how; plain data, so that it crosses to a worker. */
@@ -20,6 +23,8 @@ export interface EngineOptions extends RoomOptions {
   readonly modelHosts?: readonly string[];
   /** A smaller model of the same vocabulary that guesses next tokens where that pays; named as `model` is. */
   readonly draft?: string;
+  /** Adapters that requests may take. */
+  readonly lora?: readonly LoraSource[];
   /** What computes; by default the fastest that works here. */
   readonly backend?: BackendPreference;
   /** Threads that compute, the physical cores unless given; a backend that has fewer uses those. */
@@ -31,8 +36,9 @@ export interface EngineOptions extends RoomOptions {
 }
 
 /** How to compute with models that are open already. */
-interface StartOptions extends Omit<EngineOptions, "model" | "draft"> {
+interface StartOptions extends Omit<EngineOptions, "model" | "draft" | "lora"> {
   readonly draft?: GgufModel | undefined;
+  readonly loras?: readonly NamedLora[];
 }
 
 /** Told of the backend once it is there. */
@@ -53,9 +59,16 @@ export async function openEngine(
     quantize: options.quantize,
   });
   try {
+    const { lora = [], ...others } = options;
     const draft = await openDraft(options, signal);
     try {
-      return await startEngine(gguf, { ...options, draft }, started, onProgress, signal, onBackend);
+      const loras = await openLoras(lora, gguf, options.modelHosts, signal);
+      try {
+        const open = { ...others, draft, loras };
+        return await startEngine(gguf, open, started, onProgress, signal, onBackend);
+      } finally {
+        await closeLoras(loras);
+      }
     } finally {
       await draft?.close();
     }
@@ -85,13 +98,13 @@ export async function startEngine(
   signal?: AbortSignal,
   onBackend?: OnBackend,
 ): Promise<SteppedEngine> {
-  const { draft } = options;
+  const { draft, loras = [] } = options;
   const preference = options.backend ?? "auto";
   const { backend, choice } = await createBackend({
     // Guesses are verified where a row's bits do not depend on the rows beside it.
     preference: preference === "auto" && draft !== undefined ? "wasm" : preference,
     threads: options.threads ?? physicalCores(),
-    model: { gguf, draft, room: options },
+    model: { gguf, draft, room: options, loras },
     gpuBytes: options.gpuBytes,
     signal,
     ...(options.profile === undefined ? {} : { profile: options.profile }),
@@ -100,6 +113,7 @@ export async function startEngine(
   return startOn(backend, gguf, {
     room: options,
     draft,
+    loras,
     started,
     choice,
     yieldTurn: () => setImmediate(),

@@ -13,6 +13,7 @@ import type {
 } from "../../core/http/deps.ts";
 import { createAccess, type ApiKey } from "../../core/http/edge/access.ts";
 import { allowedHosts } from "../../core/http/edge/host.ts";
+import { modelsWith, type ServedLora } from "../../core/http/lora-models.ts";
 import { RuntimeError } from "../../core/errors.ts";
 import { POOL_EVENTS, POOL_GAP_SECONDS, TRACE_SPANS_LOST } from "../../core/metrics/names.ts";
 import type { OverflowLimits } from "../../core/pool/overflow.ts";
@@ -23,6 +24,7 @@ import { engineRecord } from "./engine-log.ts";
 import { DEFAULT_HOST, DEFAULT_PORT, listenFailure } from "./listen.ts";
 import { modelName } from "./model-name.ts";
 import { loadLocal, type LoadedModel, type LoadOptions } from "./load.ts";
+import type { LoraFacts } from "./open-lora.ts";
 import { watchLoopLag } from "./loop-lag.ts";
 import { packageVersion } from "./package-root.ts";
 import { openRungs, type PoolSettings, type UpstreamSettings } from "./pool/open-pool.ts";
@@ -150,7 +152,7 @@ export async function serveModel(
     options.load.onEngineChange?.(change);
   };
   const ready = prepare({ ...options.load, onEngineChange }, loading.signal, async (model) => {
-    served.models.push(await toServed(model, options));
+    served.models.push(...modelsWith(await toServed(model, options)));
     log(backendRecord(model.engine.info));
     if (served.state === "loading") served.state = "ready";
   });
@@ -325,6 +327,7 @@ async function toServed(model: LoadedModel, options: ServeOptions): Promise<Serv
     condition: () => model.condition(),
     contextLength: model.engine.info.contextLength,
     digest: await model.digest(),
+    ...(model.loras.length === 0 ? {} : { loras: await servedLoras(model.loras) }),
     ownedBy: "sirocco",
     architecture: model.config.architecture,
     ...(model.config.pooling === undefined ? {} : { pooling: model.config.pooling }),
@@ -332,6 +335,14 @@ async function toServed(model: LoadedModel, options: ServeOptions): Promise<Serv
     ...(options.shareModel === true ? { files: await modelFiles(model.files) } : {}),
     ...(model.license === undefined ? {} : { license: model.license }),
   };
+}
+
+async function servedLoras(loras: readonly LoraFacts[]): Promise<readonly ServedLora[]> {
+  return Promise.all(loras.map(toServedLora));
+}
+
+async function toServedLora(lora: LoraFacts): Promise<ServedLora> {
+  return { name: lora.name, scale: lora.scale, digest: await lora.digest() };
 }
 
 /** Read from disk by servers that share only. */

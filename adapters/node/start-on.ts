@@ -2,6 +2,9 @@ import { createEngine } from "../../core/engine/loop.ts";
 import { RuntimeError } from "../../core/errors.ts";
 import type { SteppedEngine } from "../../core/engine/stepped-engine.ts";
 import type { GgufModel } from "../../core/gguf/gguf.ts";
+import { adaptModel } from "../../core/lora/adapted-model.ts";
+import { checkLoras } from "../../core/lora/check.ts";
+import { loadLora, type LoadedLora, type NamedLora } from "../../core/lora/load-lora.ts";
 import { readConfig } from "../../core/model/config.ts";
 import { checkFit } from "../../core/model/fit.ts";
 import { loadModel, type LoadProgress } from "../../core/model/load.ts";
@@ -17,6 +20,8 @@ export interface StartOptions {
   readonly room: RoomOptions;
   /** A smaller model that guesses, open like the other one. */
   readonly draft?: GgufModel | undefined;
+  /** Adapters that requests may take, open like the model, by their names. */
+  readonly loras?: readonly NamedLora[];
   /** Why it is this backend. */
   readonly choice?: Choice;
   /** When loading began, by `performance.now`. */
@@ -36,16 +41,20 @@ export interface StartOptions {
 export async function startOn(
   backend: Backend,
   gguf: GgufModel,
-  { room: asked, draft, started, choice, yieldTurn, onProgress, signal }: StartOptions,
+  { room: asked, draft, loras = [], started, choice, yieldTurn, onProgress, signal }: StartOptions,
 ): Promise<SteppedEngine> {
   try {
     if (draft !== undefined) checkDraft(draft, readConfig(gguf), backend);
+    checkLoras(loras, gguf);
     const { room, draftLimits, workload } = planModels(
-      { gguf, draft, room: asked },
+      { gguf, draft, room: asked, loras },
       backend.kvBlock,
     );
     checkFit(backend, workload);
-    const model = await loadModel(gguf, backend, room.limits, onProgress, signal);
+    const alone = await loadModel(gguf, backend, room.limits, onProgress, signal);
+    const loaded: LoadedLora[] = [];
+    for (const lora of loras) loaded.push(await loadLora(lora, backend, signal));
+    const model = adaptModel(alone, loaded);
     return createEngine({
       model,
       ...(draft === undefined
@@ -74,6 +83,8 @@ export interface ModelsToRun {
   /** A smaller model that guesses. */
   readonly draft?: GgufModel | undefined;
   readonly room: RoomOptions;
+  /** Adapters that rows may take, checked with the model. */
+  readonly loras?: readonly NamedLora[];
 }
 
 /** What models get, and what they ask of a backend together. */
@@ -85,7 +96,7 @@ export interface ModelsPlan {
 
 /** Plan models before there is a backend for them, unless given its `kvBlock`. Throws as `workloadOf` does. */
 export function planModels(
-  { gguf, draft, room: asked }: ModelsToRun,
+  { gguf, draft, room: asked, loras }: ModelsToRun,
   kvBlock?: number,
 ): ModelsPlan {
   const beside = draft === undefined ? undefined : readConfig(draft);
@@ -94,7 +105,7 @@ export function planModels(
     ...room.limits,
     maxLogitRows: Math.min(room.limits.maxRows, room.parallel),
   };
-  const workload = workloadOf(gguf, room.limits);
+  const workload = workloadOf(gguf, room.limits, loras);
   return {
     room,
     draftLimits,

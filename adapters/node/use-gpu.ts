@@ -52,12 +52,12 @@ export function chooseHere(
  * none, and where it computes wrongly.
  */
 export async function useGpu(
-  { gguf, room }: ModelsToRun,
+  { gguf, room, loras }: ModelsToRun,
   profile: boolean,
   gpuBytes: number | undefined,
 ): Promise<Chosen> {
   const { limits } = planRoom(readConfig(gguf), room);
-  const workload = workloadOf(gguf, limits);
+  const workload = workloadOf(gguf, limits, loras);
   const gpu = await openGpu(gpuOptions(profile, gpuBytes));
   if ("reason" in gpu) throw unusable(gpu.detail);
   try {

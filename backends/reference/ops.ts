@@ -3,6 +3,7 @@ import type { Ops } from "../../core/tensor/backend.ts";
 import { ACTIVATIONS } from "./activations.ts";
 import { attention } from "./attention.ts";
 import { experts } from "./experts.ts";
+import { addLowRank } from "./low-rank.ts";
 import { multiply } from "./multiply.ts";
 import type { ReferenceTensor } from "./tensors.ts";
 import { expectShape, own } from "./tensors.ts";
@@ -93,14 +94,20 @@ export const referenceOps: Ops = {
 
   attention,
 
-  gatedMatmul(x, gate, up, activation = "silu") {
+  gatedMatmul(x, gate, up, activation) {
     referenceOps.matmul(x, [gate, up]);
-    const [g, u] = [own(gate.out), own(up.out)];
+    referenceOps.gate(gate.out, up.out, activation);
+  },
+
+  gate(gate, up, activation = "silu") {
+    const [g, u] = [own(gate), own(up)];
     expectShape("gate", u, g.rows, g.width);
     const size = g.rows * g.width;
     const activate = ACTIVATIONS[activation];
     for (let i = 0; i < size; i++) g.values[i] = activate(g.values[i]!) * u.values[i]!;
   },
+
+  addLowRank,
 
   experts,
 

@@ -1,4 +1,11 @@
-import type { Backend, BatchLayout, Experts, Ops, Product } from "../../core/tensor/backend.ts";
+import type {
+  Backend,
+  BatchLayout,
+  Experts,
+  LowRank,
+  Ops,
+  Product,
+} from "../../core/tensor/backend.ts";
 import type { WeightType } from "../../core/tensor/dtype.ts";
 import type { Tensor } from "../../core/tensor/tensor.ts";
 import type { Operation } from "../../core/tensor/workload.ts";
@@ -25,6 +32,8 @@ const COLUMNS = 256;
 const WEIGHT_ROWS = [72, 40, 33] as const;
 /** Rows of a table. */
 const TABLE_ROWS = 50;
+/** Of an adapter's factors: odd, and more than a kernel takes at a time. */
+const RANK = 9;
 /** Width of what goes value by value: odd, so that something is left over. */
 const WIDTH = 131;
 
@@ -99,6 +108,18 @@ export async function createCase(
     }
     case "attention":
       return attentionCase(backend, operation, input);
+    case "gate": {
+      const [gate, up] = [input("gate", [3, WIDTH]), input("up", [3, WIDTH])];
+      return plain("gate", gate, (ops) => ops.gate(gate, up, operation.activation));
+    }
+    case "addLowRank": {
+      const [down, up] = operation.types;
+      return lowRankCase(input, {
+        down: await weight(down, RANK, COLUMNS),
+        up: await weight(up, WIDTH, RANK),
+        gain: 0.5,
+      });
+    }
     case "gelu": {
       const x = input("x", [3, WIDTH]);
       return plain("gelu", x, (ops) => ops.gelu(x));
@@ -190,6 +211,19 @@ async function productCase(
       const outs = (gated ? products.slice(0, 1) : products).map(({ out }) => out);
       return [...outs, ...(added ? [sum] : [])].map((out) => [`of ${rows} rows`, out] as const);
     }),
+  };
+}
+
+/** Rows of which one takes no part. */
+function lowRankCase(input: Input, factors: LowRank): Case {
+  const scales = Float32Array.of(1, 0, -0.75);
+  const x = input("x", [scales.length, COLUMNS]);
+  const out = input("out", [scales.length, WIDTH]);
+  return {
+    name: `addLowRank ${factors.down.dtype} ${factors.up.dtype}`,
+    tolerance: CLOSE,
+    record: (ops) => ops.addLowRank(out, x, factors, scales),
+    outputs: [["", out]],
   };
 }
 

@@ -8,7 +8,7 @@ import type { Piece, WasmTensor } from "./tensors.ts";
 
 /** Nanoseconds, roughly, of a multiply-add, of quantising an element, of a gated one: what is worth sharing. */
 const MULTIPLY_NS = 0.015;
-const QUANTIZE_NS = 0.3;
+const QUANTIZE_NS = 0.7;
 const GATE_NS = 1.5;
 
 const KERNELS = {
@@ -21,7 +21,7 @@ const KERNELS = {
  * Products with weights in panels. A row of weights is whole in one memory, so its product has the same bits wherever
  * the rows of a matrix are cut.
  */
-export function createProducts(context: OpsContext): Pick<Ops, "matmul" | "gatedMatmul"> {
+export function createProducts(context: OpsContext): Pick<Ops, "matmul" | "gatedMatmul" | "gate"> {
   const { args, memories, exchange, executor, own } = context;
   const records = createScratch(context.scratch);
 
@@ -93,7 +93,24 @@ export function createProducts(context: OpsContext): Pick<Ops, "matmul" | "gated
     }
   };
 
+  const gate: Ops["gate"] = (gates, ups, activation = "silu") => {
+    const [g, u] = [own(gates), own(ups)];
+    if (g.rows !== u.rows || g.width !== u.width) {
+      throw new RangeError(
+        `Cannot gate "${u.label}" [${u.shape.join(", ")}] with "${g.label}" [${g.shape.join(", ")}]`,
+      );
+    }
+    executor.part(panelsOf(g.width), g.rows * PANEL_ROWS * GATE_NS);
+    executor.step(
+      KERNELS.gate[activation],
+      args.put(g.offset, g.offset, u.offset, g.rows, g.width),
+    );
+    executor.run();
+  };
+
   return {
+    gate,
+
     matmul(x, products) {
       const input = own(x);
       exchange.begin();
@@ -102,9 +119,9 @@ export function createProducts(context: OpsContext): Pick<Ops, "matmul" | "gated
       exchange.fetch();
     },
 
-    gatedMatmul(x, gate, up, activation = "silu") {
+    gatedMatmul(x, gated, up, activation = "silu") {
       const input = own(x);
-      const g = own(gate.out);
+      const g = own(gated.out);
       const u = own(up.out);
       if (g.width !== u.width) {
         throw new RangeError(
@@ -112,18 +129,15 @@ export function createProducts(context: OpsContext): Pick<Ops, "matmul" | "gated
         );
       }
       exchange.begin();
-      const source = sourceOf(input, [gate, up]);
+      const source = sourceOf(input, [gated, up]);
       const gateCost = input.rows * PANEL_ROWS * GATE_NS;
-      const [wg] = productOf(input, gate);
+      const [wg] = productOf(input, gated);
       const [wu] = productOf(input, up);
       if (!cutAlike(wg, wu)) {
-        multiplyAll(input, source, [gate, up]);
+        multiplyAll(input, source, [gated, up]);
         executor.run();
         exchange.fetch();
-        const at = args.put(g.offset, g.offset, u.offset, input.rows, g.width);
-        executor.part(panelsOf(g.width), gateCost);
-        executor.step(KERNELS.gate[activation], at);
-        return executor.run();
+        return gate(gated.out, up.out, activation);
       }
       for (const [i, piece] of wg.pieces.entries()) {
         const { memory, rows } = piece;

@@ -10,7 +10,6 @@ import { Commands } from "./commands.ts";
 import { type Counters, createCounters } from "./counters.ts";
 import type { OpenDevice } from "./device.ts";
 import { encode } from "./encode.ts";
-import { expertsScratchWords } from "./experts.ts";
 import { KvSlots } from "./kv-slots.ts";
 import { createMatmulKernels } from "./matmul.ts";
 import { Memory, USAGE } from "./memory.ts";
@@ -22,6 +21,7 @@ import { type Profile, Profiler } from "./profile.ts";
 import { Readback } from "./readback.ts";
 import { type Op, type Owner, Recorder } from "./recorder.ts";
 import { Reducer } from "./reduce.ts";
+import { scratchWords } from "./scratch-words.ts";
 import type { MatmulKernels } from "./spec.ts";
 import { StepTables } from "./step-tables.ts";
 import {
@@ -314,16 +314,7 @@ export class WebGpuBackend implements Backend {
 
   /** Scratch memory for the largest step that these tensors allow, so that it need not grow later. */
   #reserveScratch(ops: readonly Op[]): void {
-    let words = 0;
-    for (const op of ops) {
-      if (op.kind === "experts") words = Math.max(words, expertsScratchWords(op));
-      if (op.kind !== "matmul" && op.kind !== "gated") continue;
-      const products = op.kind === "matmul" ? op.products : [op.gate, op.up];
-      const { rows } = op.x.place;
-      for (const { weight } of products) {
-        words = Math.max(words, this.#matmul.scratchWords(weight.dtype, rows, op.x.width));
-      }
-    }
+    const words = scratchWords(ops, this.#matmul);
     if (words <= this.#scratch.words) return;
     this.#scratch = { word: this.#memory.placeActivations("scratch", words), words };
     this.#used.activations += 4 * words;

@@ -1183,6 +1183,88 @@ fn two_sum(a: f32, b: f32, zero: u32) -> vec2<f32> {
   return vec2(s, (a - opaque(s - t, zero)) + (b - t));
 }
 `,
+  "low-rank-down": `// t[n, rank] = scales[n] · gain · (x[n, k] · down[rank, k]ᵀ) for the rows whose scale is not 0. A workgroup computes one
+// value: its 64 invocations add products up in strides, then in a tree. Joined after weights.wgsl.
+// Oracle: backends/reference/low-rank.ts.
+
+struct Params {
+  t: u32,
+  x: u32,
+  k: u32,
+  rank: u32,
+  /** Word of \`weights\` where the part begins, its first row among those of \`down\`, bytes of a row. */
+  part: u32,
+  first: u32,
+  row_bytes: u32,
+  scales: u32,
+  gain: f32,
+}
+
+@group(0) @binding(1) var<storage, read_write> activations: array<f32>;
+@group(0) @binding(2) var<storage, read> tables: array<u32>;
+@group(0) @binding(4) var<uniform> params: Params;
+
+var<workgroup> sums: array<f32, 64>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+  let scale = bitcast<f32>(tables[tables[params.scales] + group.y]);
+  if (scale == 0.0) {
+    return;
+  }
+  let row = 4u * params.part + group.x * params.row_bytes;
+  let x = params.x + group.y * params.k;
+  var sum = 0.0;
+  for (var i = lane; i < params.k; i += 64u) {
+    sum += weight_at(row, i) * activations[x + i];
+  }
+  sums[lane] = sum;
+  for (var half = 32u; half > 0u; half >>= 1u) {
+    workgroupBarrier();
+    if (lane < half) {
+      sums[lane] += sums[lane + half];
+    }
+  }
+  if (lane == 0u) {
+    activations[params.t + group.y * params.rank + params.first + group.x] = sums[0] * (scale * params.gain);
+  }
+}
+`,
+  "low-rank-up": `// out[n, m] += t[n, rank] · up[m, rank]ᵀ for the rows whose scale is not 0. An invocation adds to one value.
+// Joined after weights.wgsl. Oracle: backends/reference/low-rank.ts.
+
+struct Params {
+  out: u32,
+  m: u32,
+  t: u32,
+  rank: u32,
+  /** Word of \`weights\` where the part begins, its first row among those of \`up\`, its rows, bytes of a row. */
+  part: u32,
+  first: u32,
+  rows: u32,
+  row_bytes: u32,
+  scales: u32,
+}
+
+@group(0) @binding(1) var<storage, read_write> activations: array<f32>;
+@group(0) @binding(2) var<storage, read> tables: array<u32>;
+@group(0) @binding(4) var<uniform> params: Params;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+  let i = group.x * 64u + lane;
+  if (i >= params.rows || bitcast<f32>(tables[tables[params.scales] + group.y]) == 0.0) {
+    return;
+  }
+  let row = 4u * params.part + i * params.row_bytes;
+  let t = params.t + group.y * params.rank;
+  var sum = 0.0;
+  for (var r = 0u; r < params.rank; r++) {
+    sum += weight_at(row, r) * activations[t + r];
+  }
+  activations[params.out + group.y * params.m + params.first + i] += sum;
+}
+`,
   "mat-bf16": `// BF16 weights: the upper halves of floats.
 
 fn values_of(row: u32, g: u32) -> array<vec4<f32>, 8> {

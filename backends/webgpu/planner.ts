@@ -1,6 +1,7 @@
 import type { WeightType } from "../../core/tensor/dtype.ts";
 import { planExperts } from "./experts.ts";
 import * as kernels from "./kernels.ts";
+import { planLowRank } from "./low-rank.ts";
 import type { AttentionOp, Op, RecordedProduct } from "./recorder.ts";
 import { MAX_PRODUCTS } from "./spec.ts";
 import type { Dispatch, Epilogue, MatmulKernels, MatmulProduct } from "./spec.ts";
@@ -48,6 +49,10 @@ function planOp(
   context: PlanContext,
 ): number {
   const op = ops[at]!;
+  if (isElementwise(op)) {
+    plan.push(elementwise(op));
+    return 1;
+  }
   switch (op.kind) {
     case "embed":
       for (const part of op.table.place.parts) {
@@ -80,14 +85,11 @@ function planOp(
     case "gated":
       planGated(op, plan, context);
       return 1;
+    case "addLowRank":
+      plan.push(...planLowRank(op, context.scratch));
+      return 1;
     case "experts":
       plan.push(...planExperts(op, context.scratch));
-      return 1;
-    case "gelu":
-      plan.push(kernels.gelu(op.x));
-      return 1;
-    case "scale":
-      plan.push(kernels.scale(op.x, op.factor));
       return 1;
     case "rope": {
       const attended = ropeBeforeAttention(ops, at);
@@ -101,12 +103,32 @@ function planOp(
     case "attention":
       planAttention(op, undefined, plan);
       return 1;
+    default:
+      return unknown(op);
+  }
+}
+
+type ElementwiseOp = Extract<Op, { kind: "gate" | "gelu" | "scale" | "addTo" | "gather" }>;
+
+const ELEMENTWISE: ReadonlySet<string> = new Set(["gate", "gelu", "scale", "addTo", "gather"]);
+
+function isElementwise(op: Op): op is ElementwiseOp {
+  return ELEMENTWISE.has(op.kind);
+}
+
+/** An operation of one dispatch that reads no weight. */
+function elementwise(op: ElementwiseOp): PlannedDispatch {
+  switch (op.kind) {
+    case "gate":
+      return kernels.gate(op.gate, op.up, op.activation);
+    case "gelu":
+      return kernels.gelu(op.x);
+    case "scale":
+      return kernels.scale(op.x, op.factor);
     case "addTo":
-      plan.push(kernels.add(op.x, op.y));
-      return 1;
+      return kernels.add(op.x, op.y);
     case "gather":
-      plan.push(kernels.gather(op.out, op.x, op.entry));
-      return 1;
+      return kernels.gather(op.out, op.x, op.entry);
     default:
       return unknown(op);
   }

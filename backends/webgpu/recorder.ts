@@ -2,6 +2,7 @@ import type {
   Experts,
   GateActivation,
   KvLayer,
+  LowRank,
   Ops,
   Product,
   RopeStyle,
@@ -42,6 +43,8 @@ export type Op =
       up: RecordedProduct;
       activation: GateActivation;
     }
+  | { kind: "gate"; gate: Activations; up: Activations; activation: GateActivation }
+  | LowRankOp
   | ExpertsOp
   | {
       kind: "layerNorm";
@@ -55,6 +58,18 @@ export type Op =
   | { kind: "scale"; x: Activations; factor: number }
   | { kind: "addTo"; x: Activations; y: Activations }
   | { kind: "gather"; out: Activations; x: Activations; entry: number };
+
+/** What an adapter adds to a product. */
+export type LowRankOp = {
+  kind: "addLowRank";
+  out: Activations;
+  x: Activations;
+  down: Weights;
+  up: Weights;
+  gain: number;
+  /** Of the rows' scales among the step's tables. */
+  entry: number;
+};
 
 /** A layer of experts. */
 export type ExpertsOp = {
@@ -212,6 +227,27 @@ export class Recorder implements Ops {
     const [g, u] = [this.#product(input, gate), this.#product(input, up)];
     expectShape("gate", u.out, g.out.rows, g.out.width);
     this.ops.push({ kind: "gated", x: input, gate: g, up: u, activation });
+  }
+
+  gate(gate: Tensor, up: Tensor, activation: GateActivation = "silu"): void {
+    const [g, u] = [this.#own.activations(gate), this.#own.activations(up)];
+    expectShape("gate", u, g.rows, g.width);
+    this.ops.push({ kind: "gate", gate: g, up: u, activation });
+  }
+
+  addLowRank(out: Tensor, x: Tensor, factors: LowRank, scales: Float32Array): void {
+    const [o, i] = [this.#own.activations(out), this.#own.activations(x)];
+    const [down, up] = [this.#own.weights(factors.down), this.#own.weights(factors.up)];
+    expectShape("add a low rank", down, down.rows, i.width);
+    expectShape("add a low rank", up, o.width, down.rows);
+    expectShape("add a low rank", o, i.rows, up.rows);
+    if (scales.length !== i.rows) {
+      throw new RangeError(
+        `Cannot scale ${i.rows} rows of "${o.label}" by ${scales.length} numbers`,
+      );
+    }
+    const entry = this.#tables.floats(scales);
+    this.ops.push({ kind: "addLowRank", out: o, x: i, down, up, gain: factors.gain, entry });
   }
 
   experts(out: Tensor, x: Tensor, router: Tensor, layer: Experts): void {

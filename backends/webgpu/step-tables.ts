@@ -33,6 +33,7 @@ export class StepTables {
   #used = HEAD;
   #entries = 0;
   readonly #layouts: LayoutEntry[] = [];
+  readonly #floats: { readonly values: Float32Array; readonly index: number }[] = [];
   readonly #lists: { readonly values: Uint32Array; readonly index: number }[] = [];
 
   readonly #tiles: TiledLayout[] = [];
@@ -43,6 +44,7 @@ export class StepTables {
     this.#entries = 0;
     this.#layouts.length = 0;
     this.#lists.length = 0;
+    this.#floats.length = 0;
     this.#tiles.length = 0;
   }
 
@@ -62,6 +64,16 @@ export class StepTables {
     if (known !== undefined) return known.index;
     const index = this.#entry(this.#append(values));
     this.#lists.push({ values, index });
+    return index;
+  }
+
+  /** The entry of a list of floats by their bits. */
+  floats(values: Float32Array): number {
+    const known = this.#floats.find((list) => list.values === values);
+    if (known !== undefined) return known.index;
+    const words = new Uint32Array(values.buffer, values.byteOffset, values.length);
+    const index = this.#entry(this.#append(words));
+    this.#floats.push({ values, index });
     return index;
   }
 

@@ -9,6 +9,7 @@ import {
 } from "./entry.ts";
 import { createLru } from "./lru.ts";
 import { createPurges, type Purges } from "./purges.ts";
+import { createRefusals, type Refusals } from "./refusals.ts";
 import { checkSecret, createScope, type Scope } from "./scope.ts";
 import { shareAnswer, type SharedAnswer, type SharedAnswerOptions } from "./shared-answer.ts";
 import type { CacheStore } from "./store.ts";
@@ -86,6 +87,8 @@ export interface AnswerCache {
   join(key: string, head: Head, computation: SharedAnswerOptions<ChoiceEvent>): Joined;
   /** What has been declared void. */
   readonly purges: Purges;
+  /** Requests that cannot be answered, under the keys that their answers would have. */
+  readonly refusals: Refusals;
   /** Milliseconds since an answer was complete. */
   ageOf(answer: CachedAnswer): number;
   /** Let go of the stores. */
@@ -223,6 +226,11 @@ export function createAnswerCache(options: AnswerCacheOptions): AnswerCache {
 
   return {
     purges,
+    refusals: createRefusals({
+      purges,
+      wallClock: () => Math.max(wallClock(), latest),
+      now,
+    }),
     point,
     atHand(asker, key) {
       const hit = peek(asker, key);

@@ -1,8 +1,11 @@
 import type { Batch, ModelLimits } from "../model/model.ts";
+import { createLoraRows } from "./lora.ts";
 import type { Sequence } from "./sequence.ts";
 
 /** What is looked at of a sequence. */
-export type LaidOut = Pick<Sequence, "tokens" | "draft" | "computed" | "blocks">;
+export interface LaidOut extends Pick<Sequence, "tokens" | "draft" | "computed" | "blocks"> {
+  readonly lora?: Sequence["lora"];
+}
 
 /** Rows of a sequence, see {@linkcode Work}. */
 export interface RowsOf {
@@ -22,6 +25,7 @@ export function createLayOut(limits: ModelLimits): LayOut {
   const slots = new Uint32Array(maxRows);
   const starts = new Uint32Array(maxRows + 1);
   const logitRows = new Uint32Array(maxLogitRows);
+  const loraRows = createLoraRows(maxRows);
   let table = new Uint32Array(0); // [s, maxBlocks], grows with the longest sequence
 
   return (work) => {
@@ -48,7 +52,9 @@ export function createLayOut(limits: ModelLimits): LayOut {
       for (let i = wanted; i > 0; i--) logitRows[logitRow++] = row - i;
       starts[++s] = row;
     }
+    const lora = loraRows(work);
     return {
+      ...(lora.length === 0 ? {} : { lora }),
       tokens: tokens.subarray(0, row),
       positions: positions.subarray(0, row),
       slots: slots.subarray(0, row),

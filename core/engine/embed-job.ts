@@ -1,5 +1,6 @@
 import type { RuntimeError } from "../errors.ts";
 import type { EmbedRequest } from "./engine.ts";
+import { chooseLora } from "./lora.ts";
 import { type Job, NO_STOPS, type Tally } from "./job.ts";
 import { createSequence } from "./sequence.ts";
 
@@ -19,11 +20,15 @@ export function createEmbedJob(
   dim: number,
   reader: EmbedReader,
   tally: Tally,
+  loras: readonly string[],
   arrived: number,
 ): Job {
   const { tokens, pooling } = request;
   const wanted = pooling === "last" ? tokens.length - 1 : 0;
-  const sequence = createSequence(tokens, tokens.length, wanted, NO_STOPS, request);
+  const sequence = createSequence(tokens, tokens.length, wanted, NO_STOPS, {
+    ...request,
+    lora: chooseLora(loras, request.lora),
+  });
   // Positions come in order and only once, however they are cut into steps and however often the cache is
   // taken away: so the sum is always the same one.
   const sum = new Float64Array(dim);

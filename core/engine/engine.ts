@@ -3,6 +3,7 @@ import type { Constraint } from "../grammar/constraint.ts";
 import type { Pooling } from "../model/model.ts";
 import type { SamplingParams } from "../sampler/params.ts";
 import type { Choice } from "../tensor/choice.ts";
+import type { LoraUse } from "./lora.ts";
 import type { KvType } from "../tensor/kv-type.ts";
 
 /**
@@ -59,6 +60,8 @@ export interface EngineInfo {
   readonly embedsOnly?: true;
   /** Tokens are numbers below this. */
   readonly vocabSize: number;
+  /** Names of the adapters that requests may take; absent where there are none. */
+  readonly lora?: readonly string[];
   /** Tokens that one request may hold, prompt and answer together. */
   readonly contextLength: number;
   /** Requests that may be in progress, those that wait included; the next one is refused with `QUEUE_FULL`. */
@@ -83,6 +86,8 @@ export interface GenerateRequest {
   readonly sampling: SamplingParams;
   /** Tokens that end the answer; they are reported in the `done` event, not as tokens. */
   readonly stopTokens: readonly number[];
+  /** The adapters that it takes; absent means none. */
+  readonly lora?: readonly LoraUse[];
   /** Report the log-probability of each token and of this many alternatives. */
   readonly logprobs?: number;
   /**
@@ -157,6 +162,8 @@ export interface ScoreRequest {
   /** First token that is judged, ≥ 1. */
   readonly from: number;
   /** As of a {@linkcode GenerateRequest}. */
+  readonly lora?: readonly LoraUse[];
+  /** As of a {@linkcode GenerateRequest}. */
   readonly admitted?: boolean;
   /** Ends the request with `ABORTED`. */
   readonly signal?: AbortSignal;
@@ -168,6 +175,8 @@ export interface EmbedRequest {
   readonly tokens: readonly number[];
   /** `mean` of all tokens' states, that of the `last`, which alone has seen all of them, or that of the first, `cls`. */
   readonly pooling: Pooling;
+  /** As of a {@linkcode GenerateRequest}. */
+  readonly lora?: readonly LoraUse[];
   /** As of a {@linkcode GenerateRequest}. */
   readonly tenant?: string;
   /** As of a {@linkcode GenerateRequest}. */

@@ -5,6 +5,7 @@ import { createSampler } from "../sampler/sampler.ts";
 import type { LogitQuery, LogitSummary } from "../tensor/logits.ts";
 import type { GenerateEvent, GenerateRequest, TokenEvent } from "./engine.ts";
 import type { Drafter } from "./drafter.ts";
+import { chooseLora } from "./lora.ts";
 import type { Guesser, Job, Tally } from "./job.ts";
 import { createSequence } from "./sequence.ts";
 import { END, type Steering } from "./steering.ts";
@@ -18,6 +19,8 @@ export interface GenerateContext {
   readonly steering: Steering | undefined;
   /** Absent where tokens are not guessed. */
   readonly drafter: Drafter | undefined;
+  /** The engine's adapters. */
+  readonly loras: readonly string[];
   /** When the request came. */
   readonly arrived: number;
 }
@@ -28,13 +31,16 @@ export function createGenerateJob(
   limit: number,
   vocabSize: number,
   stream: Stream<GenerateEvent>,
-  { tally, backlog, steering, drafter, arrived }: GenerateContext,
+  { tally, backlog, steering, drafter, loras, arrived }: GenerateContext,
 ): Job {
   const { tokens: prompt, emitted = [], sampling, logprobs: alternatives } = request;
   const known = [...prompt, ...emitted];
   const sampler = createSampler(sampling, vocabSize);
   const stops = new Set([...request.stopTokens, ...(steering === undefined ? [] : [END])]);
-  const sequence = createSequence(known, limit, known.length - 1, stops, request);
+  const sequence = createSequence(known, limit, known.length - 1, stops, {
+    ...request,
+    lora: chooseLora(loras, request.lora),
+  });
   /** The tokens whose logits are changed before one is chosen. */
   let changed: Int32Array | undefined;
 

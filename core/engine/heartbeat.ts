@@ -47,6 +47,11 @@ function withHeartbeat(ops: Ops, beat: () => void): Ops {
       ops.gatedMatmul(x, gate, up, activation);
       beat();
     },
+    gate: (gate, up, activation) => ops.gate(gate, up, activation),
+    addLowRank(out, x, factors, scales) {
+      ops.addLowRank(out, x, factors, scales);
+      beat();
+    },
     experts(out, x, router, experts) {
       ops.experts(out, x, router, experts);
       beat();

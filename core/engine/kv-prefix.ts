@@ -86,6 +86,8 @@ export function createKvPrefixes(backend: Backend, model: Model): KvPrefixes {
   }
 
   function fill(sequence: Sequence, computed: number): number {
+    // What is saved was computed by the model alone.
+    if (sequence.lora.length > 0) return computed;
     let longest = computed;
     let source: KvPrefix | undefined;
     for (const prefix of prefixes) {

@@ -41,8 +41,8 @@ type State = "open" | "closing" | "failed";
 
 /** An engine in this thread. Throws `RangeError` for limits below 1 and a draft model of another shape. */
 export function createEngine(options: EngineOptions): SteppedEngine {
-  const { backend, model, now, yieldTurn } = options;
-  const { limits } = model;
+  const { backend, model, now, yieldTurn, maxWaitMs = Infinity } = options;
+  const { limits, lora: loras = [] } = model;
   const { vocabSize, embedsOnly = false } = model.config;
   const chunk = options.chunk ?? limits.maxRows;
   const contextLength = Math.min(
@@ -52,7 +52,6 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     // Texts that come in one step have to fit into one.
     ...(embedsOnly ? [chunk, limits.maxRows, limits.maxLogitRows] : []),
   );
-  const { maxWaitMs = Infinity } = options;
   // Elsewhere a row's bits may depend on the rows beside it.
   const speculate = (options.speculate ?? true) !== false && !backend.name.startsWith("webgpu");
   const maxJobs = checkLimits(options.maxSequences, chunk) + options.maxWaiting;
@@ -259,6 +258,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
         backlog,
         steering: steer(request, matchers, limit),
         drafter: speculate && canDraft(request) ? drafterOf(options, cost) : undefined,
+        loras,
         arrived: now(),
       });
       request.signal?.addEventListener("abort", abort);
@@ -278,7 +278,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     checkOpen(signal);
     if (from === tokens.length) return new Float64Array(0);
     return answered<Float64Array>(signal, (reader) =>
-      createScoreJob(request, reader, tally, now()),
+      createScoreJob(request, reader, tally, loras, now()),
     );
   }
 
@@ -286,7 +286,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     checkEmbed(request, vocabSize, contextLength);
     checkOpen(request.signal);
     return answered<Float32Array>(request.signal, (reader) =>
-      createEmbedJob(request, model.config.dim, reader, tally, now()),
+      createEmbedJob(request, model.config.dim, reader, tally, loras, now()),
     );
   }
 
@@ -369,6 +369,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
       kvType: limits.kvType ?? "f32",
       ...(embedsOnly ? { embedsOnly } : {}),
       vocabSize,
+      ...(loras.length === 0 ? {} : { lora: loras }),
       contextLength,
       maxRequests: maxJobs,
       memory: backend.memory(),

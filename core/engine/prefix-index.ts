@@ -1,9 +1,10 @@
+import { loraKey } from "./lora.ts";
 import type { PrefixNode, Sequence } from "./sequence.ts";
 
 /**
  * Which full cache blocks hold which tokens after which others. A block is known by a key that names its
  * tokens and the block before it, and so all tokens from the beginning; the first names the tenant, whose
- * blocks nobody else finds. Keys are compared whole: where they are equal, so are keys and values, as a
+ * blocks nobody else finds, and the adapters that made the keys and values. Keys are compared whole: where they are equal, so are keys and values, as a
  * row's bits depend on the tokens before it alone. Pure.
  */
 export interface PrefixIndex {
@@ -24,9 +25,10 @@ export function createPrefixIndex(blockSize: number): PrefixIndex {
   const byBlock = new Map<number, PrefixNode>();
   let nextId = 0;
 
-  function keyOf({ tenant, tokens }: Sequence, before: PrefixNode | undefined, at: number): string {
-    // Ids are numbers: no tenant can be called like one, as its name comes with a letter.
-    const parent = before === undefined ? `t${tenant}` : before.id;
+  function keyOf(sequence: Sequence, before: PrefixNode | undefined, at: number): string {
+    const { tenant, lora, tokens } = sequence;
+    // Ids are numbers: no tenant can be called like one, as its name comes with a letter behind its adapters' numbers.
+    const parent = before === undefined ? `${loraKey(lora)}t${tenant}` : before.id;
     return `${parent}:${tokens.slice(at * blockSize, (at + 1) * blockSize).join()}`;
   }
 

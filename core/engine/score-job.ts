@@ -1,6 +1,7 @@
 import type { RuntimeError } from "../errors.ts";
 import { logprobOf } from "../sampler/logprobs.ts";
 import type { ScoreRequest } from "./engine.ts";
+import { chooseLora } from "./lora.ts";
 import { type Job, NO_STOPS, type Tally } from "./job.ts";
 import { createSequence } from "./sequence.ts";
 
@@ -15,12 +16,14 @@ export function createScoreJob(
   request: ScoreRequest,
   reader: ScoreReader,
   tally: Tally,
+  loras: readonly string[],
   arrived: number,
 ): Job {
   const { tokens, from } = request;
   const computed = tokens.slice(0, -1);
   const sequence = createSequence(computed, computed.length, from - 1, NO_STOPS, {
     admitted: request.admitted ?? false,
+    lora: chooseLora(loras, request.lora),
   });
   const scores = new Float64Array(tokens.length - from);
   // Positions are wanted in order and only once, however often the cache is taken away.

@@ -1,3 +1,4 @@
+import { type ChosenLora, NO_LORA } from "./lora.ts";
 import { ANYONE } from "./queue.ts";
 
 /** Tokens that are to be computed, and how far they have been. Only the scheduler changes one. */
@@ -8,6 +9,8 @@ export interface Sequence {
   readonly priority: number;
   /** An engine that broke had let it in: no limit of the queue holds it up. */
   readonly admitted: boolean;
+  /** The adapters that its rows take. */
+  readonly lora: readonly ChosenLora[];
   /** What was asked for, followed by what has been sampled. */
   readonly tokens: number[];
   /** It is finished when it holds so many tokens. */
@@ -50,18 +53,24 @@ export interface SequenceClass {
   readonly admitted?: boolean;
 }
 
+/** What a sequence is computed with, beside the model. */
+export interface SequenceOptions extends SequenceClass {
+  readonly lora?: readonly ChosenLora[];
+}
+
 /** A sequence that has not been computed at all; logits are wanted from position `wanted` on. */
 export function createSequence(
   tokens: readonly number[],
   limit: number,
   wanted: number,
   stops: ReadonlySet<number>,
-  { tenant = ANYONE, priority = 0, admitted = false }: SequenceClass = {},
+  { tenant = ANYONE, priority = 0, admitted = false, lora = NO_LORA }: SequenceOptions = {},
 ): Sequence {
   return {
     tenant,
     priority,
     admitted,
+    lora,
     tokens: tokens.slice(),
     limit,
     stops,

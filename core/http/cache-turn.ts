@@ -1,7 +1,8 @@
 import type { ChoiceEvent } from "../answer/several.ts";
 import type { Asker, Hit } from "../cache/answers.ts";
 import { parseDirectives, type CacheDirectives } from "../cache/directives.ts";
-import { mayUse, type Use } from "../cache/freshness.ts";
+import { mayUse, type StaleLimits, type Use } from "../cache/freshness.ts";
+import { REFUSAL_FRESH_MS, type Refusal } from "../cache/refusals.ts";
 import type { SemanticLookup, SemanticMatch } from "../cache/semantic/semantic-answers.ts";
 import { requestDocument, tokenDocument, whyNotCacheable, type Provenance } from "../cache/keys.ts";
 import { ERRORS, RuntimeError } from "../errors.ts";
@@ -19,6 +20,10 @@ export interface CacheTurn {
   readonly requestKey: string | undefined;
   /** The answer that is kept for the request as it is written; whoever knows its tokens can ask again. */
   byRequest(): Promise<Usable | undefined>;
+  /** Why the request is refused, where that was found out before; asked for before {@linkcode byRequest}. */
+  refusal(): Promise<Refusal | undefined>;
+  /** The request has been refused; whether that is remembered, where nothing but it and the model decided it. */
+  refused(error: unknown): boolean;
   /** The answer to its tokens. `rooms`: what the context leaves each prompt for its answer. */
   byTokens(prompts: readonly Prompt[], rooms: readonly number[]): Promise<Usable | undefined>;
   /** The answer to another question that asks the same, where the server looks for such; fresh ones only. */
@@ -99,6 +104,9 @@ export interface Turn {
 /** Attempts at an answer that several wait for: whoever follows a leader that failed gets one more. */
 const MAX_ATTEMPTS = 2;
 
+/** A refusal whose time is over is found out again. */
+const NEVER_STALE: StaleLimits = { whileRevalidateMs: 0, ifErrorMs: 0 };
+
 /** A request's turn at the cache; without a cache it does nothing. */
 export function openTurn(policy: AnswerCaching | undefined, turn: Turn): CacheTurn {
   if (policy === undefined) return bypass(undefined);
@@ -124,6 +132,8 @@ function bypass(status: string | undefined): CacheTurn {
   return {
     requestKey: undefined,
     byRequest: async () => undefined,
+    refusal: async () => undefined,
+    refused: () => false,
     byTokens: async () => undefined,
     byMeaning: async () => undefined,
     keepNothing: () => {},
@@ -144,6 +154,7 @@ function cachedTurn(policy: AnswerCaching, turn: Turn, directives: CacheDirectiv
   const { asked, from } = turn;
   const asker: Asker = cache.asker(turn.tenant);
   const requestKey = keyOf(asker, turn);
+  const tags = [`model:${from.modelDigest}`, `tenant:${turn.tenant}`];
   const openedAt = policy.wallClock();
   let tokenKey: string | undefined;
   let spare: Usable | undefined;
@@ -168,9 +179,8 @@ function cachedTurn(policy: AnswerCaching, turn: Turn, directives: CacheDirectiv
   async function lookUp(): Promise<SemanticLookup | undefined> {
     const { semantic } = policy;
     // Where the request alone does not tell the prompt, two that are alike may have different ones.
-    if (semantic?.paths.has(turn.path) !== true || !turn.mayMatch || turn.readsClock)
-      return undefined;
-    if (directives.noCache) return undefined;
+    if (semantic?.state !== "on" || !semantic.paths.has(turn.path)) return undefined;
+    if (!turn.mayMatch || turn.readsClock || directives.noCache) return undefined;
     const question = singleQuestion(asked, from);
     if (question === undefined) return undefined;
     const partition = asker.scope.requestKey(question.rest);
@@ -185,6 +195,14 @@ function cachedTurn(policy: AnswerCaching, turn: Turn, directives: CacheDirectiv
   return {
     requestKey,
     byRequest: async () => (requestKey === undefined ? undefined : await look(requestKey)),
+    async refusal() {
+      const found = requestKey === undefined ? undefined : await cache.refusals.find(requestKey);
+      if (found === undefined) return undefined;
+      const use = mayUse(found.ageMs, REFUSAL_FRESH_MS, directives, NEVER_STALE);
+      return use === "fresh" ? found : undefined;
+    },
+    refused: (error) =>
+      requestKey !== undefined && turn.holds() && cache.refusals.keep(requestKey, error, tags),
     async byTokens([prompt], [room = 0]) {
       if (prompt === undefined) return undefined;
       const maxTokens = Math.min(asked.maxTokens ?? room, room);
@@ -229,7 +247,6 @@ function cachedTurn(policy: AnswerCaching, turn: Turn, directives: CacheDirectiv
       }
       const begunAt = policy.wallClock();
       const keys = requestKey === undefined || requestKey === key ? [key] : [key, requestKey];
-      const tags = [`model:${from.modelDigest}`, `tenant:${turn.tenant}`];
       const joined = cache.join(key, head, {
         start,
         retry: (error, attempt) => attempt < MAX_ATTEMPTS && ERRORS[errorCode(error)].status >= 500,

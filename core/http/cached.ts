@@ -1,4 +1,6 @@
 import type { ChoiceEvent } from "../answer/several.ts";
+import { REFUSAL_FRESH_MS, type Refusal } from "../cache/refusals.ts";
+import type { RuntimeError } from "../errors.ts";
 import type { Relay } from "../pool/relay-header.ts";
 import { bypassTurn, openTurn, isKeepable, type CacheTurn, type Usable } from "./cache-turn.ts";
 import type { ReadHeaders } from "./arrival.ts";
@@ -133,6 +135,19 @@ export function writing<A extends Asked>(
     operation: `${path} ${route.form ?? ""}`,
     format: (head) => route.format(head, asked),
   };
+}
+
+/** What a request is told that is known to be refused. */
+export function refusedAgain(
+  { error, ageMs }: Refusal,
+  exchange: Exchange,
+  { metrics }: Pick<Server, "metrics">,
+): RuntimeError {
+  metrics.cache("refusal");
+  exchange.note({ cache: "refusal" });
+  const ttl = Math.ceil((REFUSAL_FRESH_MS - ageMs) / 1000);
+  exchange.tell("cache-status", `sirocco; hit; ttl=${ttl}; detail=refusal`);
+  return error;
 }
 
 /** Tell what the cache had to do with an answer that was computed. */

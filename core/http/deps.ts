@@ -10,7 +10,9 @@ import type { OverflowLimits } from "../pool/overflow.ts";
 import type { Pool } from "../pool/pool.ts";
 import type { Upstream } from "../pool/upstream.ts";
 import type { Tracer } from "../trace/span.ts";
+import type { LoraUse } from "../engine/lora.ts";
 import type { Access } from "./edge/access.ts";
+import type { ServedLora } from "./lora-models.ts";
 import type { SharedFile } from "./shared-file.ts";
 import type { TimeLimit } from "./time-limit.ts";
 
@@ -38,6 +40,12 @@ export interface ServedModel {
   readonly ownedBy: string;
   /** How it embeds texts; `mean` unless given. */
   readonly pooling?: Pooling;
+  /** Its adapters, in the engine's order; none where absent. */
+  readonly loras?: readonly ServedLora[];
+  /** What it is made of, where it is a model with adapters. */
+  readonly base?: ServedModel;
+  /** The adapters that it then is made with. */
+  readonly lora?: readonly LoraUse[];
   /** `general.architecture` of its file; for those who list models. */
   readonly architecture?: string;
   /** What its file calls its quantisation: `Q4_K_M`. */

@@ -43,6 +43,8 @@ export interface Exchange {
   counted(promptTokens: number): void;
   /** Tokens have been generated: one unless told. */
   token(count?: number): void;
+  /** Add a header to the answer, whatever that becomes: an error's too. */
+  tell(name: string, value: string): void;
   /** Headers of the answer that tell about the request; empty where {@linkcode complete} has given them. */
   headers(): Readonly<Record<string, string>>;
   /** The same reply with the headers of {@linkcode headers} as well. */
@@ -82,6 +84,7 @@ class WatchedExchange implements Exchange {
   /** Absent for what is no API: probes, metrics, the page. */
   readonly #metrics: ServerMetrics | undefined;
   readonly #facts: Record<string, string | number | boolean | null> = {};
+  #further: Record<string, string> | undefined;
   #ended = false;
   #told = false;
   #reservation: Reservation | undefined;
@@ -121,6 +124,10 @@ class WatchedExchange implements Exchange {
 
   token(count = 1): void {
     this.#usedTokens += count;
+  }
+
+  tell(name: string, value: string): void {
+    this.#further = { ...this.#further, [name]: value };
   }
 
   headers(): Record<string, string> {
@@ -190,6 +197,7 @@ class WatchedExchange implements Exchange {
     // Where Anthropic's clients look for it.
     if (path.startsWith("/v1/messages")) headers["request-id"] = id;
     if (trace.traceparent !== undefined) headers["traceparent"] = trace.traceparent;
+    if (this.#further !== undefined) Object.assign(headers, this.#further);
     return caller === ANYONE ? headers : Object.assign(headers, caller.allowance.headers());
   }
 }

@@ -18,6 +18,11 @@ export function allModels({
   return [...here, ...pool.models().filter(({ id }) => !names.has(id))];
 }
 
+/** The models that have an engine of their own: one with an adapter has that of the model itself. */
+export function ownEngines({ models }: Pick<AppDeps, "models">): readonly ServedModel[] {
+  return models().filter(({ base }) => base === undefined);
+}
+
 /** The model with this id or alias. Throws `MODEL_NOT_FOUND`. */
 export function findAnywhere(deps: Pick<AppDeps, "models" | "pool">, name: string): FoundModel {
   return findModel(allModels(deps), name);
@@ -38,7 +43,9 @@ export function readsClock(model: FoundModel): boolean {
  * kind is another model, and answers begun on the one and ended on the other are neither's.
  */
 export function stillServed({ models }: Pick<AppDeps, "models">, model: FoundModel): boolean {
-  return !isHere(model) || models().includes(model);
+  if (!isHere(model) || models().includes(model)) return true;
+  // A combination of adapters that a request asked for is in no list.
+  return model.base !== undefined && models().includes(model.base);
 }
 
 /** Of the engine that a model has now: the next one, where it breaks, may be of another kind. */

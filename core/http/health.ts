@@ -1,5 +1,6 @@
 import type { ChoiceReason } from "../tensor/choice.ts";
 import type { AppDeps, HttpLimits, ServedModel } from "./deps.ts";
+import { ownEngines } from "./found-model.ts";
 
 /** What a probe learns. */
 export interface Health {
@@ -26,13 +27,13 @@ export interface Health {
 
 /** `/livez`: does every engine make progress, and the server itself? If not, only a restart helps. */
 export function liveness(deps: AppDeps, limits: HttpLimits): Health {
-  return report(deps, [...blocks(deps, limits), ...stalls(deps.models(), limits)]);
+  return report(deps, [...blocks(deps, limits), ...stalls(ownEngines(deps), limits)]);
 }
 
 /** `/readyz`: should requests be sent here now? */
 export function readiness(deps: AppDeps, limits: HttpLimits): Health {
   const state = deps.state();
-  const models = deps.models();
+  const models = ownEngines(deps);
   const reasons = [...blocks(deps, limits), ...stalls(models, limits), ...absences(models)];
   if (state !== "ready") reasons.unshift(`the server is ${state}`);
   else if (models.length === 0 && deps.pool?.ready() !== true)
@@ -78,7 +79,7 @@ function report(deps: AppDeps, reasons: readonly string[]): Health {
       reasons,
       version: deps.version,
       keeps_answers: deps.caching !== undefined,
-      models: deps.models().map(({ id, engine, condition }) => ({
+      models: ownEngines(deps).map(({ id, engine, condition }) => ({
         model: id,
         backend: engine.info.backend,
         degraded: condition?.().degraded ?? false,

@@ -1,5 +1,6 @@
 import type { PoolModel } from "../pool/node-models.ts";
 import { type Capabilities, capabilitiesOf } from "./capabilities.ts";
+import type { ServedLora } from "./lora-models.ts";
 import { fingerprint, isHere, readsClock, type FoundModel } from "./found-model.ts";
 
 /** A model in OpenAI's list, with what we know beyond that under `sirocco`. */
@@ -19,6 +20,8 @@ export interface WireModel {
   };
   readonly max_context_length: number;
   readonly aliases: readonly string[];
+  /** The model that it is an adapter of. */
+  readonly parent?: string;
   readonly sirocco: {
     readonly backend: string;
     readonly threads: number;
@@ -28,6 +31,8 @@ export interface WireModel {
     readonly chat: boolean;
     /** What it can be asked for; anything else is refused. */
     readonly capabilities: Capabilities;
+    /** Its adapters, each of which is listed as a model, too; what a request may name in `lora`. */
+    readonly lora?: readonly (ServedLora & { readonly id: number })[];
     /** The name of its file below `/models`, where browsers may have it. */
     readonly file?: string;
     /** `system_fingerprint` of its answers. */
@@ -55,6 +60,7 @@ export function toWireModel(model: FoundModel): WireModel | PoolModel["listed"] 
     },
     max_context_length: model.contextLength,
     aliases: model.aliases ?? [],
+    ...(model.base === undefined ? {} : { parent: model.base.id }),
     sirocco: {
       backend,
       threads,
@@ -63,6 +69,9 @@ export function toWireModel(model: FoundModel): WireModel | PoolModel["listed"] 
       aliases: model.aliases ?? [],
       chat: can.chat,
       capabilities: can,
+      ...(model.loras === undefined
+        ? {}
+        : { lora: model.loras.map((lora, id) => ({ id, ...lora })) }),
       ...(model.files?.[0] === undefined ? {} : { file: model.files[0].name }),
       fingerprint: fingerprint(model),
       reads_clock: readsClock(model),

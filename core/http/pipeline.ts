@@ -6,7 +6,7 @@ import { answerTo, metered } from "./answering.ts";
 import { parseBody, readText } from "./body.ts";
 import type { CacheTurn, Start, Usable } from "./cache-turn.ts";
 import { checkGenerates } from "./capabilities.ts";
-import { giveAtHand, giveKept, openTurnFor, tellOutcome, writing } from "./cached.ts";
+import { giveAtHand, giveKept, openTurnFor, refusedAgain, tellOutcome, writing } from "./cached.ts";
 import type { AppDeps, HttpLimits, ServedModel } from "./deps.ts";
 import type { Exchange } from "./exchange.ts";
 import { forwardText, tokensOf } from "./forward.ts";
@@ -15,6 +15,7 @@ import { askAgain, openLadder, type Climber } from "./ladder.ts";
 import { planAnswer } from "./answer-plan.ts";
 import { answerNothing, type NothingAsked } from "./nothing-asked.ts";
 import { keepLikeliest } from "./likeliest.ts";
+import { checkLoraModels, withAskedLora } from "./lora-models.ts";
 import { receiptWriter, wantsReceipt, type ReceiptWriter } from "./receipt.ts";
 import { recompute } from "./recompute.ts";
 import {
@@ -127,9 +128,11 @@ async function answerAsked<A extends Asked>(
 ): Promise<Response> {
   const { deps } = server;
   // 3. Which model, here or in the pool?
-  const model = seen?.model ?? findAnywhere(deps, relay?.model ?? sent.model);
+  const model =
+    seen?.model ?? withAskedLora(findAnywhere(deps, relay?.model ?? sent.model), sent.lora);
   exchange.note({ model: model.id, stream: sent.stream });
   exchange.caller.checkModel(model.id);
+  if (sent.lora !== undefined) checkLoraModels(model, (id) => exchange.caller.checkModel(id));
   checkRevealed(sent, request, relay, exchange.caller);
   if (relay !== undefined) admitRelay(relay, model, exchange);
   const climberOf = (asked: A): Climber => ({
@@ -161,6 +164,8 @@ async function answerAsked<A extends Asked>(
     });
   const give = (kept: Usable): Response =>
     giveKept(kept, { route, asked, model, exchange, server, turn, request, again: again(asked) });
+  const refusal = await turn.refusal();
+  if (refusal !== undefined) throw refusedAgain(refusal, exchange, server);
   const kept = await turn.byRequest();
   if (kept !== undefined) return give(kept);
   // 5. and 6. What is there to compute, and may it be? Where the model is elsewhere a node finds out.
@@ -270,22 +275,10 @@ interface Work {
 }
 
 /** The work for a model that is here, or the answer to the same tokens that is kept. */
-async function prepare<A extends Asked>(
-  model: ServedModel,
-  { request, route, asked, exchange, server, turn, resumed }: Job<A>,
-): Promise<Work | Usable> {
+async function prepare<A extends Asked>(model: ServedModel, job: Job<A>): Promise<Work | Usable> {
+  const { request, route, asked, exchange, server, turn } = job;
   const { deps } = server;
-  // 5. The tokens of each prompt, by the chat template or as they stand, and whether what may follow can be told.
-  const encoding = deps.now();
-  checkGenerates(model);
-  planAnswer(model, asked);
-  const prompts = route.prompts(model, asked, new Date(deps.wallClock()));
-  const encodeMs = deps.now() - encoding;
-  exchange.trace.stage("tokenize", encoding, encoding + encodeMs);
-  // 6. Does it fit, into the context and into what the caller may use?
-  checkBiases(model, asked);
-  resumed.checkAnswers(prompts.length);
-  const rooms = prompts.map(({ tokens }) => roomFor(model, asked, tokens.length));
+  const { prompts, rooms, encodeMs } = encode(model, job);
   const promptTokens = sum(prompts.map(({ tokens }) => tokens.length));
   exchange.note({ prompt_tokens: promptTokens });
   const same = await turn.byTokens(prompts, rooms);
@@ -313,13 +306,44 @@ async function prepare<A extends Asked>(
               exchange.token();
             };
             const maxTokens = Math.min(most, rooms[i]!);
-            const job = { ...prompt, ...whose, ...goOn, maxTokens, candidate, signal, onToken };
-            return metered(receipt.watch(answerTo(receipt.model, asked, job, deps)), meter);
+            const one = { ...prompt, ...whose, ...goOn, maxTokens, candidate, signal, onToken };
+            return metered(receipt.watch(answerTo(receipt.model, asked, one, deps)), meter);
           }),
         ),
         all,
       );
   return { prompts: prompts.length, promptTokens, encodeMs, most, receipt, start };
+}
+
+/** What a request's prompts are, and what the context leaves each for its answer. */
+interface Encoded {
+  readonly prompts: readonly Prompt[];
+  readonly rooms: readonly number[];
+  readonly encodeMs: number;
+}
+
+/** All that the request and the model alone decide: a refusal is remembered, as it would be the same again. */
+function encode<A extends Asked>(
+  model: ServedModel,
+  { route, asked, exchange, server: { deps }, turn, resumed }: Job<A>,
+): Encoded {
+  try {
+    // 5. The tokens of each prompt, by the chat template or as they stand, and whether what may follow can be told.
+    const encoding = deps.now();
+    checkGenerates(model);
+    planAnswer(model, asked);
+    const prompts = route.prompts(model, asked, new Date(deps.wallClock()));
+    const encodeMs = deps.now() - encoding;
+    exchange.trace.stage("tokenize", encoding, encoding + encodeMs);
+    // 6. Does it fit, into the context and into what the caller may use?
+    checkBiases(model, asked);
+    resumed.checkAnswers(prompts.length);
+    const rooms = prompts.map(({ tokens }) => roomFor(model, asked, tokens.length));
+    return { prompts, rooms, encodeMs };
+  } catch (error) {
+    if (turn.refused(error)) exchange.tell("cache-status", "sirocco; fwd=miss; stored");
+    throw error;
+  }
 }
 
 /** The work for a model of the pool: a node counts its tokens, here they are estimated by the text's length. */

@@ -4,6 +4,7 @@ import type { TurnDone } from "../tools/events.ts";
 import type { Counter, Gauge, Histogram, Metrics } from "../metrics/metrics.ts";
 import * as names from "../metrics/names.ts";
 import type { AppDeps, ServedModel } from "./deps.ts";
+import { ownEngines } from "./found-model.ts";
 import { retryAfterSeconds } from "./retry-after.ts";
 
 /** What the HTTP layer measures. */
@@ -26,9 +27,16 @@ export interface ServerMetrics {
 
 /**
  * What a cache does for a request: it had the answer, fresh or stale, or that to another question which asks the
- * same; nobody had it; others were computing it.
+ * same; it knew that there is none; nobody had it; others were computing it.
  */
-export type CacheResult = "hit" | "stale" | "semantic" | "miss" | "collapsed" | "bypass";
+export type CacheResult =
+  | "hit"
+  | "stale"
+  | "semantic"
+  | "refusal"
+  | "miss"
+  | "collapsed"
+  | "bypass";
 
 /** Watches one answer. */
 export interface AnswerMeter {
@@ -110,7 +118,7 @@ export function createServerMetrics(metrics: Metrics, deps: AppDeps): ServerMetr
     served: (rung, why) => metrics.counter(names.SERVED, { rung, why }).add(),
     meanAnswerMs,
     retryAfterSeconds() {
-      const engines = deps.models().map(({ engine }) => engine.stats());
+      const engines = ownEngines(deps).map(({ engine }) => engine.stats());
       return retryAfterSeconds(engines, Math.random());
     },
   };
@@ -144,7 +152,7 @@ function collectCondition(metrics: Metrics, id: string, condition: EngineConditi
 /** Which backends compute, and why; `known` are those that ever did. */
 function collectBackends(metrics: Metrics, deps: AppDeps, known: Map<string, Gauge>): void {
   for (const gauge of known.values()) gauge.set(0);
-  for (const { id, engine } of deps.models()) {
+  for (const { id, engine } of ownEngines(deps)) {
     const { backend, choice } = engine.info;
     const labels = { model_name: id, backend, reason: choice?.reason ?? "unknown" };
     const gauge = metrics.gauge(names.BACKEND_INFO, labels);
@@ -159,7 +167,7 @@ function collect(metrics: Metrics, deps: AppDeps): void {
   if (lag !== undefined) metrics.gauge(names.LOOP_LAG_SECONDS, {}).set(lag / 1000);
   const memory = new Map(Object.entries(deps.memory?.() ?? {}));
   const add = (kind: string, bytes: number) => memory.set(kind, (memory.get(kind) ?? 0) + bytes);
-  for (const { id, engine, condition } of deps.models()) {
+  for (const { id, engine, condition } of ownEngines(deps)) {
     if (condition !== undefined) collectCondition(metrics, id, condition());
     const labels = { model_name: id };
     const stats = engine.stats();

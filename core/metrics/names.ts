@@ -200,7 +200,7 @@ export const REQUEST_SECONDS: HistogramSpec<"code_class"> = histogram(
 );
 export const CACHE_REQUESTS: CounterSpec<"result"> = counter(
   "sirocco_cache_requests_total",
-  "Requests by what the cache of answers did: hit, stale, semantic (the answer to other words), miss, collapsed (others were computing it), bypass.",
+  "Requests by what the cache of answers did: hit, stale, semantic (the answer to other words), refusal (it is known to be refused), miss, collapsed (others were computing it), bypass.",
   ["result"],
 );
 export const SEMANTIC_ON: GaugeSpec<never> = gauge(

@@ -43,6 +43,7 @@ const UNUSED_FIELDS: readonly (readonly [name: string, neutral: number | boolean
  * cannot be true.
  */
 export function readConfig(gguf: GgufModel): ModelConfig {
+  checkIsModel(gguf);
   const architecture = gguf.metadata.get("general.architecture");
   if (typeof architecture !== "string") {
     throw new RuntimeError("MODEL_MALFORMED", "Cannot use model: general.architecture is missing");
@@ -115,6 +116,15 @@ export function readConfig(gguf: GgufModel): ModelConfig {
       ? { attentionScale: fields.number("attention.scale", { least: 1e-6, most: 1e6 }) }
       : {}),
   };
+}
+
+/** Throws `MODEL_UNSUPPORTED` for a file that says that it is an adapter. */
+export function checkIsModel({ metadata }: GgufModel): void {
+  if (metadata.get("general.type") !== "adapter") return;
+  throw new RuntimeError(
+    "MODEL_UNSUPPORTED",
+    "Cannot use model: it is an adapter; give it as --lora beside the model that it was trained for",
+  );
 }
 
 function refuseUnused(fields: Fields, architecture: string): void {

@@ -124,7 +124,7 @@ function withDivisors(config: ModelConfig, divisors: Float32Array): ModelConfig 
 }
 
 /** Turn a backend's "cannot fit" into the error that callers know. */
-async function fitting<T>(what: string, make: () => T | Promise<T>): Promise<T> {
+export async function fitting<T>(what: string, make: () => T | Promise<T>): Promise<T> {
   try {
     return await make();
   } catch (cause) {

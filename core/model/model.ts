@@ -85,8 +85,18 @@ export interface Batch extends BatchLayout {
   readonly tokens: Uint32Array;
   /** [s] rows whose logits are wanted. */
   readonly logitRows: Uint32Array;
+  /** Which adapters rows take, in ascending order of their numbers; absent means none. */
+  readonly lora?: readonly LoraRows[];
   /** Only the final states of those rows are wanted: their logits may be left out. */
   readonly headless?: boolean;
+}
+
+/** The rows of a step that take an adapter. */
+export interface LoraRows {
+  /** Its number among those of {@linkcode Model.lora}. */
+  readonly index: number;
+  /** [n] how much of it each row takes; 0 for rows that do not. */
+  readonly scales: Float32Array;
 }
 
 /** A network that records one step. It keeps no per-request state. */
@@ -97,6 +107,8 @@ export interface Model {
   readonly cache: readonly KvLayer[];
   /** [experts] of each layer: how many rows took each since the model was made; absent where there are none. */
   readonly tallies?: readonly Tensor[];
+  /** Names of the adapters that rows may take, by their numbers; absent where there are none. */
+  readonly lora?: readonly string[];
   /** Upload what depends on the batch alone; call it before `run`. */
   prepare(batch: Batch): void;
   /**

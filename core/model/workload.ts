@@ -1,11 +1,13 @@
 import type { GgufModel } from "../gguf/gguf.ts";
+import { adaptModel } from "../lora/adapted-model.ts";
+import { factorsOf, type NamedLora, toLoaded } from "../lora/load-lora.ts";
 import type { Allocator, KvShape, Ops } from "../tensor/backend.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { Operation, Rotation, Workload } from "../tensor/workload.ts";
 import { architectureOf } from "./architectures.ts";
 import { readConfig } from "./config.ts";
 import { checkLimits } from "./limits.ts";
-import type { Batch, ModelLimits } from "./model.ts";
+import type { Batch, Model, ModelLimits } from "./model.ts";
 import { checkTensors, ROPE_FREQS } from "./tensors.ts";
 
 /** A step like any other: what it asks for does not depend on its rows. */
@@ -22,8 +24,14 @@ const STEP: Batch = {
 /**
  * What a model will ask of a backend, found by making it without weights and writing down what it does.
  * Throws `MODEL_UNSUPPORTED`, `MODEL_MALFORMED`, and `RangeError` for limits that make no sense.
+ *
+ * @param loras The adapters that its rows may take.
  */
-export function workloadOf(gguf: GgufModel, limits: ModelLimits): Workload {
+export function workloadOf(
+  gguf: GgufModel,
+  limits: ModelLimits,
+  loras: readonly NamedLora[] = [],
+): Workload {
   checkLimits(limits);
   const config = readConfig(gguf);
   const weights = new Map<string, Tensor>();
@@ -51,12 +59,43 @@ export function workloadOf(gguf: GgufModel, limits: ModelLimits): Workload {
   };
   const architecture = architectureOf(config.architecture);
   const model = architecture.create(allocator, config, weights, limits);
+  const { all, adapted } = adaptedBy(loras, model);
+  const operations = distinct([
+    ...stepsOf(model, STEP, shapes),
+    ...(adapted === undefined ? [] : stepsOf(adapted, ADAPTED_STEP(loras.length), shapes)),
+  ]);
+  return { weights: [...weights.values(), ...all], activations, caches, operations };
+}
+
+/** The same step with every adapter. */
+const ADAPTED_STEP = (loras: number): Batch => ({
+  ...STEP,
+  lora: Array.from({ length: loras }, (_, index) => ({ index, scales: Float32Array.of(1) })),
+});
+
+/** The factors of all adapters, and the model whose rows may take them; none where there are none. */
+function adaptedBy(
+  loras: readonly NamedLora[],
+  model: Model,
+): { readonly all: readonly Tensor[]; readonly adapted?: Model } {
+  if (loras.length === 0) return { all: [] };
+  const factors = new Map<string, Tensor>();
+  const loaded = loras.map((lora) => {
+    for (const { label, type, shape } of factorsOf(lora)) {
+      factors.set(label, { label, dtype: type, shape });
+    }
+    return toLoaded(lora, (label) => factors.get(label)!);
+  });
+  return { all: [...factors.values()], adapted: adaptModel(model, loaded) };
+}
+
+function stepsOf(model: Model, batch: Batch, shapes: ReadonlyMap<object, KvShape>): Step[] {
   const steps: Step[] = [];
   model.forward(
     recorder(steps, (layer) => shapes.get(layer)!),
-    STEP,
+    batch,
   );
-  return { weights: [...weights.values()], activations, caches, operations: distinct(steps) };
+  return steps;
 }
 
 /** An operation, and the tensors by which it is known what belongs to the one before. */
@@ -91,6 +130,11 @@ function recorder(steps: Step[], shapeOf: (layer: object) => KvShape): Ops {
       const more = activation === undefined ? {} : { activation };
       note({ kind: "gatedMatmul", types, columns: widthOf(x), ...more });
     },
+    gate(_gate, _up, activation) {
+      note({ kind: "gate", ...(activation === undefined ? {} : { activation }) });
+    },
+    addLowRank: (_out, _x, { down, up }) =>
+      note({ kind: "addLowRank", types: [down.dtype, up.dtype] }),
     experts(_out, _x, _router, { gate, up, down }) {
       note({ kind: "experts", types: [gate.dtype, up.dtype, down.dtype] });
     },

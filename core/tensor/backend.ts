@@ -132,6 +132,13 @@ export interface Ops {
    * `up.out` holds afterwards is the backend's affair.
    */
   gatedMatmul(x: Tensor, gate: Product, up: Product, activation?: GateActivation): void;
+  /** gate[n, m] = activation(gate[n, m]) * up[n, m]: what {@linkcode Ops.gatedMatmul} does behind its products. */
+  gate(gate: Tensor, up: Tensor, activation?: GateActivation): void;
+  /**
+   * out[n, m] += scales[n] · gain · (x[n, k] · downᵀ) · upᵀ, what an adapter adds to a product (Hu et al. 2021, LoRA). Rows
+   * whose scale is 0 stay as they are, to the bit. `scales` is not kept: the same array may hold others in the next step.
+   */
+  addLowRank(out: Tensor, x: Tensor, factors: LowRank, scales: Float32Array): void;
   /**
    * A feed-forward layer of which each row takes the experts that its router chooses (Jiang et al. 2024,
    * Mixtral): out[n, d] = Σ share · (silu(x · gate_eᵀ) * (x · up_eᵀ)) · down_eᵀ over the `used` experts e with
@@ -155,6 +162,13 @@ export interface Product {
   readonly out: Tensor;
   /** [m], added to every row. */
   readonly bias?: Tensor;
+}
+
+/** A matrix [m, k] of a low rank as two factors, both of floats: gain · up · down. */
+export interface LowRank {
+  readonly down: Tensor; // [rank, k]
+  readonly up: Tensor; // [m, rank]
+  readonly gain: number;
 }
 
 /** What becomes of a gate: v / (1 + e^-v), or GELU by its approximation with tanh. */

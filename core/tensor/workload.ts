@@ -72,6 +72,8 @@ export type Operation =
       /** How its queries and keys are rotated just before. */
       readonly rotation?: Rotation;
     }
+  | { readonly kind: "gate"; readonly activation?: GateActivation }
+  | { readonly kind: "addLowRank"; readonly types: readonly [down: WeightType, up: WeightType] }
   | { readonly kind: "addTo" }
   | { readonly kind: "gelu" }
   | { readonly kind: "scale" }

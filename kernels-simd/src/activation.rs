@@ -27,16 +27,10 @@ pub const OFFSET_HIGH: usize = QUANTS + 28;
 /// Bytes of one record: 64, in `simd128` 96. The host reckons with the larger.
 pub const RECORD: usize = QUANTS + 32;
 
-/// Tokens of the tile that starts with `left` tokens to go: four, two or one.
+/// Tokens of the tile that starts with `left` tokens to go: four, or all that are left.
 #[inline(always)]
 pub fn tile_tokens(left: usize) -> usize {
-    if left >= 4 {
-        4
-    } else if left >= 2 {
-        2
-    } else {
-        1
-    }
+    if left < 4 { left } else { 4 }
 }
 
 /// Rows x[n, k] (k a multiple of 32) to n × k/32 records.
@@ -54,11 +48,7 @@ pub unsafe extern "C" fn quantize_activations(args: &QuantizeArgs, first: usize,
     let QuantizeArgs { out, x, k, n } = *args;
     let blocks = k / 32;
     for row in first..last {
-        // Tiles of four come first, then one of two, then one of one.
-        let mut tile = row - row % 4;
-        if tile + 4 > n {
-            tile = row - row % 2;
-        }
+        let tile = row - row % 4;
         let tokens = tile_tokens(n - tile);
         let records = out.add((tile * blocks + row - tile) * RECORD);
         for b in 0..blocks {

@@ -3,6 +3,7 @@
 //! Each output is the plain sum over ascending columns, one chain an output: two vectors of four rows and
 //! up to four tokens give eight independent chains. Record: one column of eight rows.
 
+use crate::activation::tile_tokens;
 use crate::matmul::{store, EmbedArgs, MatmulArgs, RepackArgs};
 use crate::quant::pack::store_words;
 use crate::quant::{Tile, ROWS};
@@ -155,13 +156,14 @@ unsafe fn matmul<F: Float>(args: &MatmulArgs, first: usize, last: usize) {
         let mut t = 0;
         while t < n {
             let (x, o) = (x.add(t * k), out.add(t * m + p * ROWS));
-            if n - t >= 4 {
-                tile::<F, 4>(o, w, x, m, k, rows);
-                t += 4;
-            } else {
-                tile::<F, 1>(o, w, x, m, k, rows);
-                t += 1;
+            let tokens = tile_tokens(n - t);
+            match tokens {
+                4 => tile::<F, 4>(o, w, x, m, k, rows),
+                3 => tile::<F, 3>(o, w, x, m, k, rows),
+                2 => tile::<F, 2>(o, w, x, m, k, rows),
+                _ => tile::<F, 1>(o, w, x, m, k, rows),
             }
+            t += tokens;
         }
     }
 }
@@ -181,9 +183,13 @@ unsafe fn tile<F: Float, const N: usize>(out: *mut f32, w: Bytes, x: *const f32,
             let a = splat32(x.add(k + c) as Bytes, 0);
             x1 = mul_add(u, a, x1);
             y1 = mul_add(v, a, y1);
+        }
+        if N > 2 {
             let a = splat32(x.add(2 * k + c) as Bytes, 0);
             x2 = mul_add(u, a, x2);
             y2 = mul_add(v, a, y2);
+        }
+        if N > 3 {
             let a = splat32(x.add(3 * k + c) as Bytes, 0);
             x3 = mul_add(u, a, x3);
             y3 = mul_add(v, a, y3);

@@ -9,9 +9,21 @@ use crate::simd::*;
 /// into the exponent.
 #[inline(always)]
 pub fn exp(x: v128) -> v128 {
-    let low = f32x4_splat(-87.33);
-    let tiny = f32x4_lt(x, low);
-    let x = larger(smaller(x, f32x4_splat(88.37)), low);
+    v128_andnot(series(smaller(x, f32x4_splat(88.37))), f32x4_lt(x, f32x4_splat(LEAST)))
+}
+
+/// [`exp`], where x ≤ 0; 0 for NaN.
+#[inline(always)]
+pub fn exp_below_zero(x: v128) -> v128 {
+    v128_and(series(x), f32x4_ge(x, f32x4_splat(LEAST)))
+}
+
+/// e^x is taken for 0 below: soon it would be no normal number.
+pub const LEAST: f32 = -87.33;
+
+/// e^x for four lanes between [`LEAST`] and 88.37; beyond that anything.
+#[inline(always)]
+fn series(x: v128) -> v128 {
     // Beside 1.5 · 2^23 the step of f32 is one: adding it rounds to an integer, which the low bits then hold.
     let shift = f32x4_splat(12_582_912.0);
     let shifted = mul_add(x, f32x4_splat(core::f32::consts::LOG2_E), shift);
@@ -25,7 +37,7 @@ pub fn exp(x: v128) -> v128 {
     let p = step(step(p, 1.0 / 6.0), 0.5);
     let p = step(step(p, 1.0), 1.0);
     let power = i32x4_add(i32x4_shl(shifted, 23), i32x4_splat(127 << 23));
-    v128_andnot(f32x4_mul(p, power), tiny)
+    f32x4_mul(p, power)
 }
 
 /// Φ(x) for four lanes, the share of a normal distribution below x; |error| ≤ 3e-7.

@@ -1,7 +1,7 @@
 //! out[n, m] = x[n, k] · W[m, k]ᵀ for weights in panels, one export per type and role.
 //!
 //! Work is divided by panels: whoever owns a panel computes all its outputs, so the result does not
-//! depend on how many share the work. Tokens go four, two or one at a time through the same sequence of
+//! depend on how many share the work. Tokens go four at a time, the last ones together, through the same sequence of
 //! additions, so it does not depend on the batch either.
 
 use crate::activation;
@@ -92,6 +92,7 @@ unsafe fn matmul<Q: Quant>(args: &MatmulArgs, first: usize, last: usize) {
                 let tokens = activation::tile_tokens(end - t);
                 match tokens {
                     4 => tile::<Q, 4>(o, w, a, m, k, rows),
+                    3 => tile::<Q, 3>(o, w, a, m, k, rows),
                     2 => tile::<Q, 2>(o, w, a, m, k, rows),
                     _ => tile::<Q, 1>(o, w, a, m, k, rows),
                 }
@@ -124,6 +125,8 @@ pub unsafe fn store<const N: usize>(tile: &Tile, out: *mut f32, m: usize, rows: 
     }
     if N > 2 {
         store_token(out.add(2 * m), tile.x2, tile.y2, rows);
+    }
+    if N > 3 {
         store_token(out.add(3 * m), tile.x3, tile.y3, rows);
     }
 }

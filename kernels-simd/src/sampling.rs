@@ -6,7 +6,7 @@
 //! order of tokens is that of `core/tensor/order.ts`: higher logit first, then lower id; NaN counts as
 //! minus infinity. Oracle: `core/tensor/reduce-logits.ts`.
 
-use crate::math::exp;
+use crate::math::{exp, exp_below_zero, LEAST};
 use crate::simd::*;
 
 /// Tokens whose weights are added in f32 before the sum goes on in f64: eight in each of 16 lanes, so
@@ -76,9 +76,20 @@ fn weight(x: v128, max: v128, scale: v128) -> v128 {
     v128_bitselect(f32x4_splat(1.0), w, f32x4_eq(x, max))
 }
 
+/// [`weight`], where `max` and `scale` are finite: then that of the maximum comes out as e^0.
+#[inline(always)]
+fn usual_weight(x: v128, max: v128, scale: v128) -> v128 {
+    exp_below_zero(f32x4_mul(f32x4_sub(x, max), scale))
+}
+
 /// The sum of a group's weights.
 #[inline(always)]
-unsafe fn mass<const FULL: bool>(x: *const f32, n: usize, max: v128, scale: v128) -> f32 {
+unsafe fn mass<const FULL: bool>(
+    x: *const f32,
+    n: usize,
+    (max, scale): (v128, v128),
+    weight: impl Fn(v128, v128, v128) -> v128,
+) -> f32 {
     let zero = f32x4_splat(0.0);
     let (mut a, mut b, mut c, mut d) = (zero, zero, zero, zero);
     let mut i = 0;
@@ -107,11 +118,19 @@ pub unsafe extern "C" fn logit_maxima(args: &LogitArgs, first: usize, last: usiz
 /// `masses` of groups `first..last`, after [`logit_best`] has found the maximum.
 #[no_mangle]
 pub unsafe extern "C" fn logit_masses(args: &LogitArgs, first: usize, last: usize) {
-    let (max, scale) = (f32x4_splat(args.max), f32x4_splat(args.scale));
+    let with = (f32x4_splat(args.max), f32x4_splat(args.scale));
+    let usual = args.max.is_finite() && args.scale.is_finite();
     for g in first..last {
         let x = args.logits.add(g * GROUP);
         let n = args.count - g * GROUP;
-        *args.masses.add(g) = if n >= GROUP { mass::<true>(x, n, max, scale) } else { mass::<false>(x, n, max, scale) };
+        *args.masses.add(g) = if usual && (*args.maxima.add(g) - args.max) * args.scale < LEAST {
+            // Nor has any other token of the group a weight.
+            0.0
+        } else if usual && n >= GROUP {
+            mass::<true>(x, n, with, usual_weight)
+        } else {
+            mass::<false>(x, n, with, weight)
+        };
     }
 }
 

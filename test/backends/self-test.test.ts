@@ -21,6 +21,8 @@ const MORE: readonly Operation[] = [
   { kind: "matmul", types: ["q8_0", "f32"], columns: 256, added: false, biased: true },
   { kind: "gatedMatmul", types: ["q8_0", "q8_0"], columns: 256, activation: "gelu_tanh" },
   { kind: "experts", types: ["q4_0", "q4_0", "q8_0"] },
+  { kind: "gate", activation: "gelu_tanh" },
+  { kind: "addLowRank", types: ["f16", "f32"] },
   { kind: "gelu" },
   { kind: "scale" },
   {

@@ -6,6 +6,7 @@ import { attentionTests } from "./backend/attention.ts";
 import { elementwiseTests } from "./backend/elementwise.ts";
 import { expertsTests } from "./backend/experts.ts";
 import { kvTests } from "./backend/kv.ts";
+import { lowRankTests } from "./backend/low-rank.ts";
 import { matmulTests } from "./backend/matmul.ts";
 import { memoryTests } from "./backend/memory.ts";
 import { reduceTests } from "./backend/reduce.ts";
@@ -36,6 +37,7 @@ const PARTS = {
   matmul: matmulTests,
   elementwise: elementwiseTests,
   activation: activationTests,
+  lowRank: lowRankTests,
   experts: expertsTests,
   attention: attentionTests,
   kv: kvTests,

@@ -1,8 +1,8 @@
 """Goldens of every architecture, computed by transformers in float32: `python architectures.py > architectures.json`.
 
 A case is a small checkpoint of random weights, a prompt, the logits after it and the 64 tokens that follow
-greedily. Weights are not kept: each tensor is made from its name in the GGUF file alone, here and in
-`weights.ts` by the same integers, so that both have the same bits. Needs `pip install torch transformers`; the
+greedily. Weights are not kept: each tensor is made from its name in the GGUF file alone, here (`values.py`) and in
+`cases.ts` by the same integers, so that both have the same bits. Needs `pip install torch transformers`; the
 committed file was made with torch 2.15.0 and transformers 5.24.0.
 """
 
@@ -14,28 +14,11 @@ import numpy as np
 import torch
 import transformers as tf
 
+from values import values
+
 VOCAB = 160
 PROMPT = [(7 * i * i + 3 * i + 1) % VOCAB for i in range(23)]
 GREEDY = 64
-
-
-def values(name: str, shape: list[int], kind: str) -> np.ndarray:
-    """A tensor's values: mulberry32 seeded with FNV-1a of the name, as 24-bit fractions between -1 and 1."""
-    seed = 0x811C9DC5
-    for byte in name.encode():
-        seed = ((seed ^ byte) * 0x01000193) & 0xFFFFFFFF
-    count = math.prod(shape)
-    with np.errstate(over="ignore"):
-        state = np.uint32(seed) + np.uint32(0x6D2B79F5) * np.arange(1, count + 1, dtype=np.uint32)
-        mixed = (state ^ (state >> np.uint32(15))) * (state | np.uint32(1))
-        mixed ^= mixed + (mixed ^ (mixed >> np.uint32(7))) * (mixed | np.uint32(61))
-        mixed ^= mixed >> np.uint32(14)
-    fractions = (mixed >> np.uint32(8)).astype(np.float32) * np.float32(2.0**-23) - np.float32(1)
-    if kind == "norm":
-        return (np.float32(1) + np.float32(0.25) * fractions).reshape(shape)
-    # Powers of two, so that the product is exact: activations neither vanish nor grow.
-    scale = {"bias": 0.25, "head": 1.0, "embedding": 1.0, "tied embedding": 0.25, "scaled embedding": 0.125}.get(kind, 2.0 ** round(math.log2(2 / math.sqrt(shape[-1]))))
-    return (np.float32(scale) * fractions).reshape(shape)
 
 
 # What is read of a configuration; the rest is about training, or about nothing.

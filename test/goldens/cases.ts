@@ -79,8 +79,8 @@ const SCALES: Readonly<Record<string, number>> = {
   "scaled embedding": 0.125,
 };
 
-/** `values` of architectures.py: the same bits. */
-function goldenValues(name: string, shape: readonly number[], kind: string): Float32Array {
+/** `values` of values.py: the same bits. */
+export function goldenValues(name: string, shape: readonly number[], kind: string): Float32Array {
   let state = 0x811c9dc5;
   for (const byte of new TextEncoder().encode(name)) state = Math.imul(state ^ byte, 0x01000193);
   const count = shape.reduce((product, size) => product * size, 1);

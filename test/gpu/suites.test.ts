@@ -53,6 +53,7 @@ describe.skipIf(LAVAPIPE_DRIVER.missing)("the WebGPU backend on lavapipe", () =>
         "revival",
         "profile",
         "prefixes",
+        "lora",
         "hand-over",
         "self-test",
         "choose",

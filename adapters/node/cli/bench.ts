@@ -6,6 +6,7 @@ import {
   draftOption,
   integer,
   integerList,
+  loraOption,
   modelOption,
   toLoadOptions,
   type ModelFlags,
@@ -29,6 +30,7 @@ export function benchCommand(): Command {
     .description("measure prompt processing and generation, as llama-bench does")
     .addOption(modelOption())
     .addOption(draftOption())
+    .addOption(loraOption())
     .option("-p, --prompt <n,...>", "prompt lengths; 0 = none", integerList(0), [128, 512])
     .option("-n, --predict <n,...>", "tokens to generate; 0 = none", integerList(0), [64])
     .option(

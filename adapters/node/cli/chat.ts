@@ -4,6 +4,7 @@ import type { ChatMessage, ChatTemplate } from "../../../core/chat/template.ts";
 import { RuntimeError } from "../../../core/errors.ts";
 import type { SamplingParams } from "../../../core/sampler/params.ts";
 import { loadLocal, type LoadedModel } from "../load.ts";
+import { takeLoras } from "../take-loras.ts";
 import { ask, speedLine } from "./answering.ts";
 import {
   addModelOptions,
@@ -44,11 +45,12 @@ Examples:
 
 async function chat(flags: ChatFlags): Promise<void> {
   const progress = createProgress("loading");
-  const model = await loadLocal({
+  const loaded = await loadLocal({
     ...toLoadOptions(flags),
     parallel: 1,
     onProgress: (done, total) => progress.update(done, total),
   }).finally(() => progress.end());
+  const model = takeLoras(loaded);
   noteThreads(flags.threads, model.engine.info.threads);
   try {
     if (model.template === undefined) {

@@ -6,6 +6,7 @@ import { KV_TYPES, type KvType } from "../../../core/tensor/kv-type.ts";
 import { BACKEND_PREFERENCES, type BackendPreference } from "../backend.ts";
 import { physicalCores } from "../cores.ts";
 import type { LoadOptions } from "../load.ts";
+import { parseLora } from "../lora-source.ts";
 import { parseSize } from "../size.ts";
 import { demoModelPath } from "../package-root.ts";
 
@@ -14,6 +15,7 @@ export interface ModelFlags {
   readonly model: string;
   readonly modelHost?: readonly string[];
   readonly draft?: string;
+  readonly lora?: readonly string[];
   readonly ctxSize?: number;
   readonly threads: number;
   readonly backend: BackendPreference;
@@ -59,6 +61,19 @@ export function draftOption(): Option {
   ).env("SIROCCO_DRAFT");
 }
 
+/** `--lora`. */
+export function loraOption(): Option {
+  return listOption(
+    "--lora <adapter>",
+    "adapter of low rank, [name=]FILE[:scale]: GGUF or PEFT's folder; repeatable",
+  ).env("SIROCCO_LORA");
+}
+
+/** The adapters that flags name. */
+export function toLora(texts: readonly string[] | undefined): Pick<LoadOptions, "lora"> {
+  return texts === undefined || texts.length === 0 ? {} : { lora: texts.map(parseLora) };
+}
+
 /** Add all flags of {@linkcode ModelFlags} but `--parallel`. */
 export function addModelOptions(command: Command): Command {
   command
@@ -70,6 +85,7 @@ export function addModelOptions(command: Command): Command {
       ).env("SIROCCO_MODEL_HOSTS"),
     )
     .addOption(draftOption())
+    .addOption(loraOption())
     .addOption(
       new Option("-c, --ctx-size <n>", "tokens of prompt and answer together")
         .env("SIROCCO_CTX_SIZE")
@@ -200,6 +216,7 @@ export function toLoadOptions(flags: ModelFlags): LoadOptions {
     threads: flags.threads,
     backend: flags.backend,
     ...(flags.draft === undefined ? {} : { draft: flags.draft }),
+    ...toLora(flags.lora),
     ...(flags.modelHost === undefined ? {} : { modelHosts: flags.modelHost }),
     ...(flags.ctxSize === undefined ? {} : { contextSize: flags.ctxSize }),
     ...(flags.batchSize === undefined ? {} : { batchSize: flags.batchSize }),

@@ -2,10 +2,12 @@ import { readFile } from "node:fs/promises";
 import { Command } from "commander";
 import { loadLocal } from "../load.ts";
 import { perplexity } from "../perplexity.ts";
+import { takeLoras } from "../take-loras.ts";
 import {
   addComputeOptions,
   addThreadsOption,
   integer,
+  loraOption,
   modelOption,
   toLoadOptions,
   type ModelFlags,
@@ -27,6 +29,7 @@ export function perplexityCommand(): Command {
   const command = new Command("perplexity")
     .description("measure how well a model predicts a text, as llama-perplexity does")
     .addOption(modelOption())
+    .addOption(loraOption())
     .requiredOption("-f, --file <txt>", "text to judge, UTF-8")
     .option("-c, --ctx <n>", "tokens of one chunk", integer(4), DEFAULT_CHUNK)
     .option("--chunks <n>", "judge only this many chunks", integer(1))
@@ -41,12 +44,14 @@ export function perplexityCommand(): Command {
 
 async function measure(flags: PerplexityFlags): Promise<void> {
   const text = await readFile(flags.file, "utf8");
-  const model = await loadLocal({
-    ...toLoadOptions(flags),
-    contextSize: flags.ctx,
-    parallel: 1,
-    inProcess: true,
-  });
+  const model = takeLoras(
+    await loadLocal({
+      ...toLoadOptions(flags),
+      contextSize: flags.ctx,
+      parallel: 1,
+      inProcess: true,
+    }),
+  );
   noteThreads(flags.threads, model.engine.info.threads);
   try {
     const { tokenizer } = model;

@@ -2,6 +2,7 @@ import { Command } from "commander";
 import { RuntimeError } from "../../../core/errors.ts";
 import { systemFingerprint } from "../../../core/receipt/fingerprint.ts";
 import { loadLocal, type LoadedModel } from "../load.ts";
+import { takeLoras } from "../take-loras.ts";
 import { ask, rawPrompt, speedLine, tokensPerSecond, type Answer } from "./answering.ts";
 import { abortOnInterrupt } from "./interrupt.ts";
 import {
@@ -63,13 +64,14 @@ async function run(asked: string | undefined, flags: RunFlags): Promise<void> {
   const json = flags.json === true;
   const progress = createProgress("loading");
   const interrupt = abortOnInterrupt();
-  const model = await loadLocal({
+  const loaded = await loadLocal({
     ...toLoadOptions(flags),
     parallel: 1,
     identify: json || flags.receipt !== undefined,
     onProgress: (done, total) => progress.update(done, total),
     signal: interrupt.signal,
   }).finally(() => progress.end());
+  const model = takeLoras(loaded);
   noteThreads(flags.threads, model.engine.info.threads);
   try {
     const prompt =

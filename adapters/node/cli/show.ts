@@ -1,5 +1,6 @@
 import { Command } from "commander";
-import type { MetadataValue } from "../../../core/gguf/gguf.ts";
+import type { GgufModel, MetadataValue } from "../../../core/gguf/gguf.ts";
+import { readGgufLora } from "../../../core/lora/gguf-lora.ts";
 import { readConfig } from "../../../core/model/config.ts";
 import type { ModelConfig } from "../../../core/model/model.ts";
 import { checkTensors, weightBytes } from "../../../core/model/tensors.ts";
@@ -51,6 +52,8 @@ interface ModelFacts {
   readonly quant: string;
   readonly bytes: number;
   readonly chat_template: boolean;
+  /** Of an adapter: its largest rank, and how many weights it is for. */
+  readonly adapter: { readonly rank: number; readonly weights: number } | null;
   /** Why this version cannot run it, else `null`. */
   readonly unsupported: string | null;
   readonly memory: MemoryNeed | null;
@@ -76,6 +79,7 @@ function describe({ gguf }: OpenedModel, kvType: KvType | undefined): ModelFacts
     const value = gguf.metadata.get(key);
     return typeof value === "string" ? value : null;
   };
+  const adapter = gguf.metadata.get("general.type") === "adapter" ? adapterFacts(gguf) : null;
   const { config, problem } = tryConfig({ gguf, files: [] });
   return {
     name: text("general.name"),
@@ -84,11 +88,19 @@ function describe({ gguf }: OpenedModel, kvType: KvType | undefined): ModelFacts
     quant: quantName(gguf),
     bytes: gguf.byteLength,
     chat_template: gguf.metadata.has("tokenizer.chat_template"),
+    adapter,
     unsupported: problem,
     memory: config === undefined ? null : memoryNeed(config, weightBytes(gguf).total, kvType),
     mix: quantMix(gguf),
     metadata: Object.fromEntries([...gguf.metadata].map(([key, value]) => [key, summary(value)])),
   };
+}
+
+/** Throws where it is none that could be used. */
+function adapterFacts(gguf: GgufModel): ModelFacts["adapter"] {
+  const { sites } = readGgufLora(gguf, "the adapter");
+  const ranks = [...sites.values()].map(({ down }) => down.shape[0] ?? 0);
+  return { rank: Math.max(...ranks), weights: sites.size };
 }
 
 /** A file may be sound and yet not be a model that we run: it can be shown all the same. */
@@ -147,7 +159,9 @@ function toText({ gguf }: OpenedModel, facts: ModelFacts, all: boolean): string 
       "file",
       `${formatBytes(facts.bytes)}, ${gguf.version === 0 ? "safetensors" : `GGUF version ${gguf.version}`}`,
     ],
-    ["chat template", facts.chat_template ? "yes" : "no"],
+    ...(facts.adapter === null
+      ? [["chat template", facts.chat_template ? "yes" : "no"]]
+      : [["adapter", `of rank ${facts.adapter.rank}, for ${facts.adapter.weights} weights`]]),
     ["runs here", facts.unsupported === null ? "yes" : `no: ${facts.unsupported}`],
     ...(need === null
       ? []

@@ -12,8 +12,17 @@ import { BACKEND_PREFERENCES, type BackendPreference } from "../backend.ts";
 import type { WeightType } from "../../../core/tensor/dtype.ts";
 import { modelDigest, openModel, remoteOptions } from "../header.ts";
 import { loadLocal } from "../load.ts";
+import { closeLoras, digestWith, loraFacts, openLoras } from "../open-lora.ts";
+import { takeLoras } from "../take-loras.ts";
 import { abortOnInterrupt } from "./interrupt.ts";
-import { addThreadsOption, modelOption, quantizeOption, UsageError } from "./options.ts";
+import {
+  addThreadsOption,
+  loraOption,
+  modelOption,
+  quantizeOption,
+  toLora,
+  UsageError,
+} from "./options.ts";
 import { readReceipt } from "./receipt-file.ts";
 import { createProgress, printable, printJson, printLine } from "./terminal.ts";
 
@@ -21,6 +30,7 @@ interface VerifyFlags {
   readonly model: string;
   readonly threads: number;
   readonly quantize?: WeightType;
+  readonly lora?: readonly string[];
   readonly json?: true;
 }
 
@@ -34,6 +44,7 @@ export function verifyCommand(): Command {
     .argument("<receipt>", "file that sirocco run --receipt has written, here or elsewhere")
     .addOption(modelOption())
     .addOption(quantizeOption())
+    .addOption(loraOption())
     .option("--json", 'print {"same", ...}: see README.md');
   return addThreadsOption(command)
     .addHelpText(
@@ -68,17 +79,19 @@ async function judge(path: string, flags: VerifyFlags): Promise<Verdict> {
   const progress = createProgress("loading");
   const interrupt = abortOnInterrupt();
   try {
-    const model = await loadLocal({
+    const loaded = await loadLocal({
       model: flags.model,
       threads: flags.threads,
       backend,
       kvType: receipt.numerics.kvType,
       contextSize: contextOf(receipt),
       parallel: 1,
+      ...toLora(flags.lora),
       ...(flags.quantize === undefined ? {} : { quantize: flags.quantize }),
       onProgress: (done, total) => progress.update(done, total),
       signal: interrupt.signal,
     }).finally(() => progress.end());
+    const model = takeLoras(loaded);
     try {
       const verifier = { ...model, digest: await model.digest() };
       return await verifyReceipt(receipt, verifier, interrupt.signal);
@@ -104,12 +117,16 @@ function backendOf({ numerics: { backend } }: Receipt): BackendPreference {
 /** Find out before gigabytes of weights are loaded. */
 async function refuseOthers(
   receipt: Receipt,
-  { model: location, quantize }: VerifyFlags,
+  { model: location, quantize, lora }: VerifyFlags,
 ): Promise<void> {
+  const { lora: sources = [] } = toLora(lora);
   const opened = await openModel(location, { ...remoteOptions(location), quantize });
   try {
     const own = { ...receipt.numerics, version: NUMERICS_VERSION };
-    const why = whyNotComparable(receipt, await modelDigest(location, opened)(), own);
+    const loras = await openLoras(sources, opened.gguf, undefined);
+    await closeLoras(loras);
+    const digest = await digestWith(modelDigest(location, opened), loraFacts(sources, loras));
+    const why = whyNotComparable(receipt, digest, own);
     if (why !== undefined) throw new UsageError(`cannot verify this receipt: ${why}`);
   } finally {
     await opened.gguf.close();

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { KEY_SCOPES, MAX_KEYS, type KeyScope } from "../../../core/http/edge/access.ts";
+import { MAX_LORAS } from "../../../core/lora/limits.ts";
 import { TARGET_TYPES } from "../../../core/quant/quantize.ts";
 import type { WeightType } from "../../../core/tensor/dtype.ts";
 import { KV_TYPES, type KvType } from "../../../core/tensor/kv-type.ts";
@@ -12,6 +13,7 @@ export interface ConfigFile {
   readonly model?: string | false | undefined;
   readonly model_host?: readonly string[] | undefined;
   readonly draft?: string | undefined;
+  readonly lora?: readonly string[] | undefined;
   readonly alias?: string | undefined;
   readonly ctx_size?: number | undefined;
   readonly batch_size?: number | undefined;
@@ -167,6 +169,10 @@ export const CONFIG_SCHEMA: v.GenericSchema<unknown, ConfigFile> = v.strictObjec
   draft: described(
     v.optional(path),
     "Smaller model of the same vocabulary that guesses next tokens where that pays.",
+  ),
+  lora: described(
+    v.optional(v.pipe(v.array(path), v.maxLength(MAX_LORAS))),
+    "Adapters of low rank that requests may take, each as [name=]FILE[:scale].",
   ),
   alias: described(v.optional(name), "Name of the model for requests; the file's unless given."),
   ctx_size: described(v.optional(positive), "Tokens of prompt and answer together."),

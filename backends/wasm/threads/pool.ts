@@ -15,6 +15,7 @@ import {
   STOP,
   TICKET,
 } from "./control.ts";
+import { createDivision, divide } from "./divide.ts";
 import { createGovernor } from "./governor.ts";
 import { pause } from "./pause.ts";
 
@@ -38,13 +39,6 @@ export interface PoolOptions {
 /** A region of less work than this is done here: to share costs about a fifth of a microsecond. */
 const LEAST_SHARED_NS = 1500;
 
-/** A chunk of less, as a share of that, is not worth taking; one of more leaves a thread waiting for the last. */
-const LEAST_CHUNK = 1.5;
-const MOST_CHUNK_NS = 60_000;
-
-/** Chunks for each thread, so that one that was held up leaves its share to the others. */
-const CHUNKS_PER_THREAD = 2;
-
 /** Spins before the leader looks at the clock, then before it sleeps. */
 const SPINS = 2000;
 const SLEEP_AFTER_MS = 0.1;
@@ -64,11 +58,10 @@ export function createPool(options: PoolOptions): Executor {
   let active = members;
   let stepCost = 0;
   let stepStart = 0;
-  let parts = 0;
   let chunks = 0;
   let cost = 0;
-  /** Of a unit of each part. */
-  const costs: number[] = [];
+  /** The region under construction. */
+  const region = createDivision();
   /** Where the part under construction is. */
   let part = REGION + 1;
   // A member may have been here before and have fallen asleep, as nobody was to take part.
@@ -82,25 +75,20 @@ export function createPool(options: PoolOptions): Executor {
     Atomics.notify(control, ACTIVE);
   }
 
-  /** Units of a chunk for each part, now that the region's work is known. */
-  function divide(): void {
-    const share = cost / ((active + 1) * CHUNKS_PER_THREAD);
-    const goal = Math.min(Math.max(share, LEAST_CHUNK * leastShared), MOST_CHUNK_NS);
-    // Rounding up may give each part one chunk more.
-    const least = cost / (CHUNK_MASK - parts);
+  /** Write down units of a chunk for each part, now that the region's work is known. */
+  function share(): void {
+    divide(region, active + 1, leastShared);
     chunks = 0;
-    for (let i = 0; i < parts; i++) {
+    for (let i = 0; i < region.parts; i++) {
       const at = REGION + 1 + i * PART.words;
-      const units = control[at + PART.units]!;
-      const grain = Math.max(1, Math.round(Math.max(goal, least) / costs[i]!));
-      control[at + PART.grain] = grain;
+      control[at + PART.grain] = region.grains[i]!;
       control[at + PART.firstChunk] = chunks;
-      chunks += Math.ceil(units / grain);
+      chunks += Math.ceil(region.units[i]! / region.grains[i]!);
     }
   }
 
   function runAlone(): void {
-    for (let i = 0; i < parts; i++) {
+    for (let i = 0; i < region.parts; i++) {
       const at = REGION + 1 + i * PART.words;
       const units = control[at + PART.units]!;
       const steps = control[at + PART.steps]!;
@@ -113,11 +101,11 @@ export function createPool(options: PoolOptions): Executor {
   }
 
   function runShared(): void {
-    divide();
-    control[REGION] = parts;
+    share();
+    control[REGION] = region.parts;
     Atomics.store(control, DONE, 0);
-    const region = (Atomics.load(control, TICKET) & ~CHUNK_MASK) + NEXT_REGION;
-    Atomics.store(control, TICKET, region | chunks);
+    const number = (Atomics.load(control, TICKET) & ~CHUNK_MASK) + NEXT_REGION;
+    Atomics.store(control, TICKET, number | chunks);
     if (Atomics.load(control, SLEEPERS) > 0) Atomics.notify(control, TICKET);
     takeChunks(control, tables);
     for (let spins = 0; Atomics.load(control, DONE) < chunks; spins++) {
@@ -161,13 +149,13 @@ export function createPool(options: PoolOptions): Executor {
       setActive(governor.members(stepCost, end));
     },
     part(units, unitCost, memory = 0) {
-      if (parts === MAX_PARTS) {
+      if (region.parts === MAX_PARTS) {
         throw new RangeError(`Cannot share a region of more than ${MAX_PARTS} parts`);
       }
-      part = REGION + 1 + parts * PART.words;
+      part = REGION + 1 + region.parts * PART.words;
+      region.units[region.parts] = units;
       // Nothing costs nothing: the cost is a divisor.
-      costs[parts] = Math.max(unitCost, 1);
-      parts++;
+      region.costs[region.parts++] = Math.max(unitCost, 1);
       cost += units * unitCost;
       control[part + PART.units] = units;
       control[part + PART.steps] = 0;
@@ -186,7 +174,7 @@ export function createPool(options: PoolOptions): Executor {
         if (active === 0 || cost < leastShared) runAlone();
         else runShared();
       } finally {
-        parts = 0;
+        region.parts = 0;
         cost = 0;
       }
     },

@@ -15,9 +15,9 @@ const INDIRECT: readonly (readonly string[])[] = phrases(
   "tell me|i want to know|i would like to know|i need to know|i wonder|i was wondering|let me know",
 );
 
-/** Who does what is done by a procedure. */
+/** Who does what is done by a procedure. `You` may be who is asked, who keeps the passwords that I only use. */
 const DOERS: readonly (readonly string[])[] = phrases(
-  "how do i|how do you|how do we|how does one|how can i|how can you|how can we|how can one|how i can|how you can|how we can|how one can",
+  "how do i|how does one|how can i|how can one|how i can|how one can",
 );
 
 const BE = /^(?:is|are|was|were)$/;

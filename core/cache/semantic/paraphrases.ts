@@ -57,7 +57,6 @@ const FORMS: readonly ((question: string) => string)[] = [
   (question) => question.replace(/([?.])$/, ", please$1"),
   (question) => question.replace(/^(What|Who|Where|When|How) is /, "$1's "),
   (question) => question.replace(/^How do I /, "How can I "),
-  (question) => question.replace(/^How do I /, "How do you "),
   (question) => question.replace(/^How do I (.*)\?$/, "How to $1"),
   (question) => question.replace(/^How do I (.*)\?$/, "Tell me how to $1."),
   (question) =>

@@ -82,6 +82,8 @@ export const TEMPLATES: readonly { readonly kind: string; readonly template: str
     "How do I change {my|your|her|his} <password|name|plan>?",
     "Wie ist {dein|mein|Ihr|ihr} <Name|Beruf>?",
     "How do {I|you} <look|work|sound|feel>?",
+    "How {do I|do you|do we} <store|use|delete|check|protect> <my data|passwords|the backups>?",
+    "How {can I|can you|can they} <change|send|open|remove> <the invoice|my order>?",
   ]),
   ...kind("relation", [
     "What should I eat {before|during|after|instead of} <a race|a test|a flight|dinner>?",
@@ -117,6 +119,15 @@ export const TEMPLATES: readonly { readonly kind: string; readonly template: str
     "Translate to <Greek|Dutch|Thai>: yes, {please|thanks|thank you}",
     "The waiter <said|says> yes, {please|thanks}.",
     "Spell {please|thanks|merci}.",
+    "How many <letters|vowels|syllables> are in {color|colour}?",
+    "How many <letters|vowels|syllables> are in {movie|film}?",
+    "How many <letters|vowels|syllables> are in {two|2}?",
+    "What is another <name|word|term> for a {sofa|couch}?",
+    "What is another <name|word|term> for {big|large}?",
+    "What <rhymes with|is a synonym of> {hard|difficult}?",
+    "Say {begin|start} in <Greek|Dutch>.",
+    "How many spaces are in {'a b'|'a  b'|'a   b'}?",
+    'Capitalize "{hello|Hello}".',
   ]),
 ];
 

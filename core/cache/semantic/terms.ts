@@ -25,21 +25,27 @@ export interface Saying {
 /**
  * Read a question: without courtesies, the frames of requests, the capital of a first word, short forms and the final
  * stop; for comparing, spelling variants and words that mean the same are one. Whatever is not known to change nothing
- * stays. `undefined` for what is no plain question: several lines, code, or too long.
+ * stays. `undefined` for what is no plain question: several lines, code, quotations, or too long.
  */
 export function readQuestion(question: string): Saying | undefined {
+  // Before anything is done for each of its letters; accents may be letters of their own, white space goes.
+  if (question.length > 4 * MAX_QUESTION_CHARS) return undefined;
   const text = question.normalize("NFC").replaceAll(/[’‘]/g, "'").replaceAll(/[“”]/g, '"').trim();
   if (text === "" || text.length > MAX_QUESTION_CHARS) return undefined;
-  // Layout means something there; a space does not.
-  if (/[\n\r\t`\p{Cc}\p{Cf}]/u.test(text)) return undefined;
-  const asked = withoutThanks(text);
+  // Layout means something there, and whatever is quoted is taken to the letter; elsewhere a space is a space.
+  if (/[\n\r\t`"\p{Cc}\p{Cf}]|(?<!\p{L})'|'(?!\p{L})|:\s/u.test(text)) return undefined;
+  const isAboutWords = ABOUT_WORDS.test(text);
+  const asked = isAboutWords ? text : withoutThanks(text);
   const end = FINAL_STOP.exec(asked);
   const pieces = withoutSpareSigns(asked.slice(0, end?.index).match(PIECES) ?? []);
   const isSmall = !/\p{Lu}/u.test(asked.replaceAll(/\bI\b/g, ""));
   const words = pieces.flatMap((piece, i) =>
     withoutShortForm(piece, i === 0 || /^[.!?¿]$/.test(pieces[i - 1]!), isSmall),
   );
-  const terms = withoutFrame(words.map((word) => SAME.get(word) ?? NUMBER_WORDS.get(word) ?? word));
+  const compared = isAboutWords
+    ? words
+    : words.map((word) => SAME.get(word) ?? NUMBER_WORDS.get(word) ?? word);
+  const terms = withoutFrame(compared);
   const [first] = terms;
   if (first === undefined) return undefined;
   // Where no word asks, the sign does.
@@ -51,12 +57,11 @@ export function readQuestion(question: string): Saying | undefined {
 const THANKS =
   /(?:,\s*|(?<=[?.!])\s+)(?:please|thanks|thank you|bitte|danke|s'il vous plaît|s'il te plaît|merci|por favor|gracias)([?.!]{0,2})$/iu;
 
-/** Where words are what is asked about, no word is a mere courtesy. */
-const MENTIONS =
-  /[:"]|(?<!\p{L})(?:say|says|said|mean|means|words?|translate|spell|write|reply|answer|phrase|pronounce|sagt|heißt|bedeutet|übersetze|schreibe|dit|dire|signifie|traduis|écris|dice|decir|significa|traduce|escribe)(?!\p{L})/iu;
+/** Where words are what is asked about, none is a mere courtesy, and none may stand for another. */
+const ABOUT_WORDS =
+  /(?<!\p{L})(?:say|says|said|mean|means|words?|names? for|call|calls|called|terms?|letters?|characters?|vowels?|consonants?|syllables?|rhymes?|synonyms?|antonyms?|plural|uppercase|lowercase|capitali[sz]e|anagrams?|acronyms?|abbreviations?|etymology|spelling|translate|spell|spelled|spelt|write|reply|answer|phrase|pronounce|pronounced|sagt|heißt|bedeutet|wort|wörter|buchstaben|übersetze|schreibe|dit|dire|signifie|mot|lettres|traduis|écris|dice|decir|significa|palabra|letras|traduce|escribe)(?!\p{L})/iu;
 
 function withoutThanks(text: string): string {
-  if (MENTIONS.test(text)) return text;
   return text.replace(THANKS, (found, stop: string) => (found.startsWith(",") ? stop : ""));
 }
 

@@ -11,6 +11,8 @@ export interface Asked {
   /** As asked for; absent means as much as the context holds. */
   readonly maxTokens: number | undefined;
   readonly sampling: SamplingParams;
+  /** Adapters that it takes; absent: those that the model's name says. */
+  readonly lora?: readonly AskedLora[];
   /** Whether the seed was the client's choice and not ours: then even sampling is repeatable. */
   readonly seeded: boolean;
   readonly stop: readonly string[];
@@ -28,6 +30,14 @@ export interface Asked {
   readonly includeUsage: boolean;
   /** Parameters that were accepted and have no effect here. */
   readonly ignored: readonly string[];
+}
+
+/** An adapter by its number or by its name. */
+export interface AskedLora {
+  readonly id: number | undefined;
+  readonly name: string | undefined;
+  /** Absent: what it was loaded with. */
+  readonly scale: number | undefined;
 }
 
 /** A checked request for the next turn of a conversation. */

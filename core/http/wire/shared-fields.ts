@@ -1,7 +1,8 @@
 import * as v from "valibot";
 import { RuntimeError } from "../../errors.ts";
+import { MAX_LORA_SCALE, MAX_LORAS } from "../../lora/limits.ts";
 import type { SamplingParams } from "../../sampler/params.ts";
-import type { Asked } from "./asked.ts";
+import type { Asked, AskedLora } from "./asked.ts";
 import { invalid } from "./check.ts";
 import { flag, integer, list, maybe, number, object, record, text } from "./fields.ts";
 
@@ -51,6 +52,21 @@ const logitBias: v.GenericSchema<unknown, (readonly [number, number])[]> = v.pip
   v.transform((biases) => Object.entries(biases).map(([id, bias]) => [Number(id), bias] as const)),
 );
 
+/** llama-server names adapters by their numbers. */
+const lora: v.GenericSchema<unknown, AskedLora[]> = list(
+  v.pipe(
+    object({
+      id: maybe(integer(0, MAX_LORAS - 1)),
+      name: maybe(text(1, 64)),
+      scale: maybe(number(-MAX_LORA_SCALE, MAX_LORA_SCALE)),
+    }),
+    v.check(({ id, name }) => (id === undefined) !== (name === undefined), "an id or a name"),
+  ),
+  0,
+  MAX_LORAS,
+  "adapters",
+);
+
 const anySafeInteger = integer(Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
 
 /** Fields of every request for a completion, whether it has messages or a prompt. */
@@ -67,6 +83,7 @@ export interface SharedFields {
   readonly presence_penalty: Field<number>;
   readonly frequency_penalty: Field<number>;
   readonly logit_bias: Field<(readonly [number, number])[]>;
+  readonly lora: Field<AskedLora[]>;
   readonly seed: Field<number>;
   readonly random_seed: Field<number>;
   readonly stop: Field<string[]>;
@@ -93,6 +110,7 @@ export const SHARED_FIELDS: SharedFields = {
   presence_penalty: maybe(number(-2, 2)),
   frequency_penalty: maybe(number(-2, 2)),
   logit_bias: maybe(logitBias),
+  lora: maybe(lora),
   seed: maybe(anySafeInteger),
   random_seed: maybe(anySafeInteger),
   stop: maybe(stop),
@@ -131,6 +149,7 @@ export function toAsked(
     model: values.model,
     maxTokens: values.max_tokens,
     sampling: toSampling(values),
+    ...(values.lora === undefined ? {} : { lora: values.lora }),
     seeded: values.seed !== undefined || values.random_seed !== undefined,
     stop: values.stop ?? [],
     stream: values.stream ?? false,

@@ -90,6 +90,8 @@ unsafe fn chain<U: Unpack, const N: usize>(u: &mut U, steps: usize, a: Bytes, st
         }
         if N > 2 {
             token!(x2, y2, 2);
+        }
+        if N > 3 {
             token!(x3, y3, 3);
         }
         a = a.add(2 * FOUR);
@@ -163,11 +165,14 @@ impl Tile {
             self.y1 = f(self.y1, o.y1, a, true);
         }
         if N > 2 {
-            let (a, b) = (a.add(2 * activation::RECORD), a.add(3 * activation::RECORD));
+            let a = a.add(2 * activation::RECORD);
             self.x2 = f(self.x2, o.x2, a, false);
             self.y2 = f(self.y2, o.y2, a, true);
-            self.x3 = f(self.x3, o.x3, b, false);
-            self.y3 = f(self.y3, o.y3, b, true);
+        }
+        if N > 3 {
+            let a = a.add(3 * activation::RECORD);
+            self.x3 = f(self.x3, o.x3, a, false);
+            self.y3 = f(self.y3, o.y3, a, true);
         }
     }
 }

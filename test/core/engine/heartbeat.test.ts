@@ -21,6 +21,8 @@ const OPERATIONS: Readonly<Record<keyof Ops, number>> = {
   rope: 3,
   attention: 7,
   gatedMatmul: 4,
+  gate: 3,
+  addLowRank: 4,
   experts: 4,
   gelu: 1,
   scale: 2,

@@ -1,14 +1,13 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Embedder } from "../../../core/cache/semantic/embedder.ts";
 import { createSemanticAnswers } from "../../../core/cache/semantic/semantic-answers.ts";
-import { createAnswerCache } from "../../../core/cache/answers.ts";
-import { createMemoryStore } from "../../../core/cache/memory-store.ts";
 import type { AnswerCaching } from "../../../core/http/deps.ts";
 import { createAccess } from "../../../core/http/edge/access.ts";
+import { keptAnswers } from "../../fixtures/kept-answers.ts";
 import { bearer, configured } from "../../fixtures/keyed-app.ts";
 import { createScriptedApp, type ScriptedApp } from "../../fixtures/scripted-app.ts";
 import { createWordEmbedder } from "../../fixtures/word-embedder.ts";
-import { CHAT } from "./pool-rig.ts";
+import { CHAT, open as openPool } from "./pool-rig.ts";
 
 const reply = (prompt: readonly number[]) => [
   ...new TextEncoder().encode(`You said ${prompt.length} tokens`),
@@ -30,6 +29,7 @@ const settled = async () => {
   while (tasks.length > 0) await Promise.all(tasks.splice(0));
 };
 beforeEach(() => {
+  tasks = [];
   time = 1_790_000_000_000;
 });
 afterEach(settled);
@@ -39,24 +39,7 @@ const now = () => time;
 async function caching(embedder: Embedder = createWordEmbedder()): Promise<AnswerCaching> {
   const semantic = createSemanticAnswers({ embedder: () => embedder, paths: [CHAT], now });
   await semantic.prove();
-  return {
-    answers: createAnswerCache({
-      secret: new Uint8Array(32),
-      epoch: 1,
-      stores: [createMemoryStore(1e6, now)],
-      memoryBytes: 1e6,
-      freshMs: 60_000,
-      staleMs: 300_000,
-      wallClock: now,
-      now,
-      random: () => 0.5,
-    }),
-    semantic,
-    stale: { whileRevalidateMs: 60_000, ifErrorMs: 300_000 },
-    verifyOneIn: 1,
-    wallClock: now,
-    background: (work) => void tasks.push(work),
-  };
+  return keptAnswers(tasks, { semantic, verifyOneIn: 1 }, now);
 }
 
 const open = async (embedder?: Embedder): Promise<ScriptedApp> =>
@@ -168,6 +151,17 @@ describe("an answer by meaning", () => {
     );
     const polite = asks(`Please, ${QUESTION}`);
     expect(status((await say(app, polite, bearer("user"))).response)).toContain("semantic");
+  });
+
+  test("is given by a front without a model, for what its pool answered", async () => {
+    const { edge, nodes } = await openPool([{ reply }], {
+      deps: { caching: await caching(), now },
+    });
+    const first = await say(edge, asks(QUESTION));
+    const { response, text } = await say(edge, asks(SAME));
+    expect(status(response)).toBe("sirocco; hit; ttl=60; detail=semantic");
+    expect(text).toBe(first.text);
+    expect(nodes[0]!.engine.requests).toHaveLength(1);
   });
 
   test("is gone with the answer that it was: purged, too old, or evicted", async () => {
