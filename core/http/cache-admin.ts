@@ -12,7 +12,7 @@ export interface CacheRoute {
   readonly method: "POST" | "DELETE";
   /** As hono writes it. */
   readonly path: string;
-  answer(request: Request, exchange: Exchange): Response | Promise<Response>;
+  readonly answer: (request: Request, exchange: Exchange) => Response | Promise<Response>;
 }
 
 /** Entries of the semantic cache, by the id of the answer. */
