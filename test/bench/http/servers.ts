@@ -20,6 +20,8 @@ export interface RunningServer {
   readonly url: string;
   /** MiB in use now, and the most so far. */
   memory(): { readonly now: number; readonly peak: number };
+  /** Milliseconds of CPU that it has taken, in all its threads. */
+  cpu(): number;
   stop(): Promise<void>;
 }
 
@@ -120,7 +122,7 @@ export async function startServer(
     child.kill("SIGKILL");
     throw error;
   }
-  return { url, memory: () => memoryOf(child), stop: () => stop(child) };
+  return { url, memory: () => memoryOf(child), cpu: () => cpuOf(child), stop: () => stop(child) };
 }
 
 async function stop(child: ChildProcess): Promise<void> {
@@ -139,5 +141,20 @@ function memoryOf({ pid }: ChildProcess): { readonly now: number; readonly peak:
     return { now: kib("VmRSS") / 1024, peak: kib("VmHWM") / 1024 };
   } catch {
     return { now: NaN, peak: NaN };
+  }
+}
+
+/** Of a tick by which Linux counts a process's time. */
+const TICK_MS = 10;
+
+/** By Linux's account; elsewhere unknown. */
+function cpuOf({ pid }: ChildProcess): number {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    // The second field, a name in brackets, may hold blanks; the 14th and 15th are ticks in user and system mode.
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
+  } catch {
+    return NaN;
   }
 }
