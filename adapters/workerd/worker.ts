@@ -14,6 +14,7 @@ import { kvBytesPerToken, type RoomOptions } from "../node/limits.ts";
 import { readVocabulary, type Vocabulary } from "../portable/load-model.ts";
 import { startEngine } from "../portable/start-engine.ts";
 import { BUDGET_BYTES, planMemory } from "./budget.ts";
+import { digesting } from "./digesting.ts";
 import { driveByReaders } from "./driven-engine.ts";
 import { workerdKernels } from "./kernels.ts";
 import { type EdgeOptions, type EdgeParts, openEdge, type WorkerContext } from "./edge-parts.ts";
@@ -64,6 +65,9 @@ function inBackground(work: Promise<unknown>): void {
   work.catch(() => undefined);
 }
 
+/** A version that is the digest. */
+const SHA256 = /^(?:sha256[:-])?([0-9a-f]{64})$/;
+
 /** Between two looks at whether the model is there: little beside the second that loading takes. */
 const LOOK_MS = 10;
 
@@ -83,14 +87,14 @@ export function createWorker<Env>(options: WorkerOptions<Env>): WorkerHandler<En
   let parts: EdgeParts | undefined;
 
   async function load(env: Env, later: (work: Promise<unknown>) => void): Promise<void> {
-    const { engine: first, vocabulary, version } = await start(env, later);
+    const { engine: first, vocabulary, digest } = await start(env, later);
     const tally = createBreakTally();
     const engines = createReaderSuccession({
       first,
       async open() {
         const next = await start(env, inBackground);
         // Answers would go on with other weights than they began with.
-        if (next.version === version) return next.engine;
+        if (next.digest === digest) return next.engine;
         throw new RuntimeError(
           "MODEL_MALFORMED",
           `Cannot load ${options.name} again: it has changed since it was loaded`,
@@ -112,7 +116,7 @@ export function createWorker<Env>(options: WorkerOptions<Env>): WorkerHandler<En
       engine,
       condition: () => engine.condition(),
       contextLength: engine.info.contextLength,
-      digest: version,
+      digest,
       ownedBy: "sirocco",
     });
     state = "ready";
@@ -125,7 +129,7 @@ export function createWorker<Env>(options: WorkerOptions<Env>): WorkerHandler<En
   ): Promise<{
     readonly engine: MortalEngine;
     readonly vocabulary: Vocabulary;
-    readonly version: string;
+    readonly digest: string;
   }> {
     const object = await options.open(env, later);
     if (object === null) {
@@ -135,7 +139,8 @@ export function createWorker<Env>(options: WorkerOptions<Env>): WorkerHandler<En
       );
     }
     const { size, version } = object;
-    const gguf = await openGguf(streamSource(unbroken(object), size, options.name));
+    const passing = digesting(unbroken(object));
+    const gguf = await openGguf(streamSource(passing.body, size, options.name));
     try {
       const vocabulary = readVocabulary(gguf.metadata);
       const { vocabSize } = vocabulary.tokenizer;
@@ -147,16 +152,18 @@ export function createWorker<Env>(options: WorkerOptions<Env>): WorkerHandler<En
       const plan = planMemory({ vocabSize, streams: room.parallel, snapshotBytes }, budget);
       const runtime = { kernels: workerdKernels, maxBytes: plan.wasm };
       const engine = await startEngine(gguf, runtime, room);
+      // An ETag says nothing to others: the same weights have one digest wherever they are served.
+      const digest = SHA256.exec(version)?.[1] ?? (await passing.digest());
       const { weights, kv, activations } = engine.info.memory;
       const total = plan.js + weights + kv + activations;
       memory = { budget, js_reserved: plan.js, wasm: weights + kv + activations, total };
       if (warm !== undefined && beginning.length > 0) {
         memory = {
           ...memory,
-          snapshot: await warmUp(engine, beginning, version, warm, env, later),
+          snapshot: await warmUp(engine, beginning, digest, warm, env, later),
         };
       }
-      return { engine: driveByReaders(engine), vocabulary, version };
+      return { engine: driveByReaders(engine), vocabulary, digest };
     } finally {
       await gguf.close();
     }

@@ -114,7 +114,7 @@ async function measure(server: RunningServer, name: string, clients: number): Pr
     first50: quantile(first, 0.5),
     first95: quantile(first, 0.95),
     memory: server.memory().now,
-    cpu: (server.cpu() - before) / seen.length,
+    cpu: (server.cpu() - before) / 1000 / seen.length,
   };
 }
 
