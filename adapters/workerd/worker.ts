@@ -4,9 +4,11 @@ import { createLastingEngine } from "../../core/engine/lasting-engine.ts";
 import type { StallWatch } from "../../core/engine/stall-watch.ts";
 import { createApp, type App } from "../../core/http/app.ts";
 import type { HttpLimits, ServedModel, ServerState } from "../../core/http/deps.ts";
+import { modelsWith, type ServedLora } from "../../core/http/lora-models.ts";
 import { toFailure } from "../../core/http/failure.ts";
 import { RuntimeError } from "../../core/errors.ts";
 import { readConfig } from "../../core/model/config.ts";
+import { closeLoras } from "../../core/lora/load-lora.ts";
 import { openGguf } from "../../core/gguf/parse.ts";
 import { streamSource } from "../../core/gguf/stream-source.ts";
 // Plain numbers, nothing of Node.
@@ -20,6 +22,7 @@ import { type EdgeOptions, type EdgeParts, openEdge, type WorkerContext } from "
 import { createReaderSuccession } from "./reader-succession.ts";
 import { type ModelBody, unbroken } from "./sources.ts";
 import { type WarmStart, warmUp } from "./warm.ts";
+import { type OpenedWorkerLora, openWorkerLoras, type WorkerLora } from "./worker-lora.ts";
 import { WORKER_LIMITS } from "./worker-limits.ts";
 
 /** What a worker serves. */
@@ -28,6 +31,8 @@ export interface WorkerOptions<Env> extends EdgeOptions<Env> {
   readonly name: string;
   /** Fetch the model; called once per isolate, and again where that failed. `later` outlives the request. */
   readonly open: (env: Env, later: (work: Promise<unknown>) => void) => Promise<ModelBody | null>;
+  /** Adapters that requests may take; each is a model of its own, `name:adapter`. */
+  readonly lora?: readonly WorkerLora<Env>[];
   /** Begin with keys and values that an earlier isolate has computed. */
   readonly warm?: WarmStart<Env>;
   /** How much room the model gets; absent values take {@linkcode WORKER_ROOM}'s. */
@@ -83,14 +88,14 @@ export function createWorker<Env>(options: WorkerOptions<Env>): WorkerHandler<En
   let parts: EdgeParts | undefined;
 
   async function load(env: Env, later: (work: Promise<unknown>) => void): Promise<void> {
-    const { engine: first, vocabulary, version } = await start(env, later);
+    const { engine: first, vocabulary, version, loras } = await start(env, later);
     const tally = createBreakTally();
     const engines = createReaderSuccession({
       first,
       async open() {
         const next = await start(env, inBackground);
         // Answers would go on with other weights than they began with.
-        if (next.version === version) return next.engine;
+        if (identityOf(next) === identityOf({ version, loras })) return next.engine;
         throw new RuntimeError(
           "MODEL_MALFORMED",
           `Cannot load ${options.name} again: it has changed since it was loaded`,
@@ -105,7 +110,7 @@ export function createWorker<Env>(options: WorkerOptions<Env>): WorkerHandler<En
       watch: NOBODY_WATCHES,
       now: () => performance.now(),
     });
-    models.push({
+    const model: ServedModel = {
       ...vocabulary,
       id: options.name,
       created: Math.floor(Date.now() / 1000),
@@ -114,7 +119,9 @@ export function createWorker<Env>(options: WorkerOptions<Env>): WorkerHandler<En
       contextLength: engine.info.contextLength,
       digest: version,
       ownedBy: "sirocco",
-    });
+      ...(loras.length === 0 ? {} : { loras }),
+    };
+    models.push(...modelsWith(model));
     state = "ready";
   }
 
@@ -126,6 +133,7 @@ export function createWorker<Env>(options: WorkerOptions<Env>): WorkerHandler<En
     readonly engine: MortalEngine;
     readonly vocabulary: Vocabulary;
     readonly version: string;
+    readonly loras: readonly ServedLora[];
   }> {
     const object = await options.open(env, later);
     if (object === null) {
@@ -136,7 +144,9 @@ export function createWorker<Env>(options: WorkerOptions<Env>): WorkerHandler<En
     }
     const { size, version } = object;
     const gguf = await openGguf(streamSource(unbroken(object), size, options.name));
+    let opened: readonly OpenedWorkerLora[] = [];
     try {
+      opened = await openWorkerLoras(options.lora ?? [], env, later);
       const vocabulary = readVocabulary(gguf.metadata);
       const { vocabSize } = vocabulary.tokenizer;
       const room = { ...WORKER_ROOM, ...options.room };
@@ -146,7 +156,7 @@ export function createWorker<Env>(options: WorkerOptions<Env>): WorkerHandler<En
       const snapshotBytes = beginning.length * kvBytesPerToken(readConfig(gguf), room.kvType);
       const plan = planMemory({ vocabSize, streams: room.parallel, snapshotBytes }, budget);
       const runtime = { kernels: workerdKernels, maxBytes: plan.wasm };
-      const engine = await startEngine(gguf, runtime, room);
+      const engine = await startEngine(gguf, runtime, { ...room, loras: opened });
       const { weights, kv, activations } = engine.info.memory;
       const total = plan.js + weights + kv + activations;
       memory = { budget, js_reserved: plan.js, wasm: weights + kv + activations, total };
@@ -156,8 +166,10 @@ export function createWorker<Env>(options: WorkerOptions<Env>): WorkerHandler<En
           snapshot: await warmUp(engine, beginning, version, warm, env, later),
         };
       }
-      return { engine: driveByReaders(engine), vocabulary, version };
+      const loras = opened.map(({ served }) => served);
+      return { engine: driveByReaders(engine), vocabulary, version, loras };
     } finally {
+      await closeLoras(opened);
       await gguf.close();
     }
   }
@@ -230,6 +242,17 @@ export function createWorker<Env>(options: WorkerOptions<Env>): WorkerHandler<En
       return app.fetch(request);
     },
   };
+}
+
+/** What an engine computes with. */
+function identityOf({
+  version,
+  loras,
+}: {
+  readonly version: string;
+  readonly loras: readonly ServedLora[];
+}): string {
+  return JSON.stringify([version, ...loras.map(({ digest }) => digest)]);
 }
 
 /** An attempt to load, as it is seen by those who wait. */
