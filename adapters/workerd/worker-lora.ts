@@ -4,6 +4,7 @@ import { streamSource } from "../../core/gguf/stream-source.ts";
 import type { ServedLora } from "../../core/http/lora-models.ts";
 import { readGgufLora } from "../../core/lora/gguf-lora.ts";
 import { closeLoras, type NamedLora } from "../../core/lora/load-lora.ts";
+import { digesting, digestOf } from "./digesting.ts";
 import { type ModelBody, unbroken } from "./sources.ts";
 
 /** An adapter of low rank that a worker serves beside its model, as `model:name`. */
@@ -18,7 +19,8 @@ export interface WorkerLora<Env> {
 
 /** An adapter whose file is open. */
 export interface OpenedWorkerLora extends NamedLora {
-  readonly served: ServedLora;
+  /** What requests learn of it. To be called once, when its factors have been read. */
+  readonly served: () => Promise<ServedLora>;
 }
 
 /** Open adapters; all are closed where one fails. Rejects with `MODEL_NOT_FOUND` and as `readGgufLora` throws. */
@@ -38,8 +40,11 @@ export async function openWorkerLoras<Env>(
         );
       }
       const { size, version } = object;
-      const gguf = await openGguf(streamSource(unbroken(object), size, name));
-      const served = { name, scale, digest: version };
+      const passing = digesting(unbroken(object));
+      const gguf = await openGguf(streamSource(passing.body, size, name));
+      const served = async (): Promise<ServedLora> => {
+        return { name, scale, digest: await digestOf(version, passing) };
+      };
       try {
         opened.push({ name, file: readGgufLora(gguf, name), served });
       } catch (error) {

@@ -16,6 +16,7 @@ import { kvBytesPerToken, type RoomOptions } from "../node/limits.ts";
 import { readVocabulary, type Vocabulary } from "../portable/load-model.ts";
 import { startEngine } from "../portable/start-engine.ts";
 import { BUDGET_BYTES, planMemory } from "./budget.ts";
+import { digesting, digestOf } from "./digesting.ts";
 import { driveByReaders } from "./driven-engine.ts";
 import { workerdKernels } from "./kernels.ts";
 import { type EdgeOptions, type EdgeParts, openEdge, type WorkerContext } from "./edge-parts.ts";
@@ -88,14 +89,14 @@ export function createWorker<Env>(options: WorkerOptions<Env>): WorkerHandler<En
   let parts: EdgeParts | undefined;
 
   async function load(env: Env, later: (work: Promise<unknown>) => void): Promise<void> {
-    const { engine: first, vocabulary, version, loras } = await start(env, later);
+    const { engine: first, vocabulary, digest, loras } = await start(env, later);
     const tally = createBreakTally();
     const engines = createReaderSuccession({
       first,
       async open() {
         const next = await start(env, inBackground);
         // Answers would go on with other weights than they began with.
-        if (identityOf(next) === identityOf({ version, loras })) return next.engine;
+        if (identityOf(next) === identityOf({ digest, loras })) return next.engine;
         throw new RuntimeError(
           "MODEL_MALFORMED",
           `Cannot load ${options.name} again: it has changed since it was loaded`,
@@ -117,7 +118,7 @@ export function createWorker<Env>(options: WorkerOptions<Env>): WorkerHandler<En
       engine,
       condition: () => engine.condition(),
       contextLength: engine.info.contextLength,
-      digest: version,
+      digest,
       ownedBy: "sirocco",
       ...(loras.length === 0 ? {} : { loras }),
     };
@@ -132,7 +133,7 @@ export function createWorker<Env>(options: WorkerOptions<Env>): WorkerHandler<En
   ): Promise<{
     readonly engine: MortalEngine;
     readonly vocabulary: Vocabulary;
-    readonly version: string;
+    readonly digest: string;
     readonly loras: readonly ServedLora[];
   }> {
     const object = await options.open(env, later);
@@ -143,7 +144,8 @@ export function createWorker<Env>(options: WorkerOptions<Env>): WorkerHandler<En
       );
     }
     const { size, version } = object;
-    const gguf = await openGguf(streamSource(unbroken(object), size, options.name));
+    const passing = digesting(unbroken(object));
+    const gguf = await openGguf(streamSource(passing.body, size, options.name));
     let opened: readonly OpenedWorkerLora[] = [];
     try {
       opened = await openWorkerLoras(options.lora ?? [], env, later);
@@ -157,17 +159,19 @@ export function createWorker<Env>(options: WorkerOptions<Env>): WorkerHandler<En
       const plan = planMemory({ vocabSize, streams: room.parallel, snapshotBytes }, budget);
       const runtime = { kernels: workerdKernels, maxBytes: plan.wasm };
       const engine = await startEngine(gguf, runtime, { ...room, loras: opened });
+      const digest = await digestOf(version, passing);
+      const loras: ServedLora[] = [];
+      for (const lora of opened) loras.push(await lora.served());
       const { weights, kv, activations } = engine.info.memory;
       const total = plan.js + weights + kv + activations;
       memory = { budget, js_reserved: plan.js, wasm: weights + kv + activations, total };
       if (warm !== undefined && beginning.length > 0) {
         memory = {
           ...memory,
-          snapshot: await warmUp(engine, beginning, version, warm, env, later),
+          snapshot: await warmUp(engine, beginning, digest, warm, env, later),
         };
       }
-      const loras = opened.map(({ served }) => served);
-      return { engine: driveByReaders(engine), vocabulary, version, loras };
+      return { engine: driveByReaders(engine), vocabulary, digest, loras };
     } finally {
       await closeLoras(opened);
       await gguf.close();
@@ -245,14 +249,11 @@ export function createWorker<Env>(options: WorkerOptions<Env>): WorkerHandler<En
 }
 
 /** What an engine computes with. */
-function identityOf({
-  version,
-  loras,
-}: {
-  readonly version: string;
+function identityOf(of: {
+  readonly digest: string;
   readonly loras: readonly ServedLora[];
 }): string {
-  return JSON.stringify([version, ...loras.map(({ digest }) => digest)]);
+  return [of.digest, ...of.loras.map(({ digest }) => digest)].join("\n");
 }
 
 /** An attempt to load, as it is seen by those who wait. */

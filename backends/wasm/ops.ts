@@ -15,9 +15,11 @@ import type { WasmTensor } from "./tensors.ts";
 
 /**
  * Nanoseconds of work, roughly, by which the executor judges what is worth sharing: of an element that is only added
- * or scaled, of one through GELU, of one that attention looks at.
+ * or scaled, of one that goes to the cache, where its neighbours lie apart, of one through GELU, of one that attention
+ * looks at.
  */
 const ELEMENT_NS = 0.3;
+const STORE_NS = 2;
 const GELU_NS = 1.5;
 const LOOK_NS = 0.1;
 
@@ -216,7 +218,7 @@ export function createOps(context: OpsContext): StepOps {
         const { offset, rows: n, width } = own(tensor);
         return exchange.bring(memory, offset, n * width * 4);
       };
-      executor.part(kvHeads, 2 * rows * headDim * ELEMENT_NS, memory);
+      executor.part(kvHeads, 2 * rows * headDim * STORE_NS, memory);
       executor.step(
         kv.store,
         there.put(

@@ -8,7 +8,7 @@ import type { Piece, WasmTensor } from "./tensors.ts";
 
 /** Nanoseconds, roughly, of a multiply-add, of quantising an element, of a gated one: what is worth sharing. */
 const MULTIPLY_NS = 0.015;
-const QUANTIZE_NS = 0.3;
+const QUANTIZE_NS = 0.7;
 const GATE_NS = 1.5;
 
 const KERNELS = {

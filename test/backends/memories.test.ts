@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createWasmBackend } from "../../backends/wasm/backend.ts";
 import { MOST_MEMORIES, planMemories } from "../../backends/wasm/memories.ts";
-import { WasmTensor } from "../../backends/wasm/tensors.ts";
+import { HOME, WasmKv, WasmTensor } from "../../backends/wasm/tensors.ts";
 import type { GgufModel } from "../../core/gguf/gguf.ts";
 import { loadModel } from "../../core/model/load.ts";
 import { workloadOf } from "../../core/model/workload.ts";
@@ -139,7 +139,7 @@ describe.for([
   });
 });
 
-const LIMITS = { maxRows: 16, maxLogitRows: 2, blocks: 8, blockSize: 16 } as const;
+const LIMITS = { maxRows: 16, maxLogitRows: 2, blocks: 40, blockSize: 16 } as const;
 
 /** How large memories have to be for a workload to take `count` of them. */
 function bytesFor(workload: Workload, count: number): number {
@@ -150,12 +150,18 @@ function bytesFor(workload: Workload, count: number): number {
   return 0;
 }
 
-/** The bits of the logits behind a prompt in chunks, beside another sequence, and of tokens that follow. */
-async function logitsOf(
+interface Answer {
+  /** Of all rows, behind a prompt in chunks and of tokens that follow, beside another sequence. */
+  readonly logits: readonly Uint32Array[];
+  /** Layers whose cache is not in the first memory. */
+  readonly awayCaches: number;
+}
+
+async function answerOf(
   backend: Backend,
   gguf: GgufModel,
   prompt: readonly number[],
-): Promise<Uint32Array[]> {
+): Promise<Answer> {
   const model = await loadModel(gguf, backend, LIMITS);
   const runner = createRunner(backend, model, 2);
   const rows: Uint32Array[] = [];
@@ -167,30 +173,38 @@ async function logitsOf(
     const parts = [0, 1].map((sequence) => ({ sequence, tokens: [token + sequence] }));
     rows.push(...(await runner.step(parts)).flat().map(copied));
   }
-  return rows;
+  const away = model.cache.filter((layer) => layer instanceof WasmKv && layer.memory !== HOME);
+  return { logits: rows, awayCaches: away.length };
 }
 
 function copied(row: Float32Array): Uint32Array {
   return bits(row).slice();
 }
 
+/** Builds, threads and numbers of memories, the first being what the others have to equal. */
+const SPREADS = [
+  { variant: "simd128", threads: 1, count: 1 },
+  { variant: "relaxed", threads: 1, count: 2 },
+  { variant: "simd128", threads: 2, count: 3 },
+  { variant: "relaxed16", threads: 1, count: 3 },
+] as const;
+
 describe("a model in several memories", () => {
   const { cases } = readGoldens();
-  const modules = new Map(VARIANTS.map((variant) => [variant, kernelModule(variant)]));
-
   test.for([...cases])("$name gives the same bits in one, two and three", async (golden) => {
     const gguf = goldenModel(golden);
     const workload = workloadOf(gguf, LIMITS);
-    const found: Uint32Array[][] = [];
-    for (const [i, count] of [1, 2, 3, 3].entries()) {
-      const variant = VARIANTS[i % VARIANTS.length]!;
+    const found: Answer[] = [];
+    for (const { variant, threads, count } of SPREADS) {
       const memoryBytes = bytesFor(workload, count);
       expect(planMemories(workload, STAGING, memoryBytes).count).toBe(count);
-      const module = modules.get(variant)!;
-      const backend = await createWasmBackend({ module, variant, workload, memoryBytes });
-      found.push(await logitsOf(backend, gguf, golden.prompt));
+      const backend = await wasmBackend(variant, threads, { workload, memoryBytes });
+      found.push(await answerOf(backend, gguf, golden.prompt));
       await backend.close();
     }
-    for (const other of found.slice(1)) expect(other).toEqual(found[0]);
+    const [first, ...others] = found;
+    for (const { logits } of others) expect(logits).toEqual(first!.logits);
+    expect(first!.awayCaches).toBe(0);
+    expect(found.at(-1)!.awayCaches).toBeGreaterThan(0);
   });
 });

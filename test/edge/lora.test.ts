@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { fileDigest } from "../../adapters/node/digest.ts";
 import { openModel } from "../../adapters/node/header.ts";
 import { loadLocal } from "../../adapters/node/load.ts";
 import { GREEDY } from "../../core/sampler/params.ts";
@@ -63,6 +64,12 @@ test("an edge worker answers with an adapter from its bucket as Node does", asyn
     expect(adapted).not.toBe(alone);
     expect(adapted).toBe(await answerHere(0.5));
     expect(alone).toBe(await answerHere(0));
+    const list = await worker.dispatchFetch("http://localhost/v1/models");
+    const { data } = (await list.json()) as {
+      data: readonly { id: string; sirocco: { digest: string; lora?: readonly object[] } }[];
+    };
+    const digest = await fileDigest([file]);
+    expect(data[0]?.sirocco.lora).toEqual([{ id: 0, name: "tales", scale: 0.5, digest }]);
   } finally {
     await worker.dispose();
   }
