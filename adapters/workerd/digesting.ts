@@ -39,3 +39,14 @@ export function digesting(body: ReadableStream<Uint8Array>): Digesting {
     },
   };
 }
+
+/** A version that is the digest. */
+const SHA256 = /^(?:sha256[:-])?([0-9a-f]{64})$/;
+
+/**
+ * What identifies a body that has been read: an ETag says nothing to others, and the same weights have one digest
+ * wherever they are served.
+ */
+export async function digestOf(version: string, passing: Digesting): Promise<string> {
+  return SHA256.exec(version)?.[1] ?? (await passing.digest());
+}
