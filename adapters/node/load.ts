@@ -4,6 +4,7 @@ import type { EngineChange } from "../../core/engine/engine-succession.ts";
 import { UNBROKEN, type EngineCondition } from "../../core/engine/lasting-engine.ts";
 import { superviseEngine, type SupervisionLimits } from "../../core/engine/supervised.ts";
 import { RuntimeError } from "../../core/errors.ts";
+import { closeLoras } from "../../core/lora/load-lora.ts";
 import { readConfig } from "../../core/model/config.ts";
 import type { LoadProgress } from "../../core/model/load.ts";
 import type { ModelConfig } from "../../core/model/model.ts";
@@ -13,7 +14,7 @@ import type { Tokenizer } from "../../core/tokenizer/tokenizer.ts";
 import { fileMarks } from "./digest.ts";
 import { modelDigest, openHeader, remoteOptions } from "./header.ts";
 import { openEngine, type EngineOptions, type OnBackend } from "./open-engine.ts";
-import { closeLoras, loraFacts, openLoras, type LoraFacts } from "./open-lora.ts";
+import { loraFacts, openLoras, type LoraFacts } from "./open-lora.ts";
 import { quantName } from "./quant-mix.ts";
 import { startWorker } from "./worker-engine.ts";
 

@@ -1,7 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import type { SteppedEngine } from "../../core/engine/stepped-engine.ts";
 import type { GgufModel } from "../../core/gguf/gguf.ts";
-import type { NamedLora } from "../../core/lora/load-lora.ts";
+import { closeLoras, type NamedLora } from "../../core/lora/load-lora.ts";
 import type { LoadProgress } from "../../core/model/load.ts";
 import type { Backend } from "../../core/tensor/backend.ts";
 import type { WeightType } from "../../core/tensor/dtype.ts";
@@ -10,7 +10,7 @@ import { createBackend, type BackendPreference } from "./backend.ts";
 import { openModel, remoteOptions } from "./header.ts";
 import type { RoomOptions } from "./limits.ts";
 import type { LoraSource } from "./lora-source.ts";
-import { closeLoras, openLoras } from "./open-lora.ts";
+import { openLoras } from "./open-lora.ts";
 import { startOn } from "./start-on.ts";
 
 /** Which model to compute with and how; plain data, so that it crosses to a worker. */

@@ -4,7 +4,7 @@ import type { ByteSource } from "../../core/gguf/source.ts";
 import { adaptedDigest } from "../../core/lora/adapted-digest.ts";
 import { checkLoras } from "../../core/lora/check.ts";
 import { readGgufLora } from "../../core/lora/gguf-lora.ts";
-import type { NamedLora } from "../../core/lora/load-lora.ts";
+import { closeLoras, type NamedLora } from "../../core/lora/load-lora.ts";
 import type { LoraFile } from "../../core/lora/lora-file.ts";
 import { openPeftLora } from "../../core/lora/peft-lora.ts";
 import { fileDigest, sha256 } from "./digest.ts";
@@ -54,11 +54,6 @@ export async function openLoras(
     await closeLoras(opened);
     throw error;
   }
-}
-
-/** Close the files of adapters. */
-export async function closeLoras(loras: readonly NamedLora[]): Promise<void> {
-  await Promise.all(loras.map(({ file }) => file.close()));
 }
 
 async function openOne(

@@ -18,7 +18,7 @@ import { tendWithRequests } from "./tend-pool.ts";
 export interface EdgeOptions<Env> {
   /**
    * Servers of ours that answer what has no room here, or no model. They go on with an answer that was begun here
-   * only where they have the same model: where its `version` is the digest that they tell, SHA-256.
+   * only where they have the same model, by its digest.
    */
   readonly pool?: (env: Env) => WorkerPool;
   /**

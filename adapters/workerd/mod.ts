@@ -15,4 +15,5 @@ export { createFlights, type FlightsClass, type FlightsOptions } from "./flights
 export { createKvStore } from "./kv-store.ts";
 export { cachedModel, r2Model, responseModel, type ModelBody } from "./sources.ts";
 export type { WarmStart } from "./warm.ts";
+export type { WorkerLora } from "./worker-lora.ts";
 export { createWorker, WORKER_ROOM, type WorkerHandler, type WorkerOptions } from "./worker.ts";

@@ -6,7 +6,10 @@ export interface ModelBody {
   readonly body: ReadableStream;
   /** Bytes in all. */
   readonly size: number;
-  /** What identifies the bytes: an ETag, a version, a digest. */
+  /**
+   * What identifies the bytes for whoever keeps them: an ETag, a version. Where it is their SHA-256, in hex, it is
+   * taken for that; else they are hashed while they are read.
+   */
   readonly version: string;
   /** The bytes from an offset on, where a stream may break off and go on; `null` where they are gone. */
   readonly resume?: (offset: number) => Promise<ReadableStream | null>;

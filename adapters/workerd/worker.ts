@@ -4,9 +4,11 @@ import { createLastingEngine } from "../../core/engine/lasting-engine.ts";
 import type { StallWatch } from "../../core/engine/stall-watch.ts";
 import { createApp, type App } from "../../core/http/app.ts";
 import type { HttpLimits, ServedModel, ServerState } from "../../core/http/deps.ts";
+import { modelsWith, type ServedLora } from "../../core/http/lora-models.ts";
 import { toFailure } from "../../core/http/failure.ts";
 import { RuntimeError } from "../../core/errors.ts";
 import { readConfig } from "../../core/model/config.ts";
+import { closeLoras } from "../../core/lora/load-lora.ts";
 import { openGguf } from "../../core/gguf/parse.ts";
 import { streamSource } from "../../core/gguf/stream-source.ts";
 // Plain numbers, nothing of Node.
@@ -14,12 +16,14 @@ import { kvBytesPerToken, type RoomOptions } from "../node/limits.ts";
 import { readVocabulary, type Vocabulary } from "../portable/load-model.ts";
 import { startEngine } from "../portable/start-engine.ts";
 import { BUDGET_BYTES, planMemory } from "./budget.ts";
+import { digesting, digestOf } from "./digesting.ts";
 import { driveByReaders } from "./driven-engine.ts";
 import { workerdKernels } from "./kernels.ts";
 import { type EdgeOptions, type EdgeParts, openEdge, type WorkerContext } from "./edge-parts.ts";
 import { createReaderSuccession } from "./reader-succession.ts";
 import { type ModelBody, unbroken } from "./sources.ts";
 import { type WarmStart, warmUp } from "./warm.ts";
+import { type OpenedWorkerLora, openWorkerLoras, type WorkerLora } from "./worker-lora.ts";
 import { WORKER_LIMITS } from "./worker-limits.ts";
 
 /** What a worker serves. */
@@ -28,6 +32,8 @@ export interface WorkerOptions<Env> extends EdgeOptions<Env> {
   readonly name: string;
   /** Fetch the model; called once per isolate, and again where that failed. `later` outlives the request. */
   readonly open: (env: Env, later: (work: Promise<unknown>) => void) => Promise<ModelBody | null>;
+  /** Adapters that requests may take; each is a model of its own, `name:adapter`. */
+  readonly lora?: readonly WorkerLora<Env>[];
   /** Begin with keys and values that an earlier isolate has computed. */
   readonly warm?: WarmStart<Env>;
   /** How much room the model gets; absent values take {@linkcode WORKER_ROOM}'s. */
@@ -83,14 +89,14 @@ export function createWorker<Env>(options: WorkerOptions<Env>): WorkerHandler<En
   let parts: EdgeParts | undefined;
 
   async function load(env: Env, later: (work: Promise<unknown>) => void): Promise<void> {
-    const { engine: first, vocabulary, version } = await start(env, later);
+    const { engine: first, vocabulary, digest, loras } = await start(env, later);
     const tally = createBreakTally();
     const engines = createReaderSuccession({
       first,
       async open() {
         const next = await start(env, inBackground);
         // Answers would go on with other weights than they began with.
-        if (next.version === version) return next.engine;
+        if (identityOf(next) === identityOf({ digest, loras })) return next.engine;
         throw new RuntimeError(
           "MODEL_MALFORMED",
           `Cannot load ${options.name} again: it has changed since it was loaded`,
@@ -105,16 +111,18 @@ export function createWorker<Env>(options: WorkerOptions<Env>): WorkerHandler<En
       watch: NOBODY_WATCHES,
       now: () => performance.now(),
     });
-    models.push({
+    const model: ServedModel = {
       ...vocabulary,
       id: options.name,
       created: Math.floor(Date.now() / 1000),
       engine,
       condition: () => engine.condition(),
       contextLength: engine.info.contextLength,
-      digest: version,
+      digest,
       ownedBy: "sirocco",
-    });
+      ...(loras.length === 0 ? {} : { loras }),
+    };
+    models.push(...modelsWith(model));
     state = "ready";
   }
 
@@ -125,7 +133,8 @@ export function createWorker<Env>(options: WorkerOptions<Env>): WorkerHandler<En
   ): Promise<{
     readonly engine: MortalEngine;
     readonly vocabulary: Vocabulary;
-    readonly version: string;
+    readonly digest: string;
+    readonly loras: readonly ServedLora[];
   }> {
     const object = await options.open(env, later);
     if (object === null) {
@@ -135,8 +144,11 @@ export function createWorker<Env>(options: WorkerOptions<Env>): WorkerHandler<En
       );
     }
     const { size, version } = object;
-    const gguf = await openGguf(streamSource(unbroken(object), size, options.name));
+    const passing = digesting(unbroken(object));
+    const gguf = await openGguf(streamSource(passing.body, size, options.name));
+    let opened: readonly OpenedWorkerLora[] = [];
     try {
+      opened = await openWorkerLoras(options.lora ?? [], env, later);
       const vocabulary = readVocabulary(gguf.metadata);
       const { vocabSize } = vocabulary.tokenizer;
       const room = { ...WORKER_ROOM, ...options.room };
@@ -146,18 +158,22 @@ export function createWorker<Env>(options: WorkerOptions<Env>): WorkerHandler<En
       const snapshotBytes = beginning.length * kvBytesPerToken(readConfig(gguf), room.kvType);
       const plan = planMemory({ vocabSize, streams: room.parallel, snapshotBytes }, budget);
       const runtime = { kernels: workerdKernels, maxBytes: plan.wasm };
-      const engine = await startEngine(gguf, runtime, room);
+      const engine = await startEngine(gguf, runtime, { ...room, loras: opened });
+      const digest = await digestOf(version, passing);
+      const loras: ServedLora[] = [];
+      for (const lora of opened) loras.push(await lora.served());
       const { weights, kv, activations } = engine.info.memory;
       const total = plan.js + weights + kv + activations;
       memory = { budget, js_reserved: plan.js, wasm: weights + kv + activations, total };
       if (warm !== undefined && beginning.length > 0) {
         memory = {
           ...memory,
-          snapshot: await warmUp(engine, beginning, version, warm, env, later),
+          snapshot: await warmUp(engine, beginning, digest, warm, env, later),
         };
       }
-      return { engine: driveByReaders(engine), vocabulary, version };
+      return { engine: driveByReaders(engine), vocabulary, digest, loras };
     } finally {
+      await closeLoras(opened);
       await gguf.close();
     }
   }
@@ -230,6 +246,14 @@ export function createWorker<Env>(options: WorkerOptions<Env>): WorkerHandler<En
       return app.fetch(request);
     },
   };
+}
+
+/** What an engine computes with. */
+function identityOf(of: {
+  readonly digest: string;
+  readonly loras: readonly ServedLora[];
+}): string {
+  return [of.digest, ...of.loras.map(({ digest }) => digest)].join("\n");
 }
 
 /** An attempt to load, as it is seen by those who wait. */

@@ -179,9 +179,8 @@ function cachedTurn(policy: AnswerCaching, turn: Turn, directives: CacheDirectiv
   async function lookUp(): Promise<SemanticLookup | undefined> {
     const { semantic } = policy;
     // Where the request alone does not tell the prompt, two that are alike may have different ones.
-    if (semantic?.paths.has(turn.path) !== true || !turn.mayMatch || turn.readsClock)
-      return undefined;
-    if (directives.noCache) return undefined;
+    if (semantic?.state !== "on" || !semantic.paths.has(turn.path)) return undefined;
+    if (!turn.mayMatch || turn.readsClock || directives.noCache) return undefined;
     const question = singleQuestion(asked, from);
     if (question === undefined) return undefined;
     const partition = asker.scope.requestKey(question.rest);

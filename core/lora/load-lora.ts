@@ -11,6 +11,11 @@ export interface NamedLora {
   readonly file: LoraFile;
 }
 
+/** Close the files of adapters. */
+export async function closeLoras(loras: readonly NamedLora[]): Promise<void> {
+  await Promise.all(loras.map(({ file }) => file.close()));
+}
+
 /** An adapter's factors in a backend, by the names of the weights to whose products they add. */
 export interface LoadedLora {
   readonly name: string;

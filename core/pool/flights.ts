@@ -32,12 +32,17 @@ const LINGER_MS = 5000;
 /** An answer's events are kept until then, some hundred kilobytes at most; beyond so many others go their own way. */
 const MOST_FLIGHTS = 256;
 
+/** Characters of questions that are held with them: an object has 128 MB, which others of its class may share. */
+const MOST_CHARS = 4 * 1024 * 1024;
+
 /** White space in silence: three times as often as whoever waits gives up, and soon enough to see that a reader left. */
 const LIMITS = { keepAliveMs: 500, stallMs: 60_000 };
 
 /** An answer, and until when it is read; Infinity while it is under way. */
 interface Flight {
   readonly shared: SharedAnswer<string>;
+  /** Of its question. */
+  readonly chars: number;
   until: number;
 }
 
@@ -50,18 +55,23 @@ export function createFlights(pool: Pool, now: () => number): Flights {
     return found !== undefined && now() < found.until ? found.shared : undefined;
   }
 
-  /** Make room for one more. */
-  function forget(): void {
+  /** Make room for one more: what is over goes first. Throws `NOT_READY` where too much is under way. */
+  function makeRoom(chars: number): void {
     for (const [key, { until }] of flights) if (now() >= until) flights.delete(key);
-    if (flights.size < MOST_FLIGHTS) return;
-    const [over] = [...flights].find(([, { until }]) => until < Infinity) ?? [];
-    if (over === undefined)
-      throw new RuntimeError("NOT_READY", `${MOST_FLIGHTS} answers are under way here`);
-    flights.delete(over);
+    const over = [...flights].filter(([, { until }]) => until < Infinity);
+    let held = [...flights.values()].reduce((sum, flight) => sum + flight.chars, chars);
+    while (flights.size >= MOST_FLIGHTS || held > MOST_CHARS) {
+      const [key, flight] = over.shift() ?? [];
+      if (key === undefined || flight === undefined)
+        throw new RuntimeError("NOT_READY", `${flights.size} answers are under way here`);
+      flights.delete(key);
+      held -= flight.chars;
+    }
   }
 
   function begin(question: FlightQuestion): SharedAnswer<string> {
-    forget();
+    const chars = question.body.length + question.affinity.length;
+    makeRoom(chars);
     const { key } = question;
     const lingers = question.headers["cache-control"] === undefined;
     const shared = shareAnswer<string>({
@@ -73,7 +83,7 @@ export function createFlights(pool: Pool, now: () => number): Flights {
         else flight.until = now() + LINGER_MS;
       },
     });
-    const flight: Flight = { shared, until: Infinity };
+    const flight: Flight = { shared, chars, until: Infinity };
     flights.set(key, flight);
     return shared;
   }

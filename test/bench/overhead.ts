@@ -12,6 +12,7 @@ import { Miniflare } from "miniflare";
 import { bundleEdgeWorker, DEMO, startEdge } from "../edge/edge-worker.ts";
 import { BUN, DENO } from "../fixtures/runtimes.ts";
 import { bundle } from "../runtimes/bundle.ts";
+import { processorTime } from "./processor-time.ts";
 import { spreadOf, type Spread } from "./statistics.ts";
 
 const SERVERS = fileURLToPath(new URL("overhead/servers.mjs", import.meta.url));
@@ -85,12 +86,6 @@ async function start(
         child.kill("SIGKILL");
       }),
   };
-}
-
-/** Linux counts in hundredths of a second, user and system, after the name in parentheses. */
-function processorTime(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]!.split(" ");
-  return (Number(fields[11]) + Number(fields[12])) * 10_000;
 }
 
 async function startWorker(): Promise<Running> {

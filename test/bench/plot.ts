@@ -36,7 +36,7 @@ export function barChart(report: Report, test: string, title: string): string {
   const parts: string[] = [];
   for (const panel of panels) {
     const most = Math.max(...panel.rows.map((row) => row.greatest));
-    parts.push(text(8, y + 18, panel.label, `font-weight="600"`));
+    parts.push(svgText(8, y + 18, panel.label, `font-weight="600"`));
     y += TITLE;
     for (const row of panel.rows) {
       parts.push(bar(row, y, PLOT / most));
@@ -51,10 +51,10 @@ export function barChart(report: Report, test: string, title: string): string {
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" role="img" font-family="system-ui, sans-serif" font-size="12" fill="#1a202c">`,
     `<title>${escape(title)}</title>`,
     `<rect width="${WIDTH}" height="${height}" fill="#ffffff"/>`,
-    text(8, 24, title, `font-size="16" font-weight="600"`),
+    svgText(8, 24, title, `font-size="16" font-weight="600"`),
     legend(),
     ...parts,
-    text(8, height - 12, caption, `font-size="11" fill="#4a5568"`),
+    svgText(8, height - 12, caption, `font-size="11" fill="#4a5568"`),
     `</svg>`,
     "",
   ].join("\n");
@@ -73,12 +73,12 @@ function bar(row: Row, y: number, scale: number): string {
   const name = `${row.label}, ${row.threads} thread${row.threads === 1 ? "" : "s"}${ran}`;
   const opacity = row.threads === 1 ? 1 : 0.6;
   return [
-    text(LABELS - 6, middle + 4, shorten(name), `text-anchor="end"`),
+    svgText(LABELS - 6, middle + 4, shorten(name), `text-anchor="end"`),
     `<rect x="${LABELS}" y="${y}" width="${width.toFixed(1)}" height="${BAR}" fill="${colourOf(row.peer)}" fill-opacity="${opacity}"/>`,
     row.count < 2
       ? ""
       : `<path d="M${from.toFixed(1)} ${middle}H${to.toFixed(1)}M${from.toFixed(1)} ${middle - 4}v8M${to.toFixed(1)} ${middle - 4}v8" stroke="#1a202c" fill="none"/>`,
-    text(Math.max(to, LABELS + width) + 6, middle + 4, digits(row.median), ""),
+    svgText(Math.max(to, LABELS + width) + 6, middle + 4, digits(row.median), ""),
   ].join("\n");
 }
 
@@ -93,11 +93,11 @@ function legend(): string {
     ["native", "native code"],
     ["wasm", "other WebAssembly"],
   ] as const;
-  const note = text(WIDTH - 8, 44, "paler: 2 threads", `text-anchor="end" fill="#4a5568"`);
+  const note = svgText(WIDTH - 8, 44, "paler: 2 threads", `text-anchor="end" fill="#4a5568"`);
   return entries
     .map(([key, label], i) => {
       const x = 8 + 170 * i;
-      return `<rect x="${x}" y="34" width="12" height="12" fill="${COLOURS[key]}"/>${text(x + 18, 44, label, "")}`;
+      return `<rect x="${x}" y="34" width="12" height="12" fill="${COLOURS[key]}"/>${svgText(x + 18, 44, label, "")}`;
     })
     .concat(note)
     .join("\n");
@@ -108,7 +108,8 @@ function shorten(name: string): string {
   return name.replace(/ \((?:node-llama-cpp|onnxruntime-node|Chromium)\)/, "");
 }
 
-function text(x: number, y: number, content: string, attributes: string): string {
+/** A text of an SVG, its characters escaped. */
+export function svgText(x: number, y: number, content: string, attributes: string): string {
   return `<text x="${x.toFixed(1)}" y="${y}" ${attributes}>${escape(content)}</text>`;
 }
 

@@ -8,7 +8,8 @@ import { barChart } from "./plot.ts";
 import type { Report } from "./report.ts";
 import { performanceBlocks, readmeTable } from "./tables.ts";
 
-const PLOTS = "docs/bench";
+/** Where charts are. */
+export const PLOTS = "docs/bench";
 
 /** Charts of a report, by file name. */
 export function chartsOf(report: Report): ReadonlyMap<string, string> {

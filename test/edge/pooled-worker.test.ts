@@ -20,7 +20,9 @@ afterAll(async () => {
   await node?.stop();
 });
 
-async function ask(content: string): Promise<{ by: string; kept: string; text: string }> {
+async function ask(
+  content: string,
+): Promise<{ by: string; kept: string; text: string; fingerprint: string }> {
   const response = await fetch(new URL("/v1/chat/completions", url), {
     method: "POST",
     headers: { "content-type": "application/json" },
@@ -31,11 +33,15 @@ async function ask(content: string): Promise<{ by: string; kept: string; text: s
       max_tokens: 24,
     }),
   });
-  const { choices } = (await response.json()) as { choices: { message: { content: string } }[] };
+  const { choices, system_fingerprint: fingerprint } = (await response.json()) as {
+    choices: { message: { content: string } }[];
+    system_fingerprint: string;
+  };
   return {
     by: response.headers.get("x-sirocco-served-by") ?? "",
     kept: response.headers.get("cache-status") ?? "",
     text: choices[0]!.message.content,
+    fingerprint,
   };
 }
 
@@ -48,6 +54,8 @@ test("a worker that loads its model is answered for by the pool, and keeps answe
     own = await ask(`What is a canary rollout, ${i}?`);
   }
   expect(own.by).toBe("local;why=room");
+  // By the weights' digest, though what the bucket tells of them is an ETag.
+  expect(own.fingerprint).toBe(first.fingerprint);
   // The same weights and arithmetic: what the one answers is what the other does.
   const again = await ask("What is a KV cache?");
   expect(again.text).toBe(first.text);

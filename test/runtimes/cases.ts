@@ -26,7 +26,7 @@ const CHECKS: Readonly<Record<string, (environment: Environment) => Promise<stri
 };
 
 /** Prompts of the schedules beside the first: chunks of 1 take as many steps as the prompt has tokens. */
-const FEW = 8;
+const FEW = 4;
 
 /** Run every case. Cases do not stop one another. */
 export async function runCases(environment: Environment): Promise<Findings> {

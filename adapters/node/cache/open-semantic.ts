@@ -62,6 +62,7 @@ export function openSemantic(
       contextSize: EMBEDDER_CONTEXT,
       signal,
     });
+    if (signal.aborted) return await loaded.close();
     own = loaded;
     const { engine, tokenizer, config } = loaded;
     const { pooling } = config;
@@ -84,11 +85,18 @@ export function openSemantic(
 
   async function begin(): Promise<void> {
     if (location !== "self") await load();
+    let told = false;
     while (!signal.aborted) {
       try {
         await answers.prove();
         return;
-      } catch {
+      } catch (error) {
+        // `self` is not there before its model is; other trouble may last, and is told once.
+        const message = error instanceof Error ? error.message : String(error);
+        if (!told && RuntimeError.is(error) && !signal.aborted) {
+          log({ level: "error", event: "semantic_cache", state: "proving", message });
+          told = true;
+        }
         await sleep(RETRY_MS, undefined, { signal });
       }
     }
@@ -130,7 +138,7 @@ function checkPath(path: string): void {
 function verdictRecord(verdict: PolarityVerdict, state: SemanticState): LogRecord {
   const { pairs, falseHits, paraphrases } = verdict;
   return {
-    level: state === "on" ? "info" : "error",
+    level: "info",
     event: "semantic_cache",
     state,
     pairs,

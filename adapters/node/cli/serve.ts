@@ -286,6 +286,7 @@ function logJson(record: LogRecord): void {
 
 /** Told though nothing is wrong. */
 const NOTED: ReadonlySet<string> = new Set([
+  "semantic_cache",
   "pool_node_added",
   "pool_node_back",
   "pool_node_removed",

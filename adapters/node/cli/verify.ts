@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import { NUMERICS_VERSION } from "../../../core/engine/numerics.ts";
 import { RuntimeError } from "../../../core/errors.ts";
+import { closeLoras } from "../../../core/lora/load-lora.ts";
 import type { Receipt } from "../../../core/receipt/receipt.ts";
 import {
   contextOf,
@@ -12,7 +13,7 @@ import { BACKEND_PREFERENCES, type BackendPreference } from "../backend.ts";
 import type { WeightType } from "../../../core/tensor/dtype.ts";
 import { modelDigest, openModel, remoteOptions } from "../header.ts";
 import { loadLocal } from "../load.ts";
-import { closeLoras, digestWith, loraFacts, openLoras } from "../open-lora.ts";
+import { digestWith, loraFacts, openLoras } from "../open-lora.ts";
 import { takeLoras } from "../take-loras.ts";
 import { abortOnInterrupt } from "./interrupt.ts";
 import {

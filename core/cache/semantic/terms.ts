@@ -28,6 +28,8 @@ export interface Saying {
  * stays. `undefined` for what is no plain question: several lines, code, quotations, or too long.
  */
 export function readQuestion(question: string): Saying | undefined {
+  // Before anything is done for each of its letters; accents may be letters of their own, white space goes.
+  if (question.length > 4 * MAX_QUESTION_CHARS) return undefined;
   const text = question.normalize("NFC").replaceAll(/[’‘]/g, "'").replaceAll(/[“”]/g, '"').trim();
   if (text === "" || text.length > MAX_QUESTION_CHARS) return undefined;
   // Layout means something there, and whatever is quoted is taken to the letter; elsewhere a space is a space.

@@ -10,6 +10,8 @@ export interface Seen {
   /** Pieces of text: tokens, for servers that send each at once. */
   readonly pieces: number;
   readonly text: string;
+  /** `Cache-Status`. */
+  readonly cacheStatus: string | undefined;
 }
 
 /** One at a time per socket, and sockets are kept: connecting is not what is measured. */
@@ -44,7 +46,15 @@ export function ask(agent: Agent, url: string, body: object): Promise<Seen> {
         response.once("error", reject);
         response.once("end", () => {
           const totalMs = performance.now() - start;
-          resolve({ status: response.statusCode ?? 0, firstMs, totalMs, pieces, text });
+          const [cacheStatus] = [response.headers["cache-status"]].flat();
+          resolve({
+            status: response.statusCode ?? 0,
+            firstMs,
+            totalMs,
+            pieces,
+            text,
+            cacheStatus,
+          });
         });
       },
     );

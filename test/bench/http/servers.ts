@@ -5,6 +5,7 @@ import path from "node:path";
 import { ROOT } from "../peers.ts";
 import { untilHealthy } from "./client.ts";
 import { freePort } from "../../fixtures/free-port.ts";
+import { processorTime } from "../processor-time.ts";
 
 /** A server to measure. */
 export interface ServerKind {
@@ -20,11 +21,16 @@ export interface RunningServer {
   readonly url: string;
   /** MiB in use now, and the most so far. */
   memory(): { readonly now: number; readonly peak: number };
+  /** Microseconds that it has computed so far. */
+  cpu(): number;
   stop(): Promise<void>;
 }
 
 /** Tokens that one request may hold, for every server. */
 const CONTEXT = 512;
+
+/** A gateway in Python takes a minute beside other work. */
+const LONGEST_START_S = 180;
 
 /** A build of llama.cpp's own server; no registry has one for every machine. */
 const LLAMA_SERVER = process.env["LLAMA_SERVER"] ?? "";
@@ -102,8 +108,26 @@ export async function startServer(
   slots: number,
 ): Promise<RunningServer> {
   const port = await freePort();
-  const [program = "", ...args] = kind.command(model, threads, slots, port);
-  const child = spawn(program, args, { stdio: ["ignore", "ignore", "pipe"] });
+  return await startProgram(
+    kind.label,
+    kind.command(model, threads, slots, port),
+    port,
+    kind.health,
+  );
+}
+
+/** Start a program that listens on `port` of loopback; resolves once its path `health` answers. */
+export async function startProgram(
+  label: string,
+  [program = "", ...args]: readonly string[],
+  port: number,
+  health: string,
+  env: Readonly<Record<string, string>> = {},
+): Promise<RunningServer> {
+  const child = spawn(program, args, {
+    stdio: ["ignore", "ignore", "pipe"],
+    env: { ...process.env, ...env },
+  });
   let said = "";
   child.stderr
     .setEncoding("utf8")
@@ -111,16 +135,21 @@ export async function startServer(
   const url = `http://127.0.0.1:${port}`;
   try {
     await Promise.race([
-      untilHealthy(url + kind.health),
+      untilHealthy(url + health, LONGEST_START_S),
       once(child, "exit").then(() => {
-        throw new Error(`${kind.label} ended: ${said}`);
+        throw new Error(`${label} ended: ${said}`);
       }),
     ]);
   } catch (error) {
     child.kill("SIGKILL");
     throw error;
   }
-  return { url, memory: () => memoryOf(child), stop: () => stop(child) };
+  return {
+    url,
+    memory: () => memoryOf(child),
+    cpu: () => processorTime(child.pid!),
+    stop: () => stop(child),
+  };
 }
 
 async function stop(child: ChildProcess): Promise<void> {

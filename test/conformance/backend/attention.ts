@@ -103,13 +103,23 @@ function hardValues(random: Random): Float32Array {
   return Float32Array.of(...hard, ...plain.subarray(hard.length));
 }
 
+const plain = new Map<string, Float64Array>();
+
+/** Of one shape all schedules of all backends have the same inputs. */
+function plainOnce(shape: AttentionShape, sequence: number, input: SequenceInputs): Float64Array {
+  const name = JSON.stringify([shape, sequence]);
+  const known = plain.get(name) ?? plainAttention(shape, input);
+  plain.set(name, known);
+  return known;
+}
+
 /** Paged, causal, windowed, grouped attention. */
 export function attentionTests({ backend, attentionTolerance, exact }: BackendSuite): void {
   async function expectPlain(shape: AttentionShape, schedule: Schedule): Promise<void> {
     const inputs = randomInputs(createRandom(20), shape);
     const outputs = await runSchedule(backend(), shape, inputs, schedule, 21);
     for (const [i, input] of inputs.entries()) {
-      const expected = plainAttention(shape, input);
+      const expected = plainOnce(shape, i, input);
       const width = shape.heads * shape.headDim;
       for (let row = 0; row < input.length; row++) {
         const error = relativeError(

@@ -18,12 +18,24 @@ interface Shape {
   readonly hidden: number;
 }
 
+/** Lengths in groups of values that every kernel of a type takes whole. */
 const SHAPES: readonly Shape[] = [
-  { experts: 4, used: 2, d: 256, hidden: 512 },
-  { experts: 1, used: 1, d: 256, hidden: 256 },
-  { experts: 9, used: 3, d: 512, hidden: 256 },
-  { experts: 3, used: 3, d: 256, hidden: 256 },
+  { experts: 4, used: 2, d: 1, hidden: 2 },
+  { experts: 1, used: 1, d: 1, hidden: 1 },
+  { experts: 9, used: 3, d: 2, hidden: 1 },
+  { experts: 3, used: 3, d: 1, hidden: 1 },
 ];
+
+function shapesOf(type: WeightType): readonly Shape[] {
+  const group = type === "q4_k" ? 256 : 96;
+  const grown = ({ experts, used, d, hidden }: Shape): Shape => ({
+    experts,
+    used,
+    d: group * d,
+    hidden: group * hidden,
+  });
+  return SHAPES.map(grown);
+}
 
 interface Loaded extends Shape {
   readonly tensors: { readonly gate: Tensor; readonly up: Tensor; readonly down: Tensor };
@@ -68,7 +80,7 @@ export function expertsTests(suite: BackendSuite): void {
   describe.for(TYPES.filter((type) => weightTypes.includes(type)))("experts of %s", (type) => {
     test("are the chosen feed-forward layers by their shares, and are counted", async () => {
       const random = createRandom(60);
-      for (const shape of SHAPES) {
+      for (const shape of shapesOf(type)) {
         const layer = await load(random, type, shape);
         const tally = backend().alloc("tally", [shape.experts]);
         const counts = new Float32Array(shape.experts);
@@ -88,7 +100,7 @@ export function expertsTests(suite: BackendSuite): void {
 
     test.runIf(exactProducts)("give a row the same bits alone and among others", async () => {
       const random = createRandom(61);
-      const layer = await load(random, type, SHAPES[0]!);
+      const layer = await load(random, type, shapesOf(type)[0]!);
       const tally = backend().alloc("tally", [layer.experts]);
       const [x, router] = [random.normals(5 * layer.d), random.normals(5 * layer.experts)];
       const all = await run(layer, x, router, tally);

@@ -7,7 +7,7 @@ import { keptAnswers } from "../../fixtures/kept-answers.ts";
 import { bearer, configured } from "../../fixtures/keyed-app.ts";
 import { createScriptedApp, type ScriptedApp } from "../../fixtures/scripted-app.ts";
 import { createWordEmbedder } from "../../fixtures/word-embedder.ts";
-import { CHAT } from "./pool-rig.ts";
+import { CHAT, open as openPool } from "./pool-rig.ts";
 
 const reply = (prompt: readonly number[]) => [
   ...new TextEncoder().encode(`You said ${prompt.length} tokens`),
@@ -151,6 +151,17 @@ describe("an answer by meaning", () => {
     );
     const polite = asks(`Please, ${QUESTION}`);
     expect(status((await say(app, polite, bearer("user"))).response)).toContain("semantic");
+  });
+
+  test("is given by a front without a model, for what its pool answered", async () => {
+    const { edge, nodes } = await openPool([{ reply }], {
+      deps: { caching: await caching(), now },
+    });
+    const first = await say(edge, asks(QUESTION));
+    const { response, text } = await say(edge, asks(SAME));
+    expect(status(response)).toBe("sirocco; hit; ttl=60; detail=semantic");
+    expect(text).toBe(first.text);
+    expect(nodes[0]!.engine.requests).toHaveLength(1);
   });
 
   test("is gone with the answer that it was: purged, too old, or evicted", async () => {

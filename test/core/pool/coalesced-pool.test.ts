@@ -187,6 +187,31 @@ test("a place that answers with something else costs nothing but that", async ()
   }
 });
 
+test("an object holds no more than it has room for; what is over makes room", async () => {
+  const { flights, pool } = await openFronts([steady()]);
+  const fingerprint = pool.models()[0]!.fingerprint;
+  const send = (key: string, chars: number) =>
+    flights.fetch(
+      new Request("https://flights/answer", {
+        method: "POST",
+        body: JSON.stringify({
+          key,
+          path: CHAT,
+          body: JSON.stringify(ask).padEnd(chars),
+          headers: {},
+          fingerprint,
+          affinity: "",
+          relay: { fingerprint, seed: 0 },
+        }),
+      }),
+    );
+  const large = await Promise.all([1, 2, 3, 4].map((i) => send(`${i}`, 1_000_000)));
+  expect(large.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+  expect((await send("5", 1_000_000)).status).toBe(503);
+  await Promise.all(large.map((response) => response.text()));
+  expect((await send("5", 1_000_000)).status).toBe(200);
+});
+
 test("a question that is none is refused", async () => {
   const { flights } = await openFronts([steady()]);
   const question = {
