@@ -12,16 +12,13 @@ import { createReduce, type Reduce } from "./reduce.ts";
 import { HOME, KV_BLOCK, kvLayerBytes, MAX_HEAD_DIM, WasmKv, WasmTensor } from "./tensors.ts";
 import { createLoadWeight } from "./load-weight.ts";
 import { type MemoryPlan, planMemories } from "./memories.ts";
-import { activationBytes, MOST_BYTES, wasmNeed } from "./need.ts";
+import { activationBytes, MOST_BYTES, STAGING_BYTES, wasmNeed } from "./need.ts";
 import { CONTROL_BYTES } from "./threads/control.ts";
 import type { MemberTask } from "./threads/member.ts";
 import { createPool } from "./threads/pool.ts";
 
 /** The stack of a kernel, as the build gives the first thread (`-zstack-size`). */
 const STACK_BYTES = 65_536;
-
-/** Bytes of a weight that are read at once, before they are laid out anew: small beside any model. */
-const STAGING_BYTES = 2 ** 20;
 
 /** The same where memory is bounded, and so counted: there are two such pieces. */
 const BOUNDED_STAGING_BYTES = 2 ** 17;

@@ -7,6 +7,9 @@ import { kvLayerBytes, PANEL_ROWS, panelBytes } from "./tensors.ts";
 /** All that wasm32 can address. */
 export const MOST_BYTES: number = MAX_PAGES * PAGE;
 
+/** Bytes of a weight that are read at once, before they are laid out anew: small beside any model. */
+export const STAGING_BYTES: number = 2 ** 20;
+
 /** How a weight is laid out and loaded. */
 export interface WeightPlan {
   readonly vector: boolean;

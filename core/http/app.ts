@@ -6,6 +6,7 @@ import { PROMETHEUS_CONTENT_TYPE } from "../metrics/prometheus.ts";
 import { ANSWER_PATHS, API_ROUTES } from "./apis.ts";
 import { DEFAULT_LIMITS, type AppDeps, type HttpLimits } from "./deps.ts";
 import type { Scope } from "./edge/access.ts";
+import { cacheRoutes } from "./cache-admin.ts";
 import { corsOptions } from "./edge/cors.ts";
 import { readAhead } from "./body.ts";
 import type { Exchange, Reply } from "./exchange.ts";
@@ -85,7 +86,12 @@ export function createApp(deps: AppDeps): App {
     ["GET", "/metrics", "metrics", () => exposition(metrics)],
     ["GET", "/", "public", () => page(deps.browserCode !== undefined)],
     ...browserRoutes(deps, limits),
-    ...semanticRoutes(deps),
+    ...cacheRoutes(server).map(({ method, path, answer }): AppRoute => [
+      method,
+      path,
+      "admin",
+      answer,
+    ]),
     // Ids may have slashes: organisation/model.
     [
       "GET",
@@ -204,19 +210,6 @@ function exposition(metrics: Metrics): Response {
   return new Response(metrics.render(), { headers: { "content-type": PROMETHEUS_CONTENT_TYPE } });
 }
 
-/** Where answers are given by meaning: how to take out one that was given to a question it does not answer. */
-function semanticRoutes({ caching }: AppDeps): readonly AppRoute[] {
-  const semantic = caching?.semantic;
-  if (semantic === undefined) return [];
-  const evict: Handler = (_, exchange) => {
-    const id = decoded(exchange.path.slice(SEMANTIC_PATH.length));
-    if (!semantic.evict(id)) throw notFound(exchange.path);
-    exchange.note({ evicted: id.slice(0, 200) });
-    return json({ id, evicted: true });
-  };
-  return [["DELETE", `${SEMANTIC_PATH}:id`, "admin", evict]];
-}
-
 /** What a browser needs to answer by itself; no routes where it may not have it. */
 function browserRoutes(deps: AppDeps, limits: HttpLimits): readonly AppRoute[] {
   const { browserCode } = deps;
@@ -254,8 +247,6 @@ function browserRoutes(deps: AppDeps, limits: HttpLimits): readonly AppRoute[] {
 
 /** Modules carry no keys, so the code is public; it says nothing of this server. */
 const CODE_PATH = "/browser/";
-/** Entries of the semantic cache, by the id of the answer. */
-const SEMANTIC_PATH = "/admin/semantic-cache/";
 /** Files of models. */
 const FILES_PATH = "/models/";
 

@@ -2,7 +2,11 @@ import { expect, test } from "vitest";
 import { createArgs } from "../../backends/wasm/args.ts";
 import { createArena } from "../../backends/wasm/arena.ts";
 import { instantiateKernels, kernelId } from "../../backends/wasm/kernels.ts";
-import { kernelModule } from "../fixtures/kernels.ts";
+import { kernelModule, VARIANTS, wasmBackend } from "../fixtures/kernels.ts";
+import { createRandom } from "../fixtures/random.ts";
+
+/** Tokens whose weights are added up together (`sampling::GROUP`). */
+const GROUP = 128;
 
 /** exp of the kernels through the one export that shows it: silu(x) · 1/x = 1 / (1 + e^-x). */
 async function sigmoids(xs: Float32Array): Promise<Float32Array> {
@@ -34,3 +38,30 @@ test("exp saturates: gates far out are nothing or themselves, never NaN", async 
   expect([...out.subarray(4, 7)]).toEqual([89, 200, Math.fround(1e30)]);
   expect(out[7]).toBeCloseTo(0, 30);
 });
+
+test.each(VARIANTS)(
+  "weights of a whole group of 128 tokens and of one that ends early: %s",
+  async (variant) => {
+    const random = createRandom(7);
+    const backend = await wasmBackend(variant);
+    const massOf = async (row: Float32Array): Promise<number> => {
+      const logits = backend.alloc("logits", [1, row.length]);
+      backend.write(logits, row);
+      return (await backend.reduce(logits, [{ row: 0, k: 1, mass: true }]))[0]!.mass;
+    };
+    for (const spread of [1, 10, 40, 1e30]) {
+      for (const last of [-Infinity, NaN]) {
+        const early = random.normals(GROUP - 1).map((value) => spread * value);
+        // The last token has no weight, so nothing else may differ.
+        const whole = Float32Array.of(...early, last);
+        const mass = await massOf(early);
+        expect(mass).toBeGreaterThanOrEqual(1);
+        expect(await massOf(whole)).toBe(mass);
+        // Nor has a group that lies far below.
+        const far = whole.map((value) => value - 200 - 20 * spread);
+        expect(await massOf(Float32Array.of(...whole, ...far))).toBe(mass);
+      }
+    }
+    await backend.close();
+  },
+);

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createWasmBackend } from "../../backends/wasm/backend.ts";
 import { MOST_MEMORIES, planMemories } from "../../backends/wasm/memories.ts";
+import { STAGING_BYTES as STAGING } from "../../backends/wasm/need.ts";
 import { HOME, WasmKv, WasmTensor } from "../../backends/wasm/tensors.ts";
 import type { GgufModel } from "../../core/gguf/gguf.ts";
 import { loadModel } from "../../core/model/load.ts";
@@ -16,7 +17,6 @@ import { createRunner } from "../fixtures/runner.ts";
 import { goldenModel, readGoldens } from "../goldens/cases.ts";
 
 const GIB = 2 ** 30;
-const STAGING = 2 ** 20;
 
 /** So many layers of Mistral 7B in Q4_0. */
 function mistral(layers: number): Workload {

@@ -145,6 +145,11 @@ describe("sirocco show", () => {
     expect(stdout).toMatch(/^license\s+mit$/im);
   });
 
+  test("tells scripts how much memory that is, and in how many of WebAssembly's", async () => {
+    const { stdout } = await runCli(["show", demoModelPath(), "--json", "--kv-type", "q8_0"]);
+    expect(JSON.parse(stdout)).toMatchObject({ memory: { kv_type: "q8_0", memories: 1 } });
+  });
+
   test("refuses a file that is no GGUF", async () => {
     const { code, stderr } = await runCli(["show", "package.json"]);
     expect(code).toBe(1);

@@ -1,9 +1,12 @@
 import { Command } from "commander";
+import { planMemories } from "../../../backends/wasm/memories.ts";
+import { STAGING_BYTES } from "../../../backends/wasm/need.ts";
 import type { GgufModel, MetadataValue } from "../../../core/gguf/gguf.ts";
 import { readGgufLora } from "../../../core/lora/gguf-lora.ts";
 import { readConfig } from "../../../core/model/config.ts";
 import type { ModelConfig } from "../../../core/model/model.ts";
 import { checkTensors, weightBytes } from "../../../core/model/tensors.ts";
+import { workloadOf } from "../../../core/model/workload.ts";
 import { RuntimeError } from "../../../core/errors.ts";
 import type { KvType } from "../../../core/tensor/kv-type.ts";
 import { openModel, type OpenedModel } from "../header.ts";
@@ -72,6 +75,8 @@ interface MemoryNeed {
   readonly kv_per_token: number;
   readonly kv_type: KvType;
   readonly context: number;
+  /** WebAssembly memories that all of it is spread over where the CPU computes. */
+  readonly memories: number;
 }
 
 function describe({ gguf }: OpenedModel, kvType: KvType | undefined): ModelFacts {
@@ -90,7 +95,7 @@ function describe({ gguf }: OpenedModel, kvType: KvType | undefined): ModelFacts
     chat_template: gguf.metadata.has("tokenizer.chat_template"),
     adapter,
     unsupported: problem,
-    memory: config === undefined ? null : memoryNeed(config, weightBytes(gguf).total, kvType),
+    memory: config === undefined ? null : memoryNeed(gguf, config, kvType),
     mix: quantMix(gguf),
     metadata: Object.fromEntries([...gguf.metadata].map(([key, value]) => [key, summary(value)])),
   };
@@ -118,15 +123,16 @@ function tryConfig({ gguf }: OpenedModel): {
   }
 }
 
-function memoryNeed(config: ModelConfig, weights: number, kvType: KvType | undefined): MemoryNeed {
+function memoryNeed(gguf: GgufModel, config: ModelConfig, kvType: KvType | undefined): MemoryNeed {
   const { limits, contextLength } = planRoom(config, kvType === undefined ? {} : { kvType });
   const perToken = kvBytesPerToken(config, limits.kvType);
   return {
-    weights,
+    weights: weightBytes(gguf).total,
     kv: perToken * limits.blocks * limits.blockSize,
     kv_per_token: perToken,
     kv_type: limits.kvType,
     context: contextLength,
+    memories: planMemories(workloadOf(gguf, limits), STAGING_BYTES).count,
   };
 }
 
@@ -169,7 +175,8 @@ function toText({ gguf }: OpenedModel, facts: ModelFacts, all: boolean): string 
           [
             "memory",
             `${formatBytes(need.weights)} weights + ${formatBytes(need.kv)} ${need.kv_type} cache ` +
-              `(${formatBytes(need.kv_per_token)} a token, requests of up to ${need.context})`,
+              `(${formatBytes(need.kv_per_token)} a token, requests of up to ${need.context})` +
+              (need.memories > 1 ? `, in ${need.memories} WebAssembly memories` : ""),
           ],
         ]),
   ]);

@@ -30,7 +30,20 @@ export function withoutFrame(terms: readonly string[]): readonly string[] {
     if (bare === rest) break;
     rest = bare;
   }
-  return shortest(rest);
+  return shortest(uninverted(rest));
+}
+
+/** A circumstance has so many words at most; more may hold a question of its own. */
+const MOST_WORDS = 4;
+
+/** `in Python, how do I X` as `how do I X in Python`. */
+function uninverted(terms: readonly string[]): readonly string[] {
+  const [first = ""] = terms;
+  const comma = terms.indexOf(",");
+  const isCircumstance = /^(?:in|on|for|with)$/.test(first) && comma > 1 && comma <= MOST_WORDS;
+  if (!isCircumstance || terms.lastIndexOf(",") !== comma) return terms;
+  const question = terms.slice(comma + 1);
+  return QUESTION_WORDS.has(question[0] ?? "") ? [...question, ...terms.slice(0, comma)] : terms;
 }
 
 function withoutOpening(terms: readonly string[]): readonly string[] {

@@ -92,6 +92,10 @@ export const TEMPLATES: readonly { readonly kind: string; readonly template: str
     "Write a letter {to|from|about|for} my <landlord|teacher|sister>.",
     "How do I pay {for|with|by|off} a <card|loan|house>?",
   ]),
+  ...kind("order", [
+    "{In Rome, what can I see of Paris|In Paris, what can I see of Rome} in <a day|a week>?",
+    "For {a child, what is a gift from an adult|an adult, what is a gift from a child} <worth|like>?",
+  ]),
   ...kind("article", [
     "What is {a|the} <constitution|queen|cloud|market|union>?",
     "Who is {a|the} <president|judge|hero|pope>?",
@@ -158,6 +162,7 @@ export const WORDS: readonly {
     sentences: [
       "How do I sort a list in _?",
       "What is new in _?",
+      "In _, how do I open a file?",
       "How do I read a file with _?",
       "Who created _?",
     ],

@@ -1,6 +1,6 @@
 /**
  * `npm run bench:http`: sirocco beside llama.cpp's server and llama.cpp behind hono, all over HTTP on this machine: requests per second,
- * latency, time to first token and memory with 1, 4 and 8 clients, servers taking turns within every round. The clients run on the same
+ * latency, time to first token, memory and CPU with 1, 4 and 8 clients, servers taking turns within every round. The clients run on the same
  * cores, for everybody alike. `--help` says the rest.
  */
 import path from "node:path";
@@ -74,6 +74,8 @@ interface Row {
   readonly first50: number;
   readonly first95: number;
   readonly memory: number;
+  /** Milliseconds of the server's CPU for a request. */
+  readonly cpu: number;
 }
 
 function quantile(sorted: readonly number[], q: number): number {
@@ -85,6 +87,7 @@ function ascending(seen: readonly Seen[], of: (one: Seen) => number): number[] {
 }
 
 async function measure(server: RunningServer, name: string, clients: number): Promise<Row> {
+  const before = server.cpu();
   const { seen, seconds } = await load(
     `${server.url}/v1/completions`,
     clients,
@@ -111,6 +114,7 @@ async function measure(server: RunningServer, name: string, clients: number): Pr
     first50: quantile(first, 0.5),
     first95: quantile(first, 0.95),
     memory: server.memory().now,
+    cpu: (server.cpu() - before) / 1000 / seen.length,
   };
 }
 
@@ -150,7 +154,7 @@ for (let round = 0; round < Number(values.rounds); round++) {
 const { cpu, cores } = describeMachine();
 process.stdout.write(
   `${describeCommit()}, ${cpu}, ${cores} cores, ${path.basename(model)}, ${values.threads} threads, prompts of ${values.prompt} words (${values.shared} shared), ${values.tokens} tokens, medians of ${values.rounds} rounds (least to greatest)\n\n` +
-    "| server | clients | requests/s | tokens/s | latency p50 ms | p95 ms | p95/p50 | first token p50 ms | p95 ms | memory MiB |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
+    "| server | clients | requests/s | tokens/s | latency p50 ms | p95 ms | p95/p50 | first token p50 ms | p95 ms | memory MiB | CPU ms a request |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
 );
 for (const name of new Set(rows.map(({ server }) => server))) {
   for (const clients of levels) {
@@ -169,6 +173,7 @@ for (const name of new Set(rows.map(({ server }) => server))) {
       median((row) => row.first50),
       median((row) => row.first95),
       median((row) => row.memory),
+      median((row) => row.cpu),
     ];
     process.stdout.write(`| ${cells.join(" | ")} |\n`);
   }
