@@ -132,6 +132,10 @@ function medianOf(rows: readonly Sample[], of: (row: Sample) => number): number 
   return spreadOf(rows.map((row) => of(row))).median;
 }
 
+function signed(value: number): string {
+  return `${value < 0 ? "−" : ""}${digits(Math.abs(value))}`;
+}
+
 function perSecondOf(rows: readonly Sample[]): string {
   const { median, least, greatest } = spreadOf(rows.map(({ perSecond }) => perSecond));
   return `${digits(median)} (${digits(least)}–${digits(greatest)})`;
@@ -151,7 +155,7 @@ function table(): string {
     const p99 = medianOf(rows, (row) => row.p99Ms);
     const adds = what === "miss" && label !== DIRECT;
     const added = (value: number, of: (row: Sample) => number): string =>
-      adds ? digits(value - medianOf(direct, of)) : "–";
+      adds ? signed(value - medianOf(direct, of)) : "–";
     const used = rows
       .map(({ cpuMicroseconds }) => cpuMicroseconds)
       .filter((us) => us !== undefined);

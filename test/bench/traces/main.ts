@@ -86,7 +86,7 @@ function percent(part: number, whole: number): string {
 
 function table(runs: readonly Run[]): string {
   return [
-    "| | refused | first token p50, ms | p90, ms | p99, ms | answers kept that served | of the engine's prompt tokens found | prompt tokens not computed |",
+    "| | refused | first token p50, ms | p90, ms | p99, ms | answered by a kept answer | prompt tokens found by the engine | prompt tokens not computed |",
     "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ...runs.map(({ label, seen }) => {
       const cells = [
