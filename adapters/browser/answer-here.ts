@@ -39,6 +39,7 @@ export async function answerHere(
     id,
     created: 0,
     engine,
+    condition: () => opened.condition(),
     tokenizer,
     template,
     contextLength: engine.info.contextLength,

@@ -1,4 +1,5 @@
 import type { Engine } from "../../core/engine/engine.ts";
+import type { EngineCondition } from "../../core/engine/lasting-engine.ts";
 import { superviseEngine } from "../../core/engine/supervised.ts";
 import type { MetadataValue } from "../../core/gguf/gguf.ts";
 import { readVocabulary, type Vocabulary } from "../portable/load-model.ts";
@@ -19,6 +20,8 @@ export interface LoadOptions extends PortableOptions {
 /** An engine in a worker, with what turns text into its tokens. */
 export interface BrowserEngine extends Vocabulary {
   readonly engine: Engine;
+  /** How the engine is: whether it is being replaced, and what has broken so far. */
+  condition(): EngineCondition;
   /** End its requests and its worker. */
   close(): Promise<void>;
 }
@@ -51,7 +54,12 @@ export async function openEngine(
   });
   try {
     const vocabulary = readVocabulary(metadata ?? new Map());
-    return { ...vocabulary, engine, close: () => engine.close() };
+    return {
+      ...vocabulary,
+      engine,
+      condition: () => engine.condition(),
+      close: () => engine.close(),
+    };
   } catch (error) {
     await engine.close();
     throw error;

@@ -16,12 +16,21 @@ const FOLDER = "digests";
  * costs time and nothing else.
  */
 export async function fileDigest(paths: readonly string[]): Promise<string> {
-  const entry = `${sha256(await fileMarks(paths))}.sha256`;
+  const entry = await entryOf(paths);
   const known = await recall(FOLDER, entry);
   if (/^[0-9a-f]{64}$/.test(known)) return known;
   const digest = await hashFiles(paths);
   await remember(FOLDER, entry, digest);
   return digest;
+}
+
+/** Remember the digest of a file whose bytes have just been read for it. */
+export async function rememberDigest(path: string, digest: string): Promise<void> {
+  await remember(FOLDER, await entryOf([path]), digest);
+}
+
+async function entryOf(paths: readonly string[]): Promise<string> {
+  return `${sha256(await fileMarks(paths))}.sha256`;
 }
 
 /** The sha256 of a text in hex. */

@@ -22,7 +22,7 @@ import { startWorker } from "./worker-engine.ts";
 export interface LoadOptions extends EngineOptions {
   /**
    * Compute in this thread: for measurements. A server must not, because nothing else happens in a
-   * thread while it computes a step.
+   * thread while it computes a step, and because an engine that breaks there is not replaced.
    */
   readonly inProcess?: boolean;
   /**
@@ -125,6 +125,8 @@ export async function loadLocal(options: LoadOptions): Promise<LoadedModel> {
     // Whoever asks later learns of a failure.
     if (identify) header.digest().catch(() => {});
     const engine = await starting;
+    // Vocabulary and weights were read at different times, and have to be of one model.
+    await checkFiles();
     // Those who watched the first engine load are told of changes only.
     progress = undefined;
     const { gone: died } = engine;
@@ -206,7 +208,7 @@ async function changeChecker(files: readonly string[]): Promise<() => Promise<vo
     if ((await fileMarks(files)) === marks) return;
     throw new RuntimeError(
       "MODEL_MALFORMED",
-      `Cannot load ${files[0]} again: it has changed since it was loaded; start anew`,
+      `Cannot load ${files[0]}: it has changed since loading began; start anew`,
     );
   };
 }

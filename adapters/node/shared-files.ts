@@ -1,5 +1,4 @@
-import { createReadStream } from "node:fs";
-import { readdir, stat } from "node:fs/promises";
+import { open, readdir, stat } from "node:fs/promises";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { RuntimeError } from "../../core/errors.ts";
@@ -101,19 +100,36 @@ function notShared(what: string): RuntimeError {
 }
 
 async function sharedFile(file: string, type: string): Promise<SharedFile> {
-  const { size } = await stat(file);
+  const { size, mtimeMs } = await stat(file);
   return {
     name: path.basename(file),
     size,
     type,
     async *read(first, count) {
       if (count === 0) return;
-      const stream = createReadStream(file, {
-        start: first,
-        end: first + count - 1,
-        highWaterMark: PIECE_BYTES,
-      });
-      for await (const piece of stream) yield piece as Uint8Array<ArrayBuffer>;
+      const handle = await open(file);
+      try {
+        const now = await handle.stat();
+        // What it is sent as, a digest or a version, was told of the bytes that it had.
+        if (now.size !== size || now.mtimeMs !== mtimeMs) throw hasChanged(file);
+        let sent = 0;
+        while (sent < count) {
+          const piece = new Uint8Array(Math.min(PIECE_BYTES, count - sent));
+          const { bytesRead } = await handle.read(piece, 0, piece.byteLength, first + sent);
+          if (bytesRead === 0) throw hasChanged(file);
+          yield piece.subarray(0, bytesRead);
+          sent += bytesRead;
+        }
+      } finally {
+        await handle.close();
+      }
     },
   };
+}
+
+function hasChanged(file: string): RuntimeError {
+  return new RuntimeError(
+    "MODEL_MALFORMED",
+    `Cannot send ${path.basename(file)}: it has changed since the server began; start anew`,
+  );
 }

@@ -75,13 +75,15 @@ export async function createWasmBackend(options: WasmBackendOptions): Promise<Ba
     workload === undefined || maxBytes !== undefined
       ? { count: 1, bytes: maxBytes ?? MOST_BYTES, room: Infinity }
       : planMemories(workload, stagingBytes, memoryBytes);
-  const kernels = await Promise.all(
-    Array.from({ length: plan.count }, () =>
-      instantiate === undefined
-        ? instantiateKernels(module, kernelMemory(pool !== undefined, plan.bytes))
-        : instantiate(module),
-    ),
-  );
+  const own =
+    instantiate === undefined
+      ? Array.from({ length: plan.count }, () => kernelMemory(pool !== undefined, plan.bytes))
+      : [];
+  const kernels =
+    instantiate === undefined
+      ? await Promise.all(own.map(({ memory }) => instantiateKernels(module, memory)))
+      : await Promise.all(Array.from({ length: plan.count }, () => instantiate(module)));
+  const mostBytes = own.reduce((sum, one) => sum + one.mostBytes, 0);
   const arenas = kernels.map(({ memory, heapBase }) => createArena(memory, heapBase));
   const memories = arenas.map((arena) => ({ arena, args: createArgs(arena) }));
   const executor =
@@ -93,7 +95,7 @@ export async function createWasmBackend(options: WasmBackendOptions): Promise<Ba
     memories,
     executor,
     roomBytes: plan.room,
-    limitBytes: Math.min(plan.count * plan.bytes, machineBytes),
+    limitBytes: Math.min(own.length === 0 ? plan.count * plan.bytes : mostBytes, machineBytes),
     stagingBytes,
     createReduce: (context) => createReduce({ ...context, arena: arenas[HOME]! }),
   });

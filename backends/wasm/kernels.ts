@@ -85,19 +85,45 @@ export const MAX_PAGES = 65_536;
 /** Pages before anything is loaded: the modules ask for stack and static data only. */
 const FIRST_PAGES = 16;
 
-/** A memory that kernel modules accept. A shared one goes with a module from `shareMemory`. */
+/** Below this no model fits that is worth sharing the work of. */
+const LEAST_SHARED_PAGES = 4096;
+
+/** A memory and the bytes that it may grow to. */
+export interface BoundedMemory {
+  readonly memory: WebAssembly.Memory;
+  readonly mostBytes: number;
+}
+
+/**
+ * A memory that kernel modules accept. A shared one goes with a module from `shareMemory`; where an engine refuses
+ * to set so much address space aside, as browsers of phones do, it may grow to a half, a quarter and so on. Throws
+ * `RangeError` where it refuses 256 MiB as well.
+ */
 export function kernelMemory(
   shared: boolean,
   maxBytes: number = MAX_PAGES * PAGE,
-): WebAssembly.Memory {
-  const maximum = Math.max(FIRST_PAGES, Math.floor(maxBytes / PAGE));
-  return new WebAssembly.Memory({ initial: FIRST_PAGES, maximum, shared });
+  create: (descriptor: WebAssembly.MemoryDescriptor) => WebAssembly.Memory = createMemory,
+): BoundedMemory {
+  let maximum = Math.max(FIRST_PAGES, Math.floor(maxBytes / PAGE));
+  for (;;) {
+    try {
+      const memory = create({ initial: FIRST_PAGES, maximum, shared });
+      return { memory, mostBytes: maximum * PAGE };
+    } catch (error) {
+      if (!shared || maximum / 2 < LEAST_SHARED_PAGES) throw error;
+      maximum = Math.floor(maximum / 2);
+    }
+  }
+}
+
+function createMemory(descriptor: WebAssembly.MemoryDescriptor): WebAssembly.Memory {
+  return new WebAssembly.Memory(descriptor);
 }
 
 /** Instantiate a compiled kernel module, over a memory of its own unless given. Throws where the module is not ours. */
 export async function instantiateKernels(
   module: WebAssembly.Module,
-  memory: WebAssembly.Memory = kernelMemory(false),
+  memory: WebAssembly.Memory = kernelMemory(false).memory,
 ): Promise<Kernels> {
   const { exports } = await WebAssembly.instantiate(module, { env: { memory } });
   return kernelsOf(exports, memory);

@@ -1,7 +1,10 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { exitOf, startServer, type ServerProcess } from "../fixtures/cli.ts";
 import { ask, untilIdle, type Ending } from "../soak/client.ts";
+import { mixed } from "../soak/mixed.ts";
 import * as profiles from "../soak/profiles.ts";
+import type { Seen } from "../soak/seen.ts";
+import { slowClients } from "../soak/slow-clients.ts";
 
 /** The short form of `npm run soak`. */
 
@@ -19,17 +22,18 @@ afterAll(async () => {
   await server?.stop();
 });
 
-const SHORT: readonly (readonly [string, () => Promise<profiles.Seen>])[] = [
+const SHORT: readonly (readonly [string, () => Promise<Seen>])[] = [
   ["L1: twelve clients lose nothing", () => profiles.steady(server.url, truth, 12, 2000)],
-  ["L2: what is too much is refused", () => profiles.overload(server.url, truth, 80)],
+  ["L2: what is too much is refused", () => profiles.burst(server.url, truth, 80)],
   ["L3: rude clients harm nobody and leave nothing", () => profiles.rude(server.url, truth, 4)],
   ["L4: who does not read keeps no slot", () => profiles.paused(server.url, truth, 16)],
   ["L5: the same request gives the same bytes", () => profiles.identical(server.url, truth, 30)],
-  ["F16: half requests keep nobody waiting", () => profiles.slowloris(server.url, truth, 50)],
+  ["F16: who sends slowly keeps nobody waiting", () => slowClients(server.url, truth, 50, 0)],
+  ["L8: what lives after collections stays what it was", () => mixed(0)],
   ["broken streams are resumed", () => profiles.resumed(server.url, truth)],
 ];
 
-test.for(SHORT)("%s", { timeout: 60_000 }, async ([, run]) => {
+test.for(SHORT)("%s", { timeout: 120_000 }, async ([, run]) => {
   const { wrong } = await run();
   expect(wrong).toEqual([]);
 });

@@ -9,6 +9,8 @@ export interface Ending {
   /** `complete`: with a reason and `[DONE]`; `failed`: an error instead of either. */
   readonly kind: "complete" | "refused" | "failed" | "truncated";
   readonly milliseconds: number;
+  /** Until the first text of a stream. */
+  readonly firstMs: number | undefined;
   readonly retryAfter: string | null;
   readonly code: string | undefined;
   /** Id of the last event, where events have ids. */
@@ -17,7 +19,7 @@ export interface Ending {
 
 /** A prompt and what a client does with its answer. */
 export interface Asking {
-  readonly prompt: string;
+  readonly prompt: string | readonly number[];
   readonly tokens: number;
   readonly stream: boolean;
   readonly headers?: Readonly<Record<string, string>>;
@@ -28,7 +30,8 @@ export interface Asking {
   readonly signal?: AbortSignal;
 }
 
-const MODEL = "sirocco-demo.q8_0";
+/** What the server that is asked calls its model. */
+export const MODEL = "sirocco-demo.q8_0";
 
 function bodyOf({ prompt, tokens, stream }: Asking): string {
   return JSON.stringify({ model: MODEL, prompt, max_tokens: tokens, temperature: 0, stream });
@@ -48,6 +51,7 @@ export async function ask(url: string, asking: Asking): Promise<Ending> {
     text: "",
     code: undefined,
     lastId: undefined,
+    firstMs: undefined,
     ...base,
     ...more,
     milliseconds: performance.now() - start,
@@ -60,7 +64,7 @@ export async function ask(url: string, asking: Asking): Promise<Ending> {
     const { choices } = (await response.json()) as { choices: { text: string }[] };
     return end({ kind: "complete", text: choices[0]?.text ?? "" });
   }
-  return end(await readStream(response, asking));
+  return end(await readStream(response, asking, start));
 }
 
 interface Chunk {
@@ -76,6 +80,7 @@ interface Reading {
   events: number;
   lastId: string | undefined;
   code: string | undefined;
+  firstAt: number | undefined;
 }
 
 function take(reading: Reading, line: string): void {
@@ -88,13 +93,15 @@ function take(reading: Reading, line: string): void {
   const choice = choices?.[0];
   if (choice === undefined) return;
   reading.text += choice.text;
+  if (reading.text !== "") reading.firstAt ??= performance.now();
   reading.finished ||= choice.finish_reason !== null;
 }
 
 async function readStream(
   response: Response,
   { leaveAfter = Infinity, slowMs }: Asking,
-): Promise<Pick<Ending, "kind" | "text" | "code" | "lastId">> {
+  start: number,
+): Promise<Pick<Ending, "kind" | "text" | "code" | "lastId" | "firstMs">> {
   const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
   const reading: Reading = {
     text: "",
@@ -103,6 +110,7 @@ async function readStream(
     events: 0,
     lastId: undefined,
     code: undefined,
+    firstAt: undefined,
   };
   let rest = "";
   while (reading.events < leaveAfter) {
@@ -117,9 +125,10 @@ async function readStream(
     }
   }
   if (reading.events >= leaveAfter) await reader.cancel();
-  const { text, code, lastId, complete } = reading;
-  if (complete) return { kind: "complete", text, code, lastId };
-  return { kind: code === undefined ? "truncated" : "failed", text, code, lastId };
+  const { text, code, lastId, complete, firstAt } = reading;
+  const firstMs = firstAt === undefined ? undefined : firstAt - start;
+  const kind = complete ? "complete" : code === undefined ? "truncated" : "failed";
+  return { kind, text, code, lastId, firstMs };
 }
 
 /** Send a request and never read its answer; the socket has to be destroyed by the caller. */
@@ -135,16 +144,6 @@ export async function askAndPause(url: string, asking: Asking): Promise<{ destro
       `content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
   );
   return { destroy: () => socket.resetAndDestroy() };
-}
-
-/** A socket that sends the beginning of a request and nothing more. */
-export async function holdOpen(url: string): Promise<{ destroy(): void }> {
-  const { hostname, port } = new URL(url);
-  const socket = connect(Number(port), hostname);
-  socket.on("error", () => {});
-  await once(socket, "connect");
-  socket.write("POST /v1/completions HTTP/1.1\r\nhost: x\r\n");
-  return socket;
 }
 
 /** A server's own counts, by name. */

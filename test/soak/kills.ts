@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { startServer, type ServerProcess } from "../fixtures/cli.ts";
 import { freePort } from "../fixtures/free-port.ts";
 import { ask, type Ending } from "./client.ts";
-import type { Seen } from "./profiles.ts";
+import type { Seen } from "./seen.ts";
 
 /*
  * Nodes of a pool that are killed while they answer (kill -9), one after the other, under load. Each client asks

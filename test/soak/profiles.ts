@@ -1,22 +1,16 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { ask, askAndPause, holdOpen, metricsOf, untilIdle, type Ending } from "./client.ts";
+import { ask, askAndPause, metricsOf, untilIdle, type Ending } from "./client.ts";
+import { quantile, type Seen } from "./seen.ts";
 
 /*
  * Load profiles and faults against a server that serves the demo model: each returns what was seen and what
  * of it must not be. Texts are compared with what one client alone is given.
  */
 
-/** What a profile saw. */
-export interface Seen {
-  readonly figures: Readonly<Record<string, number | string>>;
-  /** What must not be; empty where all is well. */
-  readonly wrong: readonly string[];
-}
-
 const SUBJECTS = ["tides", "bridges", "caches", "queues", "engines", "maps", "clocks", "rivers"];
-const TOKENS = 24;
+export const TOKENS = 24;
 
-function promptOf(i: number): string {
+export function promptOf(i: number): string {
   return `A note about ${SUBJECTS[i % SUBJECTS.length]} and ${SUBJECTS[(i * 3 + 1) % SUBJECTS.length]}:`;
 }
 
@@ -31,12 +25,12 @@ export async function reference(url: string): Promise<readonly string[]> {
 }
 
 function p95(endings: readonly Ending[]): number {
-  const sorted = endings.map(({ milliseconds }) => milliseconds).toSorted((a, b) => a - b);
-  return Math.round(sorted[Math.floor(0.95 * (sorted.length - 1))] ?? NaN);
+  const times = endings.map(({ milliseconds }) => milliseconds);
+  return Math.round(quantile(times, 0.95));
 }
 
 /** What is wrong with endings that have to be complete and equal to the reference. */
-function compare(
+export function compare(
   endings: readonly (Ending & { readonly i: number })[],
   truth: readonly string[],
 ): string[] {
@@ -77,7 +71,7 @@ export async function steady(
 }
 
 /** L2: `requests` at once, more than slots and queue hold: each is answered as alone or refused at once. */
-export async function overload(
+export async function burst(
   url: string,
   truth: readonly string[],
   requests: number,
@@ -207,30 +201,6 @@ export async function identical(
   return {
     figures: { requests, answered: answered.length, "tokens generated": tokens },
     wrong: compare(answered, truth),
-  };
-}
-
-/** F16: sockets that begin a request and say no more do not keep others from being answered. */
-export async function slowloris(
-  url: string,
-  truth: readonly string[],
-  sockets: number,
-): Promise<Seen> {
-  const alone: Ending[] = [];
-  const beside: (Ending & { i: number })[] = [];
-  const headers = { "cache-control": "no-store" };
-  for (let i = 0; i < 8; i++)
-    alone.push(await ask(url, { prompt: promptOf(i), tokens: TOKENS, stream: true, headers }));
-  const held = await Promise.all(Array.from({ length: sockets }, () => holdOpen(url)));
-  for (let i = 0; i < 8; i++)
-    beside.push({
-      ...(await ask(url, { prompt: promptOf(i), tokens: TOKENS, stream: true, headers })),
-      i,
-    });
-  for (const socket of held) socket.destroy();
-  return {
-    figures: { sockets, "p95 ms alone": p95(alone), "p95 ms beside": p95(beside) },
-    wrong: compare(beside, truth),
   };
 }
 

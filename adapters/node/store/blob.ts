@@ -1,8 +1,9 @@
 /** Files of a store by their digest. */
 import { createHash } from "node:crypto";
-import { mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
+import { lstat, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { RuntimeError } from "../../../core/errors.ts";
+import { fileDigest, rememberDigest } from "../digest.ts";
 import { listManifests } from "./manifest.ts";
 import { blobPath, type StorePlace } from "./place.ts";
 
@@ -16,10 +17,15 @@ export interface Expected {
 /** Read this much at once. */
 const CHUNK_BYTES: number = 2 ** 20;
 
-/** Whether a store has these bytes already, as many of them. */
+/**
+ * Whether a store has these bytes already. They are read for that once, and again when the file is another one by its
+ * size or time of modification.
+ */
 export async function hasBlob(place: StorePlace, sha256: string, size: number): Promise<boolean> {
-  const stats = await stat(blobPath(place, sha256)).catch(() => undefined);
-  return stats?.isFile() === true && stats.size === size;
+  const path = blobPath(place, sha256);
+  const stats = await lstat(path).catch(() => undefined);
+  if (stats?.isFile() !== true || stats.size !== size) return false;
+  return (await fileDigest([path])) === sha256;
 }
 
 /**
@@ -47,7 +53,9 @@ export async function adoptBlob(
     );
   }
   await mkdir(place.blobs, { recursive: true });
-  await rename(path, blobPath(place, sha256));
+  const blob = blobPath(place, sha256);
+  await rename(path, blob);
+  await rememberDigest(blob, sha256);
   return sha256;
 }
 

@@ -6,6 +6,8 @@ import type { ServedModel } from "../deps.ts";
 import type { EmbedRoute } from "../embeddings.ts";
 import type { Exchange } from "../exchange.ts";
 import { fillInTokens } from "../fill-in.ts";
+import { allModels, isHere } from "../found-model.ts";
+import type { PoolModel } from "../../pool/node-models.ts";
 import { findModel } from "../find-model.ts";
 import type { Route, Server } from "../pipeline.ts";
 import { untilServing } from "../serving.ts";
@@ -52,7 +54,9 @@ export function version(_request: Request, _exchange: Exchange, { deps }: Server
 
 /** `GET /api/tags`: the models that there are. */
 export function tags(_request: Request, _exchange: Exchange, { deps }: Server): Response {
-  return Response.json({ models: deps.models().map(toEntry) });
+  return Response.json({
+    models: allModels(deps).map((one) => (isHere(one) ? toEntry(one) : toPoolEntry(one))),
+  });
 }
 
 /** `GET /api/ps`: the models in memory, which are the same ones, and stay. */
@@ -102,7 +106,7 @@ export async function show(
 }
 
 /** What a served model does not tell is left empty: clients do nothing but show it. */
-function toDetails({ architecture = "", quantization = "" }: ServedModel): object {
+function toDetails({ architecture = "", quantization = "" }: Partial<ServedModel>): object {
   return {
     parent_model: "",
     format: "gguf",
@@ -124,7 +128,21 @@ function toEntry(model: ServedModel): object {
   };
 }
 
-function modifiedAt({ created }: ServedModel): string {
+/** What nodes tell of a model in their own lists: neither its size nor its details. */
+function toPoolEntry({ id, digest, listed }: PoolModel): object {
+  const created = Number(listed["created"]);
+  const isTime = created >= 0 && created * 1000 < NEVER;
+  return {
+    name: id,
+    model: id,
+    modified_at: modifiedAt({ created: isTime ? created : 0 }),
+    size: 0,
+    digest,
+    details: toDetails({}),
+  };
+}
+
+function modifiedAt({ created }: Pick<ServedModel, "created">): string {
   return new Date(created * 1000).toISOString();
 }
 

@@ -2,7 +2,7 @@ import { mkdtemp, readdir, rm, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { fileDigest, sha256 } from "../../../adapters/node/digest.ts";
+import { fileDigest, rememberDigest, sha256 } from "../../../adapters/node/digest.ts";
 
 let folder = "";
 
@@ -39,6 +39,15 @@ test.runIf(process.platform === "linux")("fileDigest does not read a file twice"
   await writeFile(path, "two");
   await utimes(path, time, time);
   expect(await fileDigest([path])).toBe(sha256("one"));
+});
+
+test("fileDigest takes what whoever read the file remembered, until it changes", async () => {
+  const path = join(folder, "model");
+  await writeFile(path, "one");
+  await rememberDigest(path, sha256("as remembered"));
+  expect(await fileDigest([path])).toBe(sha256("as remembered"));
+  await writeFile(path, "other");
+  expect(await fileDigest([path])).toBe(sha256("other"));
 });
 
 test("fileDigest notices that a file has changed", async () => {

@@ -49,11 +49,16 @@ describe("an edge without a model", () => {
     const list = await (await edge.get("/v1/models")).json();
     expect(list).toEqual(await (await nodes[0]!.get("/v1/models")).json());
     expect((await edge.get("/v1/models/m")).status).toBe(200);
+    const [tag] = (await (await edge.get("/api/tags")).json()).models;
+    const [own] = (await (await nodes[0]!.get("/api/tags")).json()).models;
+    expect(tag).toMatchObject({ ...own, size: 0, details: { format: "gguf" } });
     expect((await edge.get("/readyz")).status).toBe(200);
     const embed = { model: "m", input: "Hello" };
     const given = (await (await edge.post("/v1/embeddings", embed)).json()) as { data: object };
-    const own = (await (await nodes[0]!.post("/v1/embeddings", embed)).json()) as { data: object };
-    expect(given.data).toEqual(own.data);
+    const there = (await (await nodes[0]!.post("/v1/embeddings", embed)).json()) as {
+      data: object;
+    };
+    expect(given.data).toEqual(there.data);
     expect(await (await edge.post("/tokenize", { model: "m", prompt: "Hi" })).json()).toEqual(
       await (await nodes[0]!.post("/tokenize", { model: "m", prompt: "Hi" })).json(),
     );

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -270,6 +270,33 @@ test("pull keeps two from writing the same file, unless the other one is gone", 
   await expect(bring()).rejects.toThrow(new RegExp(`process ${process.pid}`));
   await writeFile(`${file}.lock`, "999999999");
   expect((await bring()).name).toBe("owner/model:q4_k_m");
+});
+
+test("F7: a blob that has other bytes by now is not opened, and pulled again", async () => {
+  await bring();
+  const blob = blobPath(place, digest(model));
+  const spoilt = model.slice();
+  spoilt[spoilt.length - 1]! ^= 1;
+  const opens = async (): Promise<void> => {
+    const stored = await findStored("model:q4_k_m", place);
+    await (await stored!.open(stored!.main!)).close();
+  };
+  await opens();
+  for (const bytes of [spoilt, model.subarray(0, 1000)]) {
+    await writeFile(blob, bytes);
+    await expect(opens()).rejects.toMatchObject({
+      code: "MODEL_MALFORMED",
+      message: expect.stringContaining("pull it again"),
+    });
+    await bring();
+    expect(new Uint8Array(await readFile(blob))).toEqual(model);
+    await opens();
+  }
+  // Nor is one that leads elsewhere, however right its bytes are.
+  const elsewhere = join(place.root, "elsewhere");
+  await rename(blob, elsewhere);
+  await symlink(elsewhere, blob);
+  await expect(opens()).rejects.toMatchObject({ code: "MODEL_MALFORMED" });
 });
 
 test("pull copies a file of this machine and checks the digest that it was promised", async () => {
