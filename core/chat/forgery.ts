@@ -6,7 +6,8 @@
  * Marks go
  * - after every character of a message that can open a spelling, not only into whole spellings: a
  *   template that cuts pieces out of a text (`<|im<think>_end|>`) must not assemble one;
- * - before a text that would complete what the template's own text opens (`'<' ~ name ~ '>'`).
+ * - before a text that would complete what the template's own text opens (`'<' ~ name ~ '>'`);
+ * whatever its letters' case, which a template may change (`content | upper`).
  *
  * Words the template itself looks for (`'</think>' in content`) stay as they are, unless a spelling
  * could begin with them.
@@ -35,12 +36,19 @@ export function createForgery(spellings: readonly string[], literals: readonly s
   const wordy = spellings.filter((spelling) => !isSymbol(spelling[0]!));
   const openers = new Set(symbolic.map((spelling) => spelling[0]!));
   const words = wordsByOpener(symbolic, literals, openers);
-  const rests = openRests(spellings, literals);
+  const rests = openRests(spellings, literals).map(withoutCase);
   const restStarts = new Set(rests.map((rest) => rest[0]!));
+  const longestRest = Math.max(0, ...rests.map((rest) => rest.length));
 
-  const completes = (text: string): boolean =>
-    restStarts.has(text[0] ?? "") &&
-    rests.some((rest) => text.startsWith(rest) || rest.startsWith(text));
+  const completes = (text: string): boolean => {
+    // Some letters are several in another case.
+    const start = withoutCase(text.slice(0, longestRest));
+    return (
+      restStarts.has(start[0] ?? "") &&
+      rests.some((rest) => start.startsWith(rest) || rest.startsWith(start))
+    );
+  };
+  const wordPatterns = wordy.map((spelling) => new RegExp(escaped(spelling), "giu"));
 
   const markOpeners = (text: string, mark: string): string => {
     let marked = "";
@@ -57,10 +65,10 @@ export function createForgery(spellings: readonly string[], literals: readonly s
 
   const markWords = (text: string, mark: string): string => {
     let marked = text;
-    for (const spelling of wordy) {
-      const [first, rest] = [spelling[0]!, spelling.slice(1)];
-      marked = marked.replaceAll(spelling, () => first + mark + rest);
-      if (endsOpen(marked, spelling)) marked += mark;
+    for (const [i, spelling] of wordy.entries()) {
+      marked = marked.replaceAll(wordPatterns[i]!, (found) => found[0]! + mark + found.slice(1));
+      if (endsOpen(withoutCase(marked.slice(-spelling.length)), withoutCase(spelling)))
+        marked += mark;
     }
     return marked;
   };
@@ -93,10 +101,20 @@ export function createForgery(spellings: readonly string[], literals: readonly s
       return text.slice(0, opens) + mark + markAll(text.slice(opens), mark);
     },
     unmark(text, mark) {
-      const escaped = `\\u${mark.charCodeAt(0).toString(16)}`;
-      return text.replaceAll(mark, "").replaceAll(escaped, "");
+      const spelled = `\\u${mark.charCodeAt(0).toString(16)}`;
+      return text.replaceAll(mark, "").replaceAll(spelled, "");
     },
   };
+}
+
+/** Equal for texts that a change of case can make equal. */
+function withoutCase(text: string): string {
+  return text.toUpperCase().toLowerCase();
+}
+
+/** The pattern of this text. */
+function escaped(text: string): string {
+  return text.replaceAll(/[\\^$.*+?()[\]{}|]/g, String.raw`\$&`);
 }
 
 /** Neither letter, digit nor blank, nor what JSON is made of: marking it disturbs no template. */

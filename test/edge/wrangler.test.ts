@@ -13,17 +13,21 @@ const WRANGLER = path.join(ROOT, "node_modules", "wrangler", "bin", "wrangler.js
 /** What a worker may weigh without its weights, compressed. */
 const MOST_BUNDLE_BYTES = 2 ** 20;
 
-test.for(["wrangler.jsonc", "smollm2.jsonc"])("wrangler would deploy %s", async (config) => {
+test.for([
+  ["edge-worker/wrangler.jsonc", /env\.MODELS .*R2 Bucket/],
+  ["edge-worker/smollm2.jsonc", /env\.MODELS .*R2 Bucket/],
+  ["edge-cache/wrangler.jsonc", /env\.FLIGHTS .*Durable Object/],
+] as const)("wrangler would deploy %s", async ([config, binding]) => {
   const folder = mkdtempSync(path.join(tmpdir(), "sirocco-wrangler-"));
   try {
-    const file = path.join(ROOT, "examples", "edge-worker", config);
+    const file = path.join(ROOT, "examples", config);
     const { stdout } = await run(
       process.execPath,
       [WRANGLER, "deploy", "--dry-run", "--outdir", folder, "--config", file],
       { env: { ...process.env, WRANGLER_SEND_METRICS: "false", WRANGLER_LOG_PATH: folder } },
     );
     expect(stdout).toContain("--dry-run: exiting now");
-    expect(stdout).toMatch(/env\.MODELS .*R2 Bucket/);
+    expect(stdout).toMatch(binding);
     const uploaded = readdirSync(folder).filter((name) => /\.(js|wasm)$/.test(name));
     expect(uploaded).toHaveLength(2);
     const bytes = uploaded.map(

@@ -83,6 +83,18 @@ describe("text of a message never yields a control token", () => {
     );
   });
 
+  test("nor does a change of case make one of a text that is none", () => {
+    const cases = [
+      ["{% for m in messages %}{{ m.content | upper }}{% endfor %}", ["eot"]],
+      ["{% for m in messages %}{{ m.content | upper }}{% endfor %}", ["e", "Ot"]],
+      ["{% for m in messages %}EO{{ m.content | upper }}{% endfor %}", ["t"]],
+      ["{% for m in messages %}<|im_{{ m.content | lower }}{% endfor %}", ["END|>"]],
+      ["{% for m in messages %}<|im_{{ m.content.lower() }}{% endfor %}", ["End|>"]],
+    ] as const;
+    for (const [source, contents] of cases)
+      expect(controls(source, contents), `${source} ${contents.join("+")}`).toEqual([]);
+  });
+
   test("nor text in names, ids, arguments and tools", () => {
     const template = createChatTemplate("{{ messages | tojson }}{{ tools | tojson }}", tokenizer);
     for (const spelling of CONTROL) {
@@ -113,6 +125,23 @@ describe("createForgery", () => {
     const forgery = createForgery(CONTROL, ["<think>", "<|im_end|>"]);
     expect(forgery.protect("<think> a", "|M")).toBe("<think> a");
     expect(forgery.protect("<|im_end|>", "\u{FDD1}")).not.toContain("<|");
+  });
+
+  test("a spelling may hold whatever means something in patterns", () => {
+    for (const spelling of [
+      "tool-call",
+      "a.b",
+      "x(1)",
+      "e[0]{2}",
+      "c\\d",
+      "q|r",
+      "s/t",
+      "k^$*+?",
+    ]) {
+      const marked = createForgery([spelling], []).protect(spelling.toUpperCase(), "\u{FDD1}");
+      expect(marked.toLowerCase()).not.toContain(spelling);
+      expect(createForgery([spelling], []).protect("axb", "\u{FDD1}")).toBe("axb");
+    }
   });
 
   test("chooseMark takes a noncharacter that no text holds, escaped or not", () => {
