@@ -23,6 +23,7 @@ import { createDrafting } from "./drafting.ts";
 import { createHeartbeat } from "./heartbeat.ts";
 import { createTally, type Job } from "./job.ts";
 import { createLatch } from "./latch.ts";
+import { addInTurn } from "./own-wait.ts";
 import { steer } from "./steering.ts";
 import { poolStates, wantedStates } from "./states.ts";
 import { createSample } from "./sample.ts";
@@ -161,8 +162,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
     const started = now();
     for (const { sequence } of plan.work) jobs.get(sequence)?.begin(started);
     const states = wantedStates(plan, jobs);
-    const laid = layOut(plan.work);
-    const batch = states === "only" ? { ...laid, headless: true } : laid;
+    const batch = states === "only" ? { ...layOut(plan.work), headless: true } : layOut(plan.work);
     model.prepare(batch);
     const output = await run(batch);
     if (states !== "none")
@@ -230,7 +230,7 @@ export function createEngine(options: EngineOptions): SteppedEngine {
   }
 
   function enqueue(job: Job): void {
-    scheduler.add(job.sequence);
+    addInTurn(scheduler, backlog, jobs.keys(), job.sequence);
     if (jobs.size === 0) progressed = now();
     jobs.set(job.sequence, job);
     wake();

@@ -48,6 +48,14 @@ const MAX_REMEMBERED = 1024;
 /** Who has asked within the last minute or so will soon ask again: a small machine computes 2000 rows a second. */
 const RECENT_ROWS = 100_000;
 
+/** `QUEUE_FULL` for a tenant whose own part of the queue is full, though there is room for others. */
+export class OwnPartFull extends RuntimeError {
+  /** Says what waits already. */
+  constructor(waiting: string) {
+    super("QUEUE_FULL", `Cannot queue a request: ${waiting}, which is its part of the queue`);
+  }
+}
+
 /** One tenant's account. */
 interface Lane {
   /** By priority, then as they came. */
@@ -133,7 +141,7 @@ export function createFairQueue(limits: QueueLimits): FairQueue {
     const lane = tenant === ANYONE ? undefined : lanes.get(tenant);
     if (lane === undefined || lane.queue.length === 0) return;
     if (lane.queue.length >= limits.requests - all) {
-      throw full(`${lane.queue.length} of this key wait already, which is its part of the queue`);
+      throw new OwnPartFull(`${lane.queue.length} of this key wait already`);
     }
     const own = lane.freshTokens;
     if (own > 0 && own + tokens.length > limits.tokens - freshTokens) {

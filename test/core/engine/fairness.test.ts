@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { RuntimeError } from "../../../core/errors.ts";
 import { GREEDY } from "../../../core/sampler/params.ts";
 import { expected } from "./memory-model.ts";
 import { collect, createRig, request, turn } from "./rig.ts";
@@ -138,6 +139,41 @@ test("a request that has waited too long is told to come back, one that has begu
   expect(clock).toBeLessThanOrEqual(110);
   expect((await running).tokens.length).toBe(30);
   await rig.engine.close();
+});
+
+test("a tenant whose part of the queue is full is told when its own requests are done", async () => {
+  let clock = 0;
+  const rig = createRig({ now: () => clock, maxSequences: 1, maxWaiting: 11 });
+  // A row a second.
+  rig.onRun = (): void => {
+    clock += 1000;
+  };
+  const { engine } = rig;
+  await collect(engine, request([1], { maxTokens: 5, tenant: "noisy" }));
+  /** Of eight requests at once, of which one runs and five wait, what the last one is told. */
+  const told = async (): Promise<number> => {
+    const asked = Array.from({ length: 8 }, (_, i) =>
+      collect(engine, request([i], { maxTokens: 5, tenant: "noisy" })),
+    );
+    const last = (await Promise.allSettled(asked)).at(-1);
+    const error: unknown = last?.status === "rejected" ? last.reason : undefined;
+    if (!RuntimeError.is(error)) throw new Error("It was not refused");
+    expect(error).toMatchObject({
+      code: "QUEUE_FULL",
+      message: expect.stringContaining("its part"),
+    });
+    return error.retryAfterSeconds ?? NaN;
+  };
+  const alone = await told();
+  // Each takes its prompt of one token and an answer of five.
+  expect(alone).toBeGreaterThan(20);
+  expect(alone).toBeLessThan(50);
+  // Another one takes half of the speed.
+  const other = collect(engine, request([1], { tenant: "quiet", maxTokens: 200 }));
+  await turn();
+  expect(await told()).toBeGreaterThan(1.5 * alone);
+  await other;
+  await engine.close();
 });
 
 test("a priority or a deadline that makes no sense is refused", async () => {
