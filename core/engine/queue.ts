@@ -145,9 +145,7 @@ export function createFairQueue(limits: QueueLimits): FairQueue {
     }
     const own = lane.freshTokens;
     if (own > 0 && own + tokens.length > limits.tokens - freshTokens) {
-      throw full(
-        `prompts of ${own} tokens of this key wait already, which is its part of the queue`,
-      );
+      throw new OwnPartFull(`prompts of ${own} tokens of this key wait already`);
     }
   }
 

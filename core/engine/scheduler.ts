@@ -103,9 +103,10 @@ const UNBOUNDED: QueueLimits = { requests: Infinity, tokens: Infinity };
  * step lets sequences catch up. Those one token behind, the ones that are being answered, go first;
  * what is left of the row budget, and at most `chunk`, goes to longer ones: to the tenant that has been
  * given least, and of one tenant to the oldest. So a long prompt never halts answers and is never halted
- * itself. Where there are several tenants, long prompts come in small pieces, so that nobody waits long for a step. When the cache is full, the youngest sequence gives its blocks back, goes to the head of its
- * tenant's queue and is computed again later; so does one of a tenant that has several slots where another
- * has none. Full blocks stay known by their tokens: who begins with the same ones does not compute them again.
+ * itself. Where there are several tenants, long prompts come in small pieces, so that nobody waits long for a step.
+ * When the cache is full, the youngest sequence gives its blocks back, goes to the head of its tenant's queue and is
+ * computed again later; so does one of a tenant that has several slots where another has none. Full blocks stay known
+ * by their tokens: who begins with the same ones does not compute them again.
  */
 export function createScheduler(limits: SchedulerLimits): Scheduler {
   const { maxRows, maxLogitRows, chunk } = limits;

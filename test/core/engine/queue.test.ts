@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type FairQueue, createFairQueue } from "../../../core/engine/queue.ts";
+import { type FairQueue, createFairQueue, OwnPartFull } from "../../../core/engine/queue.ts";
 import { type Sequence, createSequence } from "../../../core/engine/sequence.ts";
 
 const NO_STOPS = new Set<number>();
@@ -112,6 +112,7 @@ describe("createFairQueue", () => {
   test("keeps room for other tenants' tokens as well", () => {
     const queue = create(100, 100);
     for (let i = 0; i < 2; i++) queue.add(waiting("long", 25));
+    expect(() => queue.add(waiting("long", 25))).toThrow(OwnPartFull);
     expect(() => queue.add(waiting("long", 25))).toThrow(/50 tokens of this key wait already/);
     queue.add(waiting("short", 10));
     serve(queue, 25);
