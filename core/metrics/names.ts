@@ -215,7 +215,7 @@ export const SEMANTIC_LOOKUPS: CounterSpec<"result"> = counter(
 );
 export const SEMANTIC_REFUSALS: CounterSpec<"reason"> = counter(
   "sirocco_semantic_refusals_total",
-  "Near questions that were not taken for the same, by what differed first: numbers, negation, order, …",
+  "Near questions that were not taken for the same, by what differed first: numbers, negation, order, others.",
   ["reason"],
 );
 export const SEMANTIC_ENTRIES: GaugeSpec<never> = gauge(
