@@ -4,25 +4,23 @@ import { RuntimeError } from "../errors.ts";
 import { createMetrics, type Metrics } from "../metrics/metrics.ts";
 import { PROMETHEUS_CONTENT_TYPE } from "../metrics/prometheus.ts";
 import { ANSWER_PATHS, API_ROUTES } from "./apis.ts";
+import type { AppRoute, Handler, Method } from "./app-route.ts";
 import { DEFAULT_LIMITS, type AppDeps, type HttpLimits } from "./deps.ts";
-import type { Scope } from "./edge/access.ts";
 import { cacheRoutes } from "./cache-admin.ts";
+import { createDirectLane } from "./direct-lane.ts";
+import type { Scope } from "./edge/access.ts";
 import { corsOptions } from "./edge/cors.ts";
-import { readAhead } from "./body.ts";
-import type { Exchange, Reply } from "./exchange.ts";
 import { createExpressLane, LIST_PATH, toList } from "./express-lane.ts";
-import { createHitLane, MOST_LANE_BYTES, type HitLane, type OwnLane } from "./hit-lane.ts";
+import { createHitLane, type HitLane } from "./hit-lane.ts";
 import { liveness, readiness, startup, type Health } from "./health.ts";
 import { allModels, findAnywhere } from "./found-model.ts";
 import { toWireModel } from "./models.ts";
-import { BROWSER_CSP, PAGE_CSP, PAGE_HTML } from "./page/generated.ts";
-import { pathOf } from "./path.ts";
+import { pageRoutes } from "./page-routes.ts";
+import { decoded, notFound } from "./path.ts";
 import type { Server } from "./pipeline.ts";
 import { createRequestMemo } from "./request-memo.ts";
 import { createServe, json, refuse } from "./serve.ts";
-import { createDownloads, ISOLATED, sendCode } from "./shared-file.ts";
 import { createServerMetrics } from "./server-metrics.ts";
-import { OWN_TIMERS } from "./time-limit.ts";
 
 /** The server as one function, for every runtime's way of listening. */
 export interface App {
@@ -48,12 +46,6 @@ export interface RouteScope {
   readonly scope: Scope | undefined;
 }
 
-type Method = "GET" | "POST" | "DELETE";
-
-type AppRoute = readonly [Method, string, Scope, Handler];
-
-type Handler = (request: Request, exchange: Exchange) => Response | Promise<Response>;
-
 /** The application: every route with the scope that it needs. What all requests share is in `serve.ts`. */
 export function createApp(deps: AppDeps): App {
   const limits: HttpLimits = { ...DEFAULT_LIMITS, ...deps.limits };
@@ -66,7 +58,7 @@ export function createApp(deps: AppDeps): App {
   };
   const serve = createServe(server);
   const app = new Hono();
-  const { corsOrigins = [], timeLimit = OWN_TIMERS } = deps;
+  const { corsOrigins = [] } = deps;
   if (corsOrigins.length > 0) app.use(cors(corsOptions(corsOrigins)));
 
   const live = probe(() => liveness(deps, limits));
@@ -84,8 +76,7 @@ export function createApp(deps: AppDeps): App {
     ["GET", "/ready", "public", ready],
     ["GET", "/startupz", "public", probe(() => startup(deps))],
     ["GET", "/metrics", "metrics", () => exposition(metrics)],
-    ["GET", "/", "public", () => page(deps.browserCode !== undefined)],
-    ...browserRoutes(deps, limits),
+    ...pageRoutes(deps, limits),
     ...cacheRoutes(server).map(({ method, path, answer }): AppRoute => [
       method,
       path,
@@ -115,41 +106,7 @@ export function createApp(deps: AppDeps): App {
 
   const lane = createHitLane(server, new Set(ANSWER_PATHS));
   const express = createExpressLane(deps, server.metrics);
-  const posted = new Map(
-    routes.flatMap(([method, path, scope, handler]) =>
-      method === "POST" ? [[path, { scope, handler }] as const] : [],
-    ),
-  );
-
-  /** A question to a model needs no router: its path has no parameters. */
-  function direct(request: Request): Promise<Response> | undefined {
-    if (request.method !== "POST" || corsOrigins.length > 0) return undefined;
-    const found = posted.get(pathOf(request.url));
-    if (found === undefined) return undefined;
-    const length = request.headers.get("content-length");
-    const opened =
-      length !== null && Number(length) <= MOST_LANE_BYTES ? lane?.open(request) : undefined;
-    return opened === undefined
-      ? serve(request, found.scope, found.handler)
-      : fromMemory(request, opened, (exchange) =>
-          serve(request, found.scope, found.handler, exchange),
-        );
-  }
-
-  async function fromMemory(
-    request: Request,
-    opened: NonNullable<ReturnType<OwnLane["open"]>>,
-    ordinary: (exchange: Exchange) => Promise<Response>,
-  ): Promise<Response> {
-    let reply: Reply | undefined;
-    try {
-      reply = opened.answer(await readAhead(request, limits, timeLimit));
-    } catch {
-      // What is wrong with the body is said where all refusals are.
-    }
-    const { exchange } = opened;
-    return reply === undefined ? await ordinary(exchange) : exchange.toResponse(reply);
-  }
+  const direct = createDirectLane(routes, serve, lane, { deps, limits });
 
   return {
     fetch: (request) => express(request) ?? direct(request) ?? app.fetch(request),
@@ -160,10 +117,6 @@ export function createApp(deps: AppDeps): App {
       .filter(({ path }) => path !== EVERY_PATH)
       .map(({ method, path }) => ({ method, path, scope: scopes.get(path) })),
   };
-}
-
-function notFound(path: string): RuntimeError {
-  return new RuntimeError("NOT_FOUND", `Cannot find ${path.slice(0, 200)}`);
 }
 
 /** The path of middleware. */
@@ -177,15 +130,6 @@ const probe =
 /** The model that a path names. */
 function idOf(path: string): string {
   return decoded(path.slice(LIST_PATH.length + 1));
-}
-
-function decoded(written: string): string {
-  try {
-    return decodeURIComponent(written);
-  } catch {
-    // What is not written as URLs are names nothing.
-    return written;
-  }
 }
 
 /** A path that exists, asked in another way. */
@@ -208,57 +152,4 @@ function toProbeAnswer({ fine, body }: Health): Response {
 
 function exposition(metrics: Metrics): Response {
   return new Response(metrics.render(), { headers: { "content-type": PROMETHEUS_CONTENT_TYPE } });
-}
-
-/** What a browser needs to answer by itself; no routes where it may not have it. */
-function browserRoutes(deps: AppDeps, limits: HttpLimits): readonly AppRoute[] {
-  const { browserCode } = deps;
-  if (browserCode === undefined) return [];
-  const downloads = createDownloads(limits);
-  return [
-    [
-      "GET",
-      `${CODE_PATH}:path{.+}`,
-      "public",
-      (_, { path }) => {
-        const file = browserCode.get(path.slice(CODE_PATH.length));
-        if (file === undefined) throw notFound(path);
-        return sendCode(file, limits);
-      },
-    ],
-    [
-      "GET",
-      `${FILES_PATH}:name`,
-      "inference",
-      (request, exchange) => {
-        const name = decoded(exchange.path.slice(FILES_PATH.length));
-        for (const { id, digest, files = [] } of deps.models()) {
-          const file = files.find((each) => each.name === name);
-          if (file === undefined) continue;
-          exchange.note({ model: id });
-          exchange.caller.checkModel(id);
-          return downloads.send(request, file, digest);
-        }
-        throw notFound(exchange.path);
-      },
-    ],
-  ];
-}
-
-/** Modules carry no keys, so the code is public; it says nothing of this server. */
-const CODE_PATH = "/browser/";
-/** Files of models. */
-const FILES_PATH = "/models/";
-
-function page(answersByItself: boolean): Response {
-  return new Response(PAGE_HTML, {
-    headers: {
-      "content-type": "text/html; charset=utf-8",
-      "content-security-policy": answersByItself ? BROWSER_CSP : PAGE_CSP,
-      // Threads share memory in pages that nothing else can look into.
-      ...(answersByItself ? { ...ISOLATED, "cross-origin-opener-policy": "same-origin" } : {}),
-      "referrer-policy": "no-referrer",
-      "cache-control": "no-cache",
-    },
-  });
 }

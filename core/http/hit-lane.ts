@@ -34,7 +34,12 @@ export interface OpenedLane {
 
 /** A lane as the application has it, which goes on with what the lane does not answer. */
 export interface OwnLane extends HitLane {
-  open(arrival: Arrival): (OpenedLane & { readonly exchange: Exchange }) | undefined;
+  open(arrival: Arrival): OpenedOwnLane | undefined;
+}
+
+/** What was opened, and the watch over it. */
+export interface OpenedOwnLane extends OpenedLane {
+  readonly exchange: Exchange;
 }
 
 /** What a lane answers from. */
@@ -76,12 +81,13 @@ function isOrdinary({ headers }: Arrival): boolean {
 }
 
 /** Who sends it, where they may. */
-function callerOf(arrival: Arrival, { hosts, access }: AppDeps): Caller | undefined {
+function callerOf(arrival: Arrival, deps: AppDeps): Caller | undefined {
+  const { hosts, access } = deps;
   try {
     if (hosts !== undefined) checkHost(arrival, hosts);
     return access === undefined ? ANYONE : access.admit(arrival.headers, "inference");
   } catch (error) {
-    return ordinary(error);
+    return ordinary(error, deps);
   }
 }
 
@@ -110,12 +116,13 @@ function answer(
     exchange.end(200);
     return complete;
   } catch (error) {
-    return ordinary(error);
+    return ordinary(error, deps);
   }
 }
 
-/** What is refused is refused again on the ordinary way, which says so to client and log. */
-function ordinary(error: unknown): undefined {
-  if (!RuntimeError.is(error)) throw error;
-  return undefined;
+/** What is refused is refused again on the ordinary way, which says so to client and log; a defect is told here. */
+function ordinary(error: unknown, { log }: Pick<AppDeps, "log">): undefined {
+  if (RuntimeError.is(error)) return;
+  const what = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  log({ level: "error", event: "lane_failed", error: what });
 }
