@@ -6,7 +6,8 @@ import type { HttpLimits } from "./deps.ts";
 import type { Exchange } from "./exchange.ts";
 import { toFailure } from "./failure.ts";
 import { chunksOf, createGathering } from "./gather.ts";
-import { streamBody, within } from "./sse.ts";
+import { streamBody } from "./sse.ts";
+import { within } from "./time-limit.ts";
 import { toTotal, type Choice, type Format, type Total } from "./wire/format.ts";
 
 /** Answers under way. */

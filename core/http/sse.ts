@@ -1,4 +1,5 @@
 import type { HttpLimits } from "./deps.ts";
+import { within } from "./time-limit.ts";
 
 /**
  * Frames, text or bytes, as a response body that is pulled: the next frame is asked for when the client has taken the
@@ -57,21 +58,4 @@ export function streamBody(
     // Nothing is produced ahead of the reader.
     { highWaterMark: 0 },
   );
-}
-
-/** What `promise` becomes, or `undefined` where that takes longer than `milliseconds`. */
-export function within<T>(promise: Promise<T>, milliseconds: number): Promise<T | undefined> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => resolve(undefined), milliseconds);
-    const settle = async (): Promise<void> => {
-      try {
-        resolve(await promise);
-      } catch (error) {
-        reject(error);
-      } finally {
-        clearTimeout(timer);
-      }
-    };
-    void settle();
-  });
 }

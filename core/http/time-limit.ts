@@ -1,5 +1,3 @@
-import { within } from "./sse.ts";
-
 /** Bounds waits in time. */
 export interface TimeLimit {
   /** What `promise` becomes, or `undefined` where that takes longer than `milliseconds`. */
@@ -41,23 +39,42 @@ export function createSharedTimer(now: () => number): TimeLimit {
 
   return {
     within: (promise, milliseconds) =>
-      new Promise((resolve, reject) => {
-        const wait: Wait = { until: now() + milliseconds, expire: () => resolve(undefined) };
+      unless(promise, (expire) => {
+        const wait: Wait = { until: now() + milliseconds, expire };
         waits.add(wait);
         if (!ticking) {
           ticking = true;
           setTimeout(tick, TICK_MS);
         }
-        const settle = async (): Promise<void> => {
-          try {
-            resolve(await promise);
-          } catch (error) {
-            reject(error);
-          } finally {
-            waits.delete(wait);
-          }
-        };
-        void settle();
+        return () => waits.delete(wait);
       }),
   };
+}
+
+/** What `promise` becomes, or `undefined` where that takes longer than `milliseconds`. */
+export function within<T>(promise: Promise<T>, milliseconds: number): Promise<T | undefined> {
+  return unless(promise, (expire) => {
+    const timer = setTimeout(expire, milliseconds);
+    return () => clearTimeout(timer);
+  });
+}
+
+/** What `promise` becomes, or `undefined` once the clock expires; `start` sets it, and returns what stops it. */
+function unless<T>(
+  promise: Promise<T>,
+  start: (expire: () => void) => () => void,
+): Promise<T | undefined> {
+  return new Promise((resolve, reject) => {
+    const stop = start(() => resolve(undefined));
+    const settle = async (): Promise<void> => {
+      try {
+        resolve(await promise);
+      } catch (error) {
+        reject(error);
+      } finally {
+        stop();
+      }
+    };
+    void settle();
+  });
 }

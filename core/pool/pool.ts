@@ -2,7 +2,7 @@ import type { ChoiceEvent } from "../answer/several.ts";
 import { RuntimeError } from "../errors.ts";
 import { pause } from "../pause.ts";
 import type { LogRecord } from "../http/deps.ts";
-import { within } from "../http/sse.ts";
+import { within } from "../http/time-limit.ts";
 import type { Head } from "../http/wire/format.ts";
 import { attempt, type Begun } from "./attempt.ts";
 import { createLatencies } from "./latencies.ts";
