@@ -1,9 +1,9 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import { createAnswerCache } from "../../../core/cache/answers.ts";
 import { createMemoryStore } from "../../../core/cache/memory-store.ts";
 import type { AnswerCaching, AppDeps } from "../../../core/http/deps.ts";
 import { createAccess } from "../../../core/http/edge/access.ts";
 import { hashKey } from "../../../core/http/edge/key-hash.ts";
+import { answersInMemory } from "../../fixtures/kept-answers.ts";
 import { createScriptedApp, type ScriptedApp } from "../../fixtures/scripted-app.ts";
 import type { Script } from "../../fixtures/scripted-engine.ts";
 
@@ -25,17 +25,7 @@ const store = () => createMemoryStore(1e6, () => time);
 
 function caching(more: Partial<AnswerCaching> = {}, stores = [store()]): AnswerCaching {
   return {
-    answers: createAnswerCache({
-      secret: new Uint8Array(32),
-      epoch: 1,
-      stores,
-      memoryBytes: 1e6,
-      freshMs: 60_000,
-      staleMs: 300_000,
-      wallClock: () => time,
-      now: () => time,
-      random: () => 0.5,
-    }),
+    answers: answersInMemory({ stores, wallClock: () => time, now: () => time }),
     stale: { whileRevalidateMs: 60_000, ifErrorMs: 300_000 },
     verifyOneIn: 0,
     wallClock: () => time,

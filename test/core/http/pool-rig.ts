@@ -1,5 +1,4 @@
 import { expect } from "vitest";
-import { createAnswerCache } from "../../../core/cache/answers.ts";
 import type { AnswerCaching, AppDeps, LogRecord } from "../../../core/http/deps.ts";
 import { createPool, type Pool, type PoolEvent } from "../../../core/pool/pool.ts";
 import { createUpstream } from "../../../core/pool/upstream.ts";
@@ -8,6 +7,7 @@ import {
   type AppTransport,
   type ReachedApp,
 } from "../../fixtures/app-transport.ts";
+import { answersInMemory } from "../../fixtures/kept-answers.ts";
 import { createScriptedApp, eventsOf, type ScriptedApp } from "../../fixtures/scripted-app.ts";
 import type { Script } from "../../fixtures/scripted-engine.ts";
 
@@ -87,17 +87,7 @@ export async function streamedText(response: Response): Promise<string> {
 
 export function caching(wallClock: () => number = Date.now, shares = true): AnswerCaching {
   return {
-    answers: createAnswerCache({
-      secret: new Uint8Array(32),
-      epoch: 1,
-      stores: [],
-      memoryBytes: 1e6,
-      shares,
-      freshMs: 60_000,
-      staleMs: 300_000,
-      wallClock,
-      random: () => 0.5,
-    }),
+    answers: answersInMemory({ wallClock, shares }),
     stale: { whileRevalidateMs: 60_000, ifErrorMs: 300_000 },
     verifyOneIn: 0,
     wallClock,
